@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wire a pipeline from names: the only place that knows all rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pose_ros import registry
+from pose_ros.core.options import from_mapping, option
+from pose_ros.core.track import Tracker
+from pose_ros.detectors.base import Detector
+from pose_ros.errors import ConfigError
+from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.models.card import ModelCard
+from pose_ros.models.store import Store
+from pose_ros.pipeline import OneStage, Pipeline, TopDown, TopDownOptions
+from pose_ros.plugin import Model, Plugin
+from pose_ros.runtime import open_session
+from pose_ros.skeletons import catalogue
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """What to run and where. Options of the parts stand in blocks of their own."""
+
+    model: str = option("blazepose-full", "Model to run: '[detector+]estimator', see 'pose-ros models list'.", live=True)
+    device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
+    runtime: str = option("auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert"))
+    threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
+    skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
+    track: bool = option(True, "Give subjects ids over time.")
+
+
+#: Blocks of a configuration that hold the options of a part.
+BLOCKS = ("detector", "estimator", "top_down")
+
+
+def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
+    """Return the cards (detector or None, estimator) that ``[detector+]estimator`` names.
+
+    Raises:
+        ConfigError: The words do not fit together.
+        UnknownNameError: A model does not exist; the message lists near names.
+    """
+    first, plus, second = spec.strip().partition("+")
+    estimator = store.card(second if plus else first)
+    if estimator.kind != "estimator":
+        raise ConfigError("model", f"expected '[detector+]estimator', got '{spec}': '{estimator.name}' is a detector")
+    detector_name = first if plus else estimator.detector
+    if not detector_name:
+        return None, estimator
+    detector = store.card(detector_name)
+    if detector.kind != "detector":
+        raise ConfigError("model", f"expected '[detector+]estimator', got '{spec}': '{detector.name}' is no detector")
+    return detector, estimator
+
+
+def build(
+    config: Mapping[str, Any] | str | None = None, store: Store | None = None, *, allow_fetch: bool = True
+) -> Pipeline:
+    """Build a ready pipeline.
+
+    Args:
+        config: A model's name, or keys of :class:`PipelineOptions` and the blocks ``detector``, ``estimator`` and
+            ``top_down`` with the options of those parts.
+        store: Where cards and files are; the default store when left out.
+        allow_fetch: Whether missing files may be downloaded.
+
+    Raises:
+        PoseRosError: Anything that does not fit, named.
+    """
+    values = {"model": config} if isinstance(config, str) else dict(config or {})
+    blocks = {name: dict(values.pop(name, {}) or {}) for name in BLOCKS}
+    options = from_mapping(PipelineOptions, values)
+    store = store or Store()
+    detector_card, estimator_card = parse_model(options.model, store)
+
+    def part(kind: str, block: str, card: ModelCard) -> Plugin:
+        given = blocks[block]
+        named = given.pop("plugin", card.plugin)
+        if named != card.plugin:
+            raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
+        plugin = registry.load(kind, card.plugin)
+        plugin_options = from_mapping(plugin.Options, given, block)
+        path = store.fetch(card) if allow_fetch else store.path(card)
+        session = open_session(path, device=options.device, runtime=options.runtime, threads=options.threads)
+        return plugin(Model(card, session), plugin_options)
+
+    estimator = part("estimators", "estimator", estimator_card)
+    top_down = from_mapping(TopDownOptions, blocks["top_down"], "top_down")
+    source: OneStage | TopDown
+    if isinstance(estimator, CropEstimator):
+        if detector_card is None:
+            raise ConfigError("model", f"'{estimator_card.name}' needs a detector: 'DETECTOR+{estimator_card.name}'")
+        detector = part("detectors", "detector", detector_card)
+        assert isinstance(detector, Detector)
+        source = TopDown(detector, estimator, top_down)
+    else:
+        assert isinstance(estimator, ImageEstimator)
+        if "+" in options.model or blocks["detector"]:
+            raise ConfigError("model", f"'{estimator_card.name}' finds subjects itself and takes no detector")
+        source = OneStage(estimator)
+    target = catalogue.get(options.skeleton) if options.skeleton else None
+    return Pipeline(source, Tracker() if options.track else None, target)

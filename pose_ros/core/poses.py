@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Poses: all subjects of one skeleton in one image, in columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import ConfigError, ShapeError
+
+
+class Source(IntEnum):
+    """How a keypoint came about; the values of Skeleton.msg."""
+
+    MISSING = 0
+    MEASURED = 1
+    INFERRED = 2
+    HELD = 3
+
+
+class TrackState(IntEnum):
+    """Life of a track; the values of Skeleton.msg."""
+
+    UNTRACKED = 0
+    NEW = 1
+    TRACKED = 2
+    PREDICTED = 3
+    LOST = 4
+
+
+def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: type, fill: float) -> np.ndarray:
+    if value is None:
+        return np.full(shape, fill, dtype)
+    array = np.asarray(value, dtype)
+    if array.shape != shape:
+        raise ShapeError(name, str(shape), array.shape)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """N subjects with K keypoints each. Columns that are left out are filled with their neutral value.
+
+    Raises:
+        ShapeError: When a column does not have the shape written beside it.
+    """
+
+    skeleton: Skeleton
+    #: (N, K, 2) float32, pixels; NaN where missing.
+    keypoints: np.ndarray
+    #: (N, K) float32 in [0, 1]; 0 where missing.
+    scores: np.ndarray
+    #: (N, 4) float32, xyxy in pixels.
+    boxes: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) float32 in [0, 1]: is this a subject at all.
+    subject_scores: np.ndarray = None  # type: ignore[assignment]
+    #: (N, K) uint8, :class:`Source`.
+    sources: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, 0 = untracked.
+    ids: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) uint8, :class:`TrackState`.
+    states: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, nanoseconds since the track began.
+    ages_ns: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) uint8: 0 none, 1 left, 2 right.
+    sides: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) float32 in [0, 1].
+    side_scores: np.ndarray = None  # type: ignore[assignment]
+    #: (N, K, 3) float32, metres in the optical frame; None when unknown for all.
+    points: np.ndarray | None = None
+    #: (N, K, 3, 3) float32, square metres; None when unknown for all.
+    covariances: np.ndarray | None = None
+    #: (N, K, 3) float32, metres, origin at the subject's root, axes of the optical frame; None when unknown for all.
+    local_points: np.ndarray | None = None
+    #: (N, 5) float32: region in which to look for the subject in the next image (see core); None when not offered.
+    regions: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Fill neutral columns and check every shape."""
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        keypoints = np.asarray(self.keypoints, np.float32)
+        k = len(self.skeleton)
+        if keypoints.ndim != 3 or keypoints.shape[1:] != (k, 2):
+            raise ShapeError("keypoints", f"(N, {k}, 2) for skeleton '{self.skeleton.name}'", keypoints.shape)
+        n = len(keypoints)
+        put("keypoints", keypoints)
+        put("scores", _column("scores", self.scores, (n, k), np.float32, 0))
+        put("boxes", _column("boxes", self.boxes, (n, 4), np.float32, np.nan))
+        put("subject_scores", _column("subject_scores", self.subject_scores, (n,), np.float32, 1))
+        if self.sources is None:
+            seen = np.isfinite(keypoints).all(axis=2)
+            put("sources", np.where(seen, Source.MEASURED, Source.MISSING).astype(np.uint8))
+        put("sources", _column("sources", self.sources, (n, k), np.uint8, 0))
+        put("ids", _column("ids", self.ids, (n,), np.int64, 0))
+        put("states", _column("states", self.states, (n,), np.uint8, 0))
+        put("ages_ns", _column("ages_ns", self.ages_ns, (n,), np.int64, 0))
+        put("sides", _column("sides", self.sides, (n,), np.uint8, 0))
+        put("side_scores", _column("side_scores", self.side_scores, (n,), np.float32, 0))
+        for name, shape in (
+            ("points", (n, k, 3)),
+            ("covariances", (n, k, 3, 3)),
+            ("local_points", (n, k, 3)),
+            ("regions", (n, 5)),
+        ):
+            if getattr(self, name) is not None:
+                put(name, _column(name, getattr(self, name), shape, np.float32, np.nan))
+
+    @classmethod
+    def empty(cls, skeleton: Skeleton) -> Poses:
+        """Return zero subjects; K is kept."""
+        k = len(skeleton)
+        return cls(skeleton, np.empty((0, k, 2), np.float32), np.empty((0, k), np.float32))
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.keypoints)
+
+    def replace(self, **columns: object) -> Poses:
+        """Return a copy with other columns."""
+        return dataclasses.replace(self, **columns)  # type: ignore[arg-type]
+
+    def select(self, rows: np.ndarray) -> Poses:
+        """Return the subjects at ``rows`` (indices or a mask), in that order."""
+        columns = {
+            f.name: getattr(self, f.name)[rows]
+            for f in dataclasses.fields(self)
+            if f.name != "skeleton" and getattr(self, f.name) is not None
+        }
+        return dataclasses.replace(self, **columns)
+
+    def keypoint(self, name: str) -> np.ndarray:
+        """Return the pixels of one keypoint of every subject, shape (N, 2)."""
+        return self.keypoints[:, self.skeleton.index[name]]
+
+    def to(self, target: Skeleton) -> Poses:
+        """Return these poses in the keypoints of another skeleton.
+
+        Raises:
+            ConfigError: When this skeleton has no map to ``target``.
+        """
+        if target == self.skeleton:
+            return self
+        if target.name not in self.skeleton.maps:
+            known = ", ".join(sorted(self.skeleton.maps)) or "(none)"
+            raise ConfigError("skeleton", f"no map from '{self.skeleton.name}' to '{target.name}'; known: {known}")
+        index = np.array(self.skeleton.maps[target.name])
+        absent = index < 0
+
+        def pick(column: np.ndarray | None, missing: float) -> np.ndarray | None:
+            if column is None:
+                return None
+            picked = column[:, index]
+            picked[:, absent] = missing
+            return picked
+
+        return dataclasses.replace(
+            self,
+            skeleton=target,
+            keypoints=pick(self.keypoints, np.nan),
+            scores=pick(self.scores, 0),
+            sources=pick(self.sources, Source.MISSING),
+            points=pick(self.points, np.nan),
+            covariances=pick(self.covariances, np.nan),
+            local_points=pick(self.local_points, np.nan),
+        )
+
+
+def concatenate(parts: list[Poses]) -> Poses:
+    """Join poses of one skeleton; a column that a part lacks stays absent only if all lack it.
+
+    Raises:
+        ConfigError: When the skeletons differ, or there is nothing to join.
+    """
+    if not parts:
+        raise ConfigError("poses", "expected at least one Poses to join, got none")
+    first = parts[0]
+    if any(p.skeleton != first.skeleton for p in parts):
+        raise ConfigError("poses", f"expected one skeleton, got {sorted({p.skeleton.name for p in parts})}")
+    columns: dict[str, np.ndarray | None] = {}
+    for f in dataclasses.fields(Poses):
+        if f.name == "skeleton":
+            continue
+        present = [getattr(p, f.name) for p in parts]
+        like = next((c for c in present if c is not None), None)
+        if like is None:
+            continue
+        filled = [
+            np.full((len(p), *like.shape[1:]), np.nan, like.dtype) if c is None else c
+            for p, c in zip(parts, present, strict=True)
+        ]
+        columns[f.name] = np.concatenate(filled)
+    return Poses(first.skeleton, **columns)  # type: ignore[arg-type]

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Skeleton: the names behind the columns of every result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from pose_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Names, edges and symmetry of one kind of subject.
+
+    Raises:
+        ConfigError: When the parts contradict one another.
+    """
+
+    #: Such as ``coco17``; what messages call the schema.
+    name: str
+    #: K keypoint names, all different.
+    keypoints: tuple[str, ...]
+    #: Pairs of keypoint indices to draw.
+    edges: tuple[tuple[int, int], ...] = ()
+    #: K indices: the keypoint that a mirror image shows in this place.
+    flip: tuple[int, ...] = ()
+    #: K OKS sigmas, or empty where the field defines none.
+    sigmas: tuple[float, ...] = ()
+    #: Keypoint nearest to the origin of root-relative points.
+    root: int = 0
+    #: Where the definition comes from.
+    source: str = ""
+    #: Name of another skeleton -> for each of its keypoints the index here, or -1.
+    maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check that all parts agree."""
+        k = len(self.keypoints)
+        if k == 0 or len(set(self.keypoints)) != k:
+            raise ConfigError(self.name, f"expected at least one keypoint and no name twice, got {self.keypoints}")
+        if not self.flip:
+            object.__setattr__(self, "flip", tuple(range(k)))
+        if sorted(self.flip) != list(range(k)) or any(self.flip[self.flip[i]] != i for i in range(k)):
+            raise ConfigError(f"{self.name}.flip", f"expected {k} indices that mirror one another, got {self.flip}")
+        if any(not 0 <= i < k for edge in self.edges for i in edge):
+            raise ConfigError(f"{self.name}.edges", f"expected indices 0 .. {k - 1}, got {self.edges}")
+        if self.sigmas and (len(self.sigmas) != k or min(self.sigmas) <= 0):
+            raise ConfigError(f"{self.name}.sigmas", f"expected {k} positive numbers or none, got {self.sigmas}")
+        if not 0 <= self.root < k:
+            raise ConfigError(f"{self.name}.root", f"expected an index 0 .. {k - 1}, got {self.root}")
+        for target, indices in self.maps.items():
+            if any(not -1 <= i < k for i in indices):
+                raise ConfigError(f"{self.name}.maps.{target}", f"expected indices -1 .. {k - 1}, got {indices}")
+
+    def __len__(self) -> int:
+        """Return K, the number of keypoints."""
+        return len(self.keypoints)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Index of each keypoint by name."""
+        return {name: i for i, name in enumerate(self.keypoints)}
+
+    @cached_property
+    def flip_index(self) -> np.ndarray:
+        """``flip`` as an index array, shape (K,), int64."""
+        return np.array(self.flip, dtype=np.int64)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model card: everything about a network except its weights, as data.
+
+A model of a known architecture is added by writing a card; no Python is needed. ``docs/models.md`` explains each key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pose_ros.errors import CardError
+
+_KINDS = ("detector", "estimator")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """Where the file of weights comes from. Exactly one of ``url``, ``wheel`` and ``path`` is given."""
+
+    #: 64 hex digits; may be empty only with ``path``.
+    sha256: str = ""
+    #: Bytes.
+    size: int = 0
+    #: Address to download from.
+    url: str = ""
+    #: Requirement of a package on PyPI whose wheel holds the file, such as ``mediapipe==0.10.21``; see ``member``.
+    wheel: str = ""
+    #: Path of the file inside the wheel.
+    member: str = ""
+    #: A local file, relative to the card's folder.
+    path: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """File name ending, such as ``.onnx``, from which the format is known."""
+        return Path(self.member or self.path or self.url.split("?")[0]).suffix
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How pixels become the network's input."""
+
+    #: ``rgb`` or ``bgr``.
+    color: str = "rgb"
+    #: ``nchw`` or ``nhwc``.
+    layout: str = "nchw"
+    #: ``(pixel - mean) / std`` with pixels 0 .. 255; one number per channel in the order of ``color``.
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What the user has to know before the first use."""
+
+    #: SPDX identifier, or ``unknown`` where the authors state none.
+    weights: str
+    #: Licence of the data the weights were trained on, as far as known.
+    data: str = ""
+    #: Whether commercial use is excluded, or so unclear that it must be taken as excluded.
+    non_commercial: bool = False
+    #: Where the statement can be read.
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One model.
+
+    Raises:
+        CardError: When a field is missing, unknown or contradictory; the message names it.
+    """
+
+    #: Lower case, digits, ``. _ -``; how users ask for it.
+    name: str
+    #: ``detector`` or ``estimator``.
+    kind: str
+    #: Registered plugin that runs this architecture.
+    plugin: str
+    #: One sentence for ``models list``.
+    summary: str
+    file: ModelFile
+    licence: Licence
+    #: Size of the network's input.
+    input_wh: tuple[int, int]
+    preprocess: Preprocess = Preprocess()
+    #: Skeleton of an estimator.
+    skeleton: str = ""
+    #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
+    detector: str = ""
+    #: Names of the classes of a detector, in the order of its outputs.
+    classes: tuple[str, ...] = ()
+    #: Architecture details that the plugin reads (decoder, padding, anchors, ...).
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: Published accuracy, such as ``{"COCO val2017 AP": 0.518}``.
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    #: Millions.
+    parameters_m: float = 0.0
+    gflops: float = 0.0
+    #: Paper or repository.
+    source: str = ""
+    #: Folder of the card, for ``file.path``.
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        """Check that all parts agree."""
+
+        def need(ok: object, problem: str) -> None:
+            if not ok:
+                raise CardError(self.name or "(no name)", problem)
+
+        need(_NAME.fullmatch(self.name), f"name: expected lower case, digits, '.', '_' or '-', got '{self.name}'")
+        need(self.kind in _KINDS, f"kind: expected one of {', '.join(_KINDS)}; got '{self.kind}'")
+        need(self.plugin, "plugin: expected the name of a registered plugin")
+        need(self.kind == "detector" or self.skeleton, "skeleton: an estimator has to name one")
+        origins = [k for k in ("url", "wheel", "path") if getattr(self.file, k)]
+        need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
+        need(bool(self.file.wheel) == bool(self.file.member), "file: wheel and member go together")
+        need(self.file.path or _SHA256.fullmatch(self.file.sha256), "file.sha256: expected 64 hex digits")
+        need(self.preprocess.color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{self.preprocess.color}'")
+        need(self.preprocess.layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{self.preprocess.layout}'")
+        need(min(self.input_wh) > 0, f"input_wh: expected positive sizes, got {self.input_wh}")
+        need(min(self.preprocess.std) > 0, f"preprocess.std: expected positive numbers, got {self.preprocess.std}")

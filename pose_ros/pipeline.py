@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pipeline: Frame -> Poses over time. No ROS, no files; time comes from the stamps of the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pose_ros.core.frame import Frame
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses
+from pose_ros.core.regions import iou, keypoints_to_boxes, nms, regions_to_boxes
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.core.stages import Stages
+from pose_ros.core.track import Tracker
+from pose_ros.detectors.base import Detector
+from pose_ros.estimators.base import CropEstimator, ImageEstimator
+
+#: A detection that overlaps a followed subject by more than this is that subject.
+_SAME_SUBJECT_IOU = 0.3
+#: Two followed subjects whose keypoint boxes overlap by more than this have run into one.
+_MERGED_IOU = 0.7
+
+
+class PoseSource(Protocol):
+    """Where a pipeline gets its poses from."""
+
+    skeleton: Skeleton
+    #: What runs, in the grammar of SetModel: ``[detector+]estimator``.
+    name: str
+    #: Where it really runs.
+    device: str
+
+    def __call__(self, frame: Frame, stages: Stages) -> Poses:
+        """Estimate all poses in a frame."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything about earlier frames."""
+        ...
+
+
+class OneStage:
+    """Poses from a one-stage or bottom-up estimator; nothing is remembered."""
+
+    def __init__(self, estimator: ImageEstimator) -> None:
+        """Wrap an estimator."""
+        self.estimator = estimator
+        self.skeleton = estimator.skeleton
+        self.name = estimator.card.name
+        self.device = f"{estimator.session.runtime} on {estimator.session.device}"
+
+    def __call__(self, frame: Frame, stages: Stages) -> Poses:
+        """Estimate all poses in a frame."""
+        with stages("estimate"):
+            return self.estimator.estimate(frame.image)
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+
+@dataclass(frozen=True)
+class TopDownOptions:
+    """Options of the top-down pipeline."""
+
+    max_subjects: int = option(5, "Most subjects in one image.", low=1, high=100, live=True)
+    follow: bool = option(
+        True, "Look where the subjects were in the last image, and detect only when needed; only for estimators that "
+        "say where to look next.", live=True,
+    )
+    detect_every: float = option(
+        0.5, "While subjects are followed, look for new ones this often.", unit="s", low=0.0, high=60.0, live=True
+    )
+    min_subject_score: float = option(
+        0.5, "Below this an estimator's own 'nobody here' is believed.", low=0.0, high=1.0, live=True
+    )
+
+
+class TopDown:
+    """Detect subjects, or follow them from the last frame, and estimate each one."""
+
+    def __init__(self, detector: Detector, estimator: CropEstimator, options: TopDownOptions | None = None) -> None:
+        """Join a detector and an estimator."""
+        self.detector, self.estimator = detector, estimator
+        self.options = options or TopDownOptions()
+        self.skeleton = estimator.skeleton
+        self.name = f"{detector.card.name}+{estimator.card.name}"
+        self.device = f"{estimator.session.runtime} on {estimator.session.device}"
+        #: How often the detector ran.
+        self.detections = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the subjects of the last frame."""
+        self._regions = np.empty((0, 5), np.float32)
+        self._detected_ns: int | None = None
+
+    def __call__(self, frame: Frame, stages: Stages) -> Poses:
+        """Estimate all poses in a frame; followed subjects come first, in their old order."""
+        regions = self._regions
+        boxes = np.full((len(regions), 4), np.nan, np.float32)
+        scores = np.ones(len(regions), np.float32)
+        if self._should_detect(frame.stamp_ns):
+            with stages("detect"):
+                found = self.detector.detect(frame.image)
+            self.detections += 1
+            self._detected_ns = frame.stamp_ns
+            if len(regions) and len(found):
+                overlap = iou(regions_to_boxes(found.regions), regions_to_boxes(regions)).max(axis=1)
+                found = found.select(overlap <= _SAME_SUBJECT_IOU)
+            regions = np.concatenate([regions, found.regions])
+            boxes = np.concatenate([boxes, found.boxes])
+            scores = np.concatenate([scores, found.scores])
+        most = self.options.max_subjects
+        regions, boxes, scores = regions[:most], boxes[:most], scores[:most]
+        with stages("estimate"):
+            poses = self.estimator.estimate(frame.image, regions)
+        fallback = np.where(np.isnan(boxes), keypoints_to_boxes(poses.keypoints), boxes)
+        poses = poses.replace(
+            boxes=np.where(np.isnan(poses.boxes), fallback, poses.boxes),
+            subject_scores=poses.subject_scores * scores,
+        )
+        return self._keep(poses)
+
+    def _should_detect(self, stamp_ns: int) -> bool:
+        if not len(self._regions) or self._detected_ns is None:
+            return True
+        if len(self._regions) >= self.options.max_subjects:
+            return False
+        return not 0 <= stamp_ns - self._detected_ns < self.options.detect_every * 1e9
+
+    def _keep(self, poses: Poses) -> Poses:
+        """Drop who is not there and who was found twice; remember where to look next."""
+        offers = poses.regions is not None
+        rows = np.arange(len(poses))
+        if offers:
+            rows = rows[poses.subject_scores >= self.options.min_subject_score]
+            extent = keypoints_to_boxes(poses.keypoints[rows])
+            # Rows stand in order of seniority: the longer followed subject stays.
+            rows = rows[np.sort(nms(extent, -rows.astype(float), _MERGED_IOU))]
+        poses = poses.select(rows)
+        self._regions = poses.regions if offers and self.options.follow else np.empty((0, 5), np.float32)
+        return poses
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a pipeline says about one frame."""
+
+    poses: Poses
+    #: Ids of the tracks that ended with this frame.
+    ended_ids: tuple[int, ...]
+    stages: Stages
+
+
+class Pipeline:
+    """Estimate, then track; resets itself when time runs backwards."""
+
+    def __init__(self, source: PoseSource, tracker: Tracker | None = None, skeleton: Skeleton | None = None) -> None:
+        """Join the parts.
+
+        Args:
+            source: Where poses come from.
+            tracker: Gives ids; without one, subjects stay untracked.
+            skeleton: What to convert results to; the source's own when left out.
+        """
+        self.source, self.tracker = source, tracker
+        self.skeleton = skeleton or source.skeleton
+        self._stamp_ns: int | None = None
+        #: How often time ran backwards.
+        self.time_jumps = 0
+
+    def __call__(self, frame: Frame, stages: Stages | None = None) -> Result:
+        """Process one frame."""
+        stages = stages or Stages()
+        ended: Sequence[int] = ()
+        if self._stamp_ns is not None and frame.stamp_ns < self._stamp_ns:
+            self.time_jumps += 1
+            ended = self.reset()
+        self._stamp_ns = frame.stamp_ns
+        poses = self.source(frame, stages).to(self.skeleton)
+        if self.tracker is not None:
+            with stages("track"):
+                poses, gone = self.tracker.update(poses, frame.stamp_ns)
+            ended = [*ended, *gone]
+        return Result(poses, tuple(ended), stages)
+
+    def reset(self) -> Sequence[int]:
+        """Forget everything about earlier frames; returns the ids that ended."""
+        self.source.reset()
+        self._stamp_ns = None
+        return self.tracker.reset() if self.tracker is not None else ()

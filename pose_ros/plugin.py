@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every plugin is: a network (or none) and its options, both handed in.
+
+A plugin is a function with weights: same input, same output; no clock, no global, no change of its inputs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pose_ros.models.card import ModelCard
+from pose_ros.runtime.session import Session
+
+#: Version of the contract that plugins are written for; a plugin of another major version is refused.
+API_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and the open session of its file."""
+
+    card: ModelCard
+    session: Session
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For plugins without options."""
+
+
+class Plugin(ABC):
+    """Base of detectors, estimators and fusers."""
+
+    #: Contract the plugin was written for.
+    api_version: ClassVar[int] = API_VERSION
+    #: Frozen dataclass of options, see :mod:`pose_ros.core.options`.
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, model: Model, options: object | None = None) -> None:
+        """Keep the network and the options.
+
+        Args:
+            model: Card and session.
+            options: An instance of ``Options``; its defaults when left out.
+        """
+        self.model = model
+        self.card = model.card
+        self.session = model.session
+        self.options = self.Options() if options is None else options

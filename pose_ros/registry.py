@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugins by name: a built-in table and entry points, loaded only when asked for.
+
+Third parties add plugins in their own packages::
+
+    [project.entry-points."pose_ros.estimators"]
+    my_net = "my_package.my_net:MyNet"
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from importlib import metadata
+
+from pose_ros.errors import PluginError, UnknownNameError
+from pose_ros.plugin import API_VERSION, Plugin
+
+log = logging.getLogger(__name__)
+
+#: Kind -> name -> "module:Class". The kind is the folder, the entry-point group and the YAML key.
+BUILTIN: Mapping[str, Mapping[str, str]] = {
+    "detectors": {
+        "ssd": "pose_ros.detectors.ssd:SsdDetector",
+        "yolox": "pose_ros.detectors.yolox:YoloxDetector",
+    },
+    "estimators": {
+        "blazepose": "pose_ros.estimators.blazepose:BlazePose",
+        "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
+    },
+}
+
+
+def targets(kind: str) -> dict[str, str]:
+    """Return name -> "module:Class" of all plugins of a kind; built-ins win over third parties."""
+    if kind not in BUILTIN:
+        raise UnknownNameError("plugin kind", kind, BUILTIN)
+    found = {e.name: e.value for e in metadata.entry_points(group=f"pose_ros.{kind}")}
+    for name in found.keys() & BUILTIN[kind].keys():
+        log.warning("plugin '%s' of %s is built in; the one from %s is not used", name, kind, found[name])
+    return {**found, **BUILTIN[kind]}
+
+
+def load(kind: str, name: str) -> type[Plugin]:
+    """Import one plugin class.
+
+    Raises:
+        UnknownNameError: No plugin has that name.
+        PluginError: It exists, but cannot be imported or was written for another contract.
+    """
+    known = targets(kind)
+    if name not in known:
+        raise UnknownNameError(f"plugin of {kind}", name, known)
+    module, _, attribute = known[name].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise PluginError(name, f"cannot load {known[name]}: {type(error).__name__}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Plugin)):
+        raise PluginError(name, f"expected a subclass of Plugin at {known[name]}, got {found!r}")
+    if found.api_version != API_VERSION:
+        raise PluginError(name, f"written for plugin contract {found.api_version}, this is {API_VERSION}")
+    return found

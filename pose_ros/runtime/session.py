@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Session: something that runs a network. A runtime does this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from pose_ros.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Name, shape and type of one input or output; a dimension that may vary is -1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded network with one image-like input.
+
+    ``run`` takes a batch of any size: a runtime whose file has a fixed batch splits or loops, and the caller never
+    knows. It may be called from one thread at a time.
+    """
+
+    #: The first dimension is the batch, -1.
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    #: What really runs it, such as ``onnxruntime 1.31.1``.
+    runtime: str
+    #: Where it really runs, such as ``cpu`` or ``cuda:0``.
+    device: str
+
+    def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Run the network.
+
+        Args:
+            batch: (N, ...) with the layout and type of ``inputs[0]``; N may be 0.
+            outputs: Names of the outputs that are wanted; all when left out.
+
+        Returns:
+            Output name -> (N, ...).
+
+        Raises:
+            ShapeError: When the batch does not fit the input.
+        """
+        ...
+
+
+class FakeSession:
+    """A session that needs no network, for tests of everything but the weights."""
+
+    runtime = "fake"
+    device = "cpu"
+
+    def __init__(
+        self,
+        input: Tensor,
+        outputs: Sequence[Tensor],
+        function: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    ) -> None:
+        """Make a session.
+
+        Args:
+            input: What ``run`` takes.
+            outputs: What ``run`` gives.
+            function: The network: a batch to outputs by name.
+        """
+        self.inputs, self.outputs = (input,), tuple(outputs)
+        self._function = function
+        #: Batch sizes of all calls so far.
+        self.calls: list[int] = []
+
+    def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Run the function; see :class:`Session`."""
+        check_batch(self.inputs[0], batch)
+        self.calls.append(len(batch))
+        result = self._function(batch)
+        return {t.name: result[t.name] for t in self.outputs if outputs is None or t.name in outputs}
+
+
+def check_batch(tensor: Tensor, batch: np.ndarray) -> None:
+    """Refuse a batch that does not fit an input.
+
+    Raises:
+        ShapeError: With both shapes and types.
+    """
+    expected = (len(batch) if batch.ndim else 0, *tensor.shape[1:])
+    fits = batch.ndim == len(expected) and all(e in (-1, a) for e, a in zip(expected, batch.shape, strict=True))
+    if not fits or batch.dtype != np.dtype(tensor.dtype):
+        raise ShapeError(tensor.name, f"{tensor.dtype} (N, {', '.join(map(str, tensor.shape[1:]))})",
+                         f"{batch.dtype} {batch.shape}")
