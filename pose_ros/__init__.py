@@ -7,7 +7,12 @@ Importing this package is light: names below are loaded when they are first used
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from typing import TYPE_CHECKING
+
+# The generated messages (pose_ros.msg, pose_ros.srv) are installed; a source checkout that comes first on sys.path
+# has none, so both folders form one package.
+__path__ = pkgutil.extend_path(__path__, __name__)
 
 __version__ = "0.1.0"
 
