@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests share: an isolated ROS domain, the folder of test data, an own rclpy context."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def _claim_domain() -> tuple[int, socket.socket]:
+    """Return a ROS domain id that no other test process on this machine uses, and the socket that keeps it so."""
+    for attempt in range(100):
+        domain = 1 + (os.getpid() + attempt) % 100
+        claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            claim.bind(("127.0.0.1", 21000 + domain))
+        except OSError:
+            claim.close()
+        else:
+            return domain, claim
+    raise RuntimeError("all ROS domain ids 1 .. 100 are claimed by other test processes")
+
+
+# Before anything imports rclpy, and for every process that a test starts: nothing leaves this machine, and neither a
+# robot in the neighbourhood nor another test run is heard.
+_DOMAIN, _CLAIM = _claim_domain()
+os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """Folder of the test data; it is not part of this repository."""
+    named = os.environ.get("POSE_ROS_TESTDATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "testdata"
+    if not (folder / "expected.json").is_file():
+        pytest.skip(f"no test data at {folder}; set POSE_ROS_TESTDATA to the folder that holds expected.json")
+    return folder
+
+
+class Ros:
+    """An rclpy context of one test, its nodes and one executor."""
+
+    def __init__(self) -> None:
+        """Start a context."""
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.context = rclpy.Context()
+        self.context.init()
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self._nodes: list[Any] = []
+
+    def node(self, name: str = "test", **arguments: Any) -> Any:
+        """Return a new plain node."""
+        from rclpy.node import Node
+
+        return self.add(Node(name, context=self.context, **arguments))
+
+    def add(self, node: Any) -> Any:
+        """Spin a node that was made with ``context=ros.context``; it is destroyed after the test."""
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def spin_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
+        """Spin until the condition holds; returns whether it did."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            self.executor.spin_once(timeout_sec=0.05)
+        return True
+
+    def spin_for(self, seconds: float) -> None:
+        """Spin for a while, to show that something does not happen."""
+        self.spin_until(lambda: False, seconds)
+
+    def close(self) -> None:
+        """Destroy the nodes and end the context."""
+        for node in reversed(self._nodes):
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def ros() -> Iterator[Ros]:
+    """An rclpy context of this test's own; the test is skipped where ROS 2 is not installed."""
+    pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+    session = Ros()
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(7)
