@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import time
@@ -31,6 +32,7 @@ def _claim_domain() -> tuple[int, socket.socket]:
 # Before anything imports rclpy, and for every process that a test starts: nothing leaves this machine, and neither a
 # robot in the neighbourhood nor another test run is heard.
 _DOMAIN, _CLAIM = _claim_domain()
+atexit.register(_CLAIM.close)
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
