@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in and pictures out: sources of frames, drawing, videos, plots. Nothing here knows ROS."""

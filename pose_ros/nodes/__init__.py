@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes: message -> core word -> message. No arithmetic here."""

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one node as a process: spin it, end it in order on SIGINT and SIGTERM, return an exit code.
+
+The node spins in a thread and the main thread waits, because Python delivers signals to the main thread only, and not
+while it waits inside rcl. The context stays valid until the node has ended, so its last words still reach /rosout.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
+
+#: Asks the process to end with an exit code; may be called from any thread. The first call counts.
+Stop = Callable[[int], None]
+
+OK, FAILED, MISCONFIGURED = 0, 1, 2
+
+
+def run(
+    make_node: Callable[[Context, Stop], Node],
+    args: Sequence[str] | None = None,
+    make_executor: Callable[..., Executor] = SingleThreadedExecutor,
+) -> int:
+    """Make a node, spin it until somebody stops it, and end it.
+
+    Args:
+        make_node: Makes the node in the given context. If the node has a method ``close``, it is called once, after
+            its last callback and before it is destroyed.
+        args: Command line; that of the process when left out.
+        make_executor: What spins the node.
+
+    Returns:
+        0 when it was stopped or ended by itself, 1 when it failed, 2 when its configuration does not fit.
+    """
+    # SimpleQueue.put is the one way to wake a thread that is also safe inside a signal handler. A signal during the
+    # end changes nothing: a terminal sends Ctrl-C to a launcher and its nodes, and the launcher sends it once more.
+    stops: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stops.put(OK))
+    context = Context()
+    rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _run(make_node, make_executor, context, stops)
+    except PoseRosError as error:
+        get_logger("pose_ros").fatal(str(error))
+        return MISCONFIGURED if isinstance(error, (ConfigError, UnknownNameError)) else FAILED
+    finally:
+        context.try_shutdown()
+        sys.stdout.flush()
+
+
+def _run(
+    make_node: Callable[[Context, Stop], Node],
+    make_executor: Callable[..., Executor],
+    context: Context,
+    stops: SimpleQueue[int],
+) -> int:
+    node = make_node(context, stops.put)
+    executor = make_executor(context=context)
+    ended: Future = Future(executor=executor)
+
+    def spin() -> None:
+        try:
+            executor.spin_until_future_complete(ended)
+        except ExternalShutdownException:
+            stops.put(OK)
+        except Exception:
+            node.get_logger().fatal(traceback.format_exc())
+            stops.put(FAILED)
+
+    executor.add_node(node)
+    thread = threading.Thread(target=spin, name="executor")
+    thread.start()
+    try:
+        return stops.get()
+    finally:
+        ended.set_result(None)
+        thread.join()
+        executor.shutdown()
+        if hasattr(node, "close"):
+            node.close()
+        node.destroy_node()
