@@ -85,7 +85,9 @@ def build(
         plugin = registry.load(kind, card.plugin)
         plugin_options = from_mapping(plugin.Options, given, block)
         path = store.fetch(card) if allow_fetch else store.path(card)
-        session = open_session(path, device=options.device, runtime=options.runtime, threads=options.threads)
+        session = open_session(
+            path, device=options.device, runtime=options.runtime, threads=options.threads, outputs=card.outputs
+        )
         return plugin(Model(card, session), plugin_options)
 
     estimator = part("estimators", "estimator", estimator_card)

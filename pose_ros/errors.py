@@ -90,11 +90,12 @@ class ModelError(PoseRosError):
     """A model is not usable.
 
     Attributes:
-        model: Name of its card.
+        model: Name of its card, or of its file where there is none.
+        problem: The message without the name.
     """
 
     def __init__(self, model: str, problem: str) -> None:
-        self.model = model
+        self.model, self.problem = model, problem
         super().__init__(f"model '{model}': {problem}")
 
 

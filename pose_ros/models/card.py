@@ -122,6 +122,9 @@ class ModelCard:
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
+    #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
+    #: cut off before it is compiled. All outputs in the order of the file when left out.
+    outputs: tuple[str, ...] = ()
     #: Names of the classes of a detector, in the order of its outputs.
     classes: tuple[str, ...] = ()
     #: Architecture details that the plugin reads (decoder, padding, anchors, ...).
