@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SSD detector with keypoints: MediaPipe's pose, palm and face detection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose_ros.core import warp
+from pose_ros.core.frame import check_image
+from pose_ros.core.options import option
+from pose_ros.core.regions import Detections, regions_to_boxes
+from pose_ros.decode import ssd
+from pose_ros.decode.rois import aligned_regions
+from pose_ros.detectors.base import Detector
+from pose_ros.errors import CardError
+from pose_ros.plugin import Model
+
+
+@dataclass(frozen=True)
+class SsdOptions:
+    """Options of the SSD detector."""
+
+    min_score: float = option(0.5, "Lowest score of a detection.", low=0.0, high=1.0, live=True)
+    max_iou: float = option(0.3, "Boxes that overlap by more than this are one subject.", low=0.0, high=1.0, live=True)
+
+
+class SsdDetector(Detector):
+    """Boxes and alignment keypoints from one network call; a subject's region stands upright in its own frame.
+
+    Card parameters: ``strides`` of the layers; ``per_layer`` and ``interpolated`` anchors (see
+    :func:`pose_ros.decode.ssd.anchors`); ``roi``: arguments of :func:`pose_ros.decode.rois.aligned_regions`;
+    ``subject``: ``box`` where the network's box covers the subject, or ``circle`` where it covers only a part (the
+    head) and the subject fills the circle around the start keypoint. Card outputs: boxes, scores.
+    """
+
+    Options = SsdOptions
+    options: SsdOptions
+
+    def __init__(self, model: Model, options: SsdOptions | None = None) -> None:
+        """Lay out the anchors."""
+        super().__init__(model, options)
+        params = self.card.params
+        if len(self.card.outputs) != 2:
+            raise CardError(self.card.name, f"outputs: expected boxes and scores, got {self.card.outputs}")
+        if params.get("subject") not in ("box", "circle"):
+            raise CardError(self.card.name, f"params.subject: expected box or circle, got {params.get('subject')!r}")
+        self._anchors = ssd.anchors(
+            self.card.input_wh,
+            params["strides"],
+            per_layer=params.get("per_layer", 1),
+            interpolated=params.get("interpolated", False),
+        )
+
+    def detect(self, image: np.ndarray) -> Detections:
+        """Find the subjects, best first; see :class:`Detector`."""
+        check_image(image)
+        size_wh = self.card.input_wh
+        # MediaPipe takes pixels as points: the image reaches from 0 to its width.
+        height, width = image.shape[:2]
+        whole = np.float32([[width / 2, height / 2, width, height, 0]])
+        matrix = warp.region_matrix(warp.fit_aspect(whole, size_wh)[0], size_wh, "corner")
+        batch = self.card.preprocess(warp.crop(image, matrix, size_wh)[None])
+        raw = self.session.run(batch)
+        values, logits = (raw[name][0] for name in self.card.outputs)
+        found = ssd.decode(values, logits, self._anchors, size_wh, self.options.min_score)
+        boxes, keypoints, scores = ssd.weighted_nms(*found, self.options.max_iou)
+        to_image = matrix * np.float64([size_wh[0], size_wh[1], 1])
+        boxes = warp.apply(to_image, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        keypoints = warp.apply(to_image, keypoints)
+        roi = self.card.params["roi"]
+        if self.card.params["subject"] == "box":
+            return Detections(boxes, scores, regions=aligned_regions(keypoints, boxes, **roi))
+        regions = aligned_regions(keypoints, **roi)
+        circles = regions_to_boxes(regions * np.float32([1, 1, 1 / roi["scale"], 1 / roi["scale"], 0]))
+        return Detections(circles, scores, regions=regions)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BlazePose: 33 keypoints, their visibility and metric positions (Bazarevsky et al. 2020).
+
+Every rule is that of MediaPipe's ``pose_landmark`` graph (Apache-2.0), without its smoothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose_ros.core import warp
+from pose_ros.core.frame import check_image
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses
+from pose_ros.core.regions import keypoints_to_boxes
+from pose_ros.decode.refine import refine, sigmoid
+from pose_ros.decode.rois import aligned_regions
+from pose_ros.errors import CardError, ShapeError
+from pose_ros.estimators.base import CropEstimator
+from pose_ros.plugin import Model
+
+#: Landmarks behind the skeleton's: the middle of the body and a point on the circle around it.
+_EXTRA = 2
+#: The heatmap is read in a window of this many cells around each landmark.
+_KERNEL = 7
+#: Without a peak of this probability in the window a landmark keeps its regressed place.
+_MIN_CONFIDENCE = 0.5
+#: The next region is larger than the circle around the body by this factor.
+_NEXT_SCALE = 1.25
+#: Stands in for a region that is undefined, so that N in stays N out.
+_NOWHERE = np.float32([0, 0, 1, 1, 0])
+
+
+@dataclass(frozen=True)
+class BlazePoseOptions:
+    """Options of BlazePose."""
+
+    refine: bool = option(True, "Refine keypoints by the network's heatmap, as MediaPipe does.", live=True)
+
+
+class BlazePose(CropEstimator):
+    """One pose for each rotated square region, and the region in which to look next.
+
+    ``scores`` are visibilities: the probability that a keypoint lies in the image and is not covered; a covered
+    keypoint has a low score and a guessed place. ``subject_scores`` is the probability that the region shows a body.
+    ``local_points`` are metres around the middle of the hips. Of an undefined region everything is NaN.
+
+    Card outputs: landmarks, presence of a body, heat maps, world landmarks.
+    """
+
+    Options = BlazePoseOptions
+    options: BlazePoseOptions
+
+    def __init__(self, model: Model, options: BlazePoseOptions | None = None) -> None:
+        """Check the card."""
+        super().__init__(model, options)
+        if len(self.card.outputs) != 4:
+            raise CardError(
+                self.card.name,
+                f"outputs: expected landmarks, presence, heat maps, world landmarks; got {self.card.outputs}",
+            )
+
+    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+        """Estimate one pose per region; see :class:`CropEstimator`."""
+        check_image(image)
+        regions = np.asarray(regions, np.float32)
+        if regions.ndim != 2 or regions.shape[1] != 5:
+            raise ShapeError("regions", "(N, 5)", regions.shape)
+        if not len(regions):
+            return Poses.empty(self.skeleton)
+        defined = np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
+        regions = np.where(defined[:, None], regions, _NOWHERE)
+
+        size_wh = self.card.input_wh
+        matrices = warp.region_matrix(regions, size_wh, "corner")
+        crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
+        for crop, matrix in zip(crops, matrices, strict=True):
+            warp.crop(image, matrix, size_wh, border=None, out=crop)
+        raw = self.session.run(self.card.preprocess(crops))
+        landmarks, flag, heatmap, world = (raw[name] for name in self.card.outputs)
+
+        k = len(self.skeleton)
+        landmarks = landmarks.reshape(len(regions), -1, 5)[:, : k + _EXTRA]
+        points = landmarks[..., :2] / np.float32(size_wh)
+        if self.options.refine:
+            points = refine(points, heatmap, _KERNEL, _MIN_CONFIDENCE)
+        pixels = warp.apply(matrices, points * np.float64(size_wh))
+        pixels[~defined] = np.nan
+        local = world.reshape(len(regions), -1, 3)[:, :k].copy()
+        cos, sin = np.cos(regions[:, 4, None]), np.sin(regions[:, 4, None])
+        x, y = local[..., 0].copy(), local[..., 1].copy()
+        local[..., 0], local[..., 1] = cos * x - sin * y, sin * x + cos * y
+        local[~defined] = np.nan
+        return Poses(
+            self.skeleton,
+            pixels[:, :k],
+            sigmoid(landmarks[:, :k, 3]) * defined[:, None],
+            boxes=keypoints_to_boxes(pixels[:, :k]),
+            subject_scores=flag.reshape(-1) * defined,
+            local_points=local,
+            regions=aligned_regions(pixels[:, k:], start=0, end=1, scale=_NEXT_SCALE),
+        )
