@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pose_ros.core.poses import Poses
     from pose_ros.core.skeleton import Skeleton
     from pose_ros.errors import PoseRosError
+    from pose_ros.ros.view import view
 
 _HOMES = {
     "build": "pose_ros.build",
@@ -31,8 +32,9 @@ _HOMES = {
     "Poses": "pose_ros.core.poses",
     "Skeleton": "pose_ros.core.skeleton",
     "PoseRosError": "pose_ros.errors",
+    "view": "pose_ros.ros.view",
 }
-__all__ = ["Camera", "Frame", "PoseRosError", "Poses", "Skeleton", "__version__", "build"]
+__all__ = ["Camera", "Frame", "PoseRosError", "Poses", "Skeleton", "__version__", "build", "view"]
 
 
 def __getattr__(name: str) -> object:

@@ -33,7 +33,7 @@ class Skeleton:
     #: Keypoint nearest to the origin of root-relative points.
     root: int = 0
     #: Where the definition comes from.
-    source: str = ""
+    source: str = field(default="", compare=False)
     #: Name of another skeleton -> for each of its keypoints the index here, or -1.
     maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
 

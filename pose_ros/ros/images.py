@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: sensor_msgs/Image and CompressedImage <-> RGB uint8 (H, W, 3).
+
+A wrong message raises :class:`~pose_ros.errors.ImageError` before anything is allocated. Generic OpenCV types mean what
+OpenCV means by them: 8UC1 is grey, 8UC3 BGR, 8UC4 BGRA. 16 bits become 8 as ``round(value * 255 / 65535)``. YUV is
+BT.601 with limited range, which is what OpenCV and cv_bridge do.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pose_ros.core.frame import check_image
+from pose_ros.errors import ImageError, UnknownNameError
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
+
+#: A compressed image that claims more pixels than this is refused unread.
+MAX_PIXELS = 64_000_000
+
+
+class _Layout(NamedTuple):
+    """How the bytes of an encoding lie."""
+
+    #: Samples per pixel in one row.
+    channels: int
+    #: OpenCV's conversion of 8-bit data to RGB; empty when it is RGB already.
+    code: str
+    #: Bytes per sample.
+    depth: int = 1
+    #: Rows of ``step`` bytes per row of pixels, in halves: planar chroma follows the brightness.
+    half_rows: int = 2
+    #: Width and height are multiples of these.
+    grid: tuple[int, int] = (1, 1)
+
+
+# OpenCV names a Bayer pattern after the second and third pixel of the second row: its BG is everybody else's RGGB.
+_BAYER = {"rggb": "COLOR_BayerBG2RGB", "bggr": "COLOR_BayerRG2RGB",
+          "gbrg": "COLOR_BayerGR2RGB", "grbg": "COLOR_BayerGB2RGB"}
+_COLOR = {"rgb": (3, ""), "bgr": (3, "COLOR_BGR2RGB"), "rgba": (4, "COLOR_RGBA2RGB"), "bgra": (4, "COLOR_BGRA2RGB"),
+          "mono": (1, "COLOR_GRAY2RGB")}
+_UYVY = _Layout(2, "COLOR_YUV2RGB_UYVY", grid=(2, 1))
+_YUYV = _Layout(2, "COLOR_YUV2RGB_YUY2", grid=(2, 1))
+
+#: Encoding -> layout; names of sensor_msgs/image_encodings.hpp (Humble to Kilted) and nv12.
+_LAYOUTS: dict[str, _Layout] = {
+    **{f"{name}{8 * depth}": _Layout(*kind, depth=depth) for name, kind in _COLOR.items() for depth in (1, 2)},
+    **{f"bayer_{name}{8 * depth}": _Layout(1, code, depth=depth) for name, code in _BAYER.items() for depth in (1, 2)},
+    "8UC1": _Layout(1, "COLOR_GRAY2RGB"),
+    "8UC3": _Layout(3, "COLOR_BGR2RGB"),
+    "8UC4": _Layout(4, "COLOR_BGRA2RGB"),
+    "uyvy": _UYVY,
+    "yuv422": _UYVY,
+    "yuyv": _YUYV,
+    "yuv422_yuy2": _YUYV,
+    "nv12": _Layout(1, "COLOR_YUV2RGB_NV12", half_rows=3, grid=(2, 2)),
+    "nv21": _Layout(1, "COLOR_YUV2RGB_NV21", half_rows=3, grid=(2, 2)),
+    "nv24": _Layout(1, "nv24", half_rows=6),
+}
+_DEPTH_IMAGES = ("16UC1", "32FC1")
+
+
+def image_to_rgb(msg: Image) -> np.ndarray:
+    """Return the pixels of a raw image.
+
+    Args:
+        msg: sensor_msgs/Image, or anything with its fields.
+
+    Returns:
+        RGB uint8 (H, W, 3). It may be a read-only view of the message's bytes.
+
+    Raises:
+        ImageError: The encoding is unknown, or size, step and data do not fit together.
+    """
+    layout = _layout(msg.encoding)
+    width, height, step = int(msg.width), int(msg.height), int(msg.step)
+    what = f"{msg.encoding} image of {width}x{height} with step {step}"
+    if width < 1 or height < 1:
+        raise ImageError(f"{what}: expected at least one pixel; check the camera driver")
+    if width % layout.grid[0] or height % layout.grid[1]:
+        raise ImageError(f"{what}: expected width and height in multiples of {layout.grid[0]} and {layout.grid[1]}")
+    row = width * layout.channels * layout.depth
+    if step < row:
+        raise ImageError(f"{what}: expected a step of at least {row} bytes; check the camera driver")
+    data = np.frombuffer(msg.data, np.uint8) if len(msg.data) else np.empty(0, np.uint8)
+    rows = height * layout.half_rows // 2
+    if data.nbytes != step * rows:
+        raise ImageError(f"{what}: expected {step * rows} bytes, got {data.nbytes}; it was cut off or its header is wrong")
+    if layout.code == "nv24":
+        return _nv24_to_rgb(data.reshape(3, height, step), width)
+    samples = data.reshape(rows, step)[:, :row]
+    if layout.depth == 2:
+        samples = _to_8_bits(samples, bool(msg.is_bigendian))
+    if layout.channels > 1:
+        samples = samples.reshape(rows, width, layout.channels)
+    if layout.code:
+        return _convert(samples, layout.code)
+    samples.flags.writeable = False
+    return samples
+
+
+def _layout(encoding: str) -> _Layout:
+    if encoding in _DEPTH_IMAGES:
+        raise ImageError(f"encoding '{encoding}' is a depth image (REP-118), expected a colour or grey one; "
+                         "subscribe to the colour topic, or publish 16-bit grey as mono16")
+    try:
+        return _LAYOUTS[encoding]
+    except KeyError:
+        raise ImageError(str(UnknownNameError("image encoding", str(encoding), _LAYOUTS))) from None
+
+
+def _to_8_bits(samples: np.ndarray, big_endian: bool) -> np.ndarray:
+    """Scale 16-bit samples, (rows, 2 n) bytes -> (rows, n)."""
+    import cv2
+
+    words = np.ascontiguousarray(samples).view(np.uint16)
+    if big_endian != (sys.byteorder == "big"):
+        words = words.byteswap()
+    return cv2.convertScaleAbs(words, alpha=255 / 65535).reshape(words.shape)
+
+
+def _convert(samples: np.ndarray, code: str) -> np.ndarray:
+    """Let OpenCV make RGB of 8-bit samples."""
+    import cv2
+
+    if "Bayer" in code and min(samples.shape) < 3:
+        # OpenCV leaves fewer than three rows black; reflecting by two pixels keeps the colours in their places.
+        return np.ascontiguousarray(_convert(np.pad(samples, 2, mode="reflect"), code)[2:-2, 2:-2])
+    return cv2.cvtColor(samples, getattr(cv2, code))
+
+
+def _nv24_to_rgb(planes: np.ndarray, width: int) -> np.ndarray:
+    """Convert full-resolution Y, then interleaved UV; (3, H, step) -> (H, W, 3)."""
+    height = planes.shape[1]
+    y = planes[0, :, :width]
+    uv = planes[1:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
+    # Each pixel twice as UYVY: the same arithmetic as for the other encodings.
+    pairs = np.stack([uv[..., 0], y, uv[..., 1], y], axis=-1).reshape(height, 2 * width, 2)
+    return np.ascontiguousarray(_convert(pairs, "COLOR_YUV2RGB_UYVY")[:, ::2])
+
+
+def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Return the pixels of a JPEG or PNG, as they lie in the file (an EXIF rotation is not applied: intrinsics do not turn).
+
+    Args:
+        msg: sensor_msgs/CompressedImage, or anything with its fields. ``format`` is read as image_transport writes it:
+            the bytes say what they are, and only ``... compressed rgb8`` changes the order of the colours.
+        max_pixels: Refuse images that claim more.
+
+    Returns:
+        RGB uint8 (H, W, 3); 16-bit files are scaled down, transparency is dropped.
+
+    Raises:
+        ImageError: It is no JPEG or PNG, it was cut off, it is too large, or it does not decode.
+    """
+    import cv2
+
+    if "compressedDepth" in msg.format:
+        raise ImageError(f"format '{msg.format}' is a depth image, expected colour; subscribe to the colour topic")
+    data = bytes(msg.data)
+    width, height = compressed_size(data)
+    if width * height > max_pixels:
+        raise ImageError(f"compressed image claims {width}x{height} pixels, at most {max_pixels} are accepted")
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if bgr is None or bgr.shape != (height, width, 3):
+        raise ImageError(f"compressed image of {len(data)} bytes does not decode as {width}x{height} pixels; it is damaged")
+    if "compressed rgb" in msg.format:
+        # The encoder took RGB for BGR: the file has red and blue exchanged, so what OpenCV calls BGR is RGB.
+        return bgr
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def compressed_size(data: bytes) -> tuple[int, int]:
+    """Return (width, height) that the header of a complete JPEG or PNG claims.
+
+    Raises:
+        ImageError: It is neither, or its end is missing.
+    """
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if len(data) < 33 or data.rfind(b"IEND\xae\x42\x60\x82") < 0:
+            raise ImageError(f"PNG of {len(data)} bytes has no end; it was cut off")
+        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    elif data.startswith(b"\xff\xd8"):
+        size = _jpeg_size(data)
+    else:
+        raise ImageError(f"expected a JPEG or PNG, got {len(data)} bytes that begin with '{data[:4].hex(' ')}'")
+    if min(size) < 1:
+        raise ImageError(f"compressed image claims {size[0]}x{size[1]} pixels, expected at least one")
+    return size
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Walk the segments of a JPEG (ITU-T T.81, B.1) to its frame header, and see that the scan has an end."""
+    at, size = 2, None
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 <= len(data):
+            size = int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        if marker == 0xDA and size is not None:
+            # Only behind the start of the scan: a thumbnail in the head has an end of its own.
+            if data.rfind(b"\xff\xd9", at) < 0:
+                break
+            return size
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    raise ImageError(f"JPEG of {len(data)} bytes is damaged or has no end; it was cut off")
+
+
+def rgb_to_image(rgb: np.ndarray, header: Header, encoding: str = "bgr8") -> Image:
+    """Return a raw image message.
+
+    Args:
+        rgb: RGB uint8 (H, W, 3).
+        header: Taken as it is.
+        encoding: rgb8, bgr8, rgba8, bgra8 or mono8.
+
+    Raises:
+        ShapeError: ``rgb`` is no image.
+        ImageError: The encoding cannot be written.
+    """
+    import cv2
+    from sensor_msgs.msg import Image
+
+    codes = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "rgba8": cv2.COLOR_RGB2RGBA, "bgra8": cv2.COLOR_RGB2BGRA,
+             "mono8": cv2.COLOR_RGB2GRAY}
+    if encoding not in codes:
+        raise ImageError(str(UnknownNameError("image encoding to write", encoding, codes)))
+    code = codes[encoding]
+    pixels = np.ascontiguousarray(check_image(rgb)) if code is None else cv2.cvtColor(check_image(rgb), code)
+    height, width = pixels.shape[:2]
+    msg = Image(header=header, height=height, width=width, encoding=encoding, step=pixels.nbytes // height,
+                is_bigendian=sys.byteorder == "big")
+    # Appending to the message's own array is the one way that copies once and looks at no single byte (setting the
+    # field to bytes checks each of them up to Iron, and copies twice since).
+    msg.data.frombytes(pixels.data)
+    return msg
+
+
+def rgb_to_compressed(rgb: np.ndarray, header: Header, format: str = "jpeg", quality: int = 90) -> CompressedImage:
+    """Return a compressed image message with the format string that image_transport documents.
+
+    Args:
+        rgb: RGB uint8 (H, W, 3).
+        header: Taken as it is.
+        format: jpeg or png.
+        quality: 1 .. 100, of a JPEG.
+
+    Raises:
+        ShapeError: ``rgb`` is no image.
+        ImageError: The format cannot be written.
+    """
+    import cv2
+    from sensor_msgs.msg import CompressedImage
+
+    options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, quality], "png": [cv2.IMWRITE_PNG_COMPRESSION, 1]}
+    if format not in options:
+        raise ImageError(str(UnknownNameError("image format to write", format, options)))
+    done, data = cv2.imencode(f".{format}", cv2.cvtColor(check_image(rgb), cv2.COLOR_RGB2BGR), options[format])
+    if not done:
+        raise ImageError(f"cannot write {rgb.shape[1]}x{rgb.shape[0]} pixels as {format}")
+    msg = CompressedImage(header=header, format=f"bgr8; {format} compressed bgr8")
+    msg.data.frombytes(data.data)
+    return msg

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages: Result, Poses and Skeleton <-> SkeletonArray and SkeletonInfo."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton as CoreSkeleton
+from pose_ros.errors import ConfigError, ShapeError
+from pose_ros.msg import Skeleton, SkeletonArray, SkeletonInfo
+
+if TYPE_CHECKING:
+    from std_msgs.msg import Header
+
+    from pose_ros.pipeline import Result
+
+_NS = 1_000_000_000
+
+
+def poses_to_array(result: Result, header: Header, size_wh: tuple[int, int], model: str) -> SkeletonArray:
+    """Return the message of one frame.
+
+    Args:
+        result: What the pipeline said.
+        header: Of the image; taken as it is.
+        size_wh: Size of the image, (width, height) in pixels.
+        model: What produced the result, as SetModel takes it.
+    """
+    poses = result.poses
+    return SkeletonArray(
+        header=header,
+        schema=poses.skeleton.name,
+        model=model,
+        image_width=size_wh[0],
+        image_height=size_wh[1],
+        skeletons=[_to_message(poses, row) for row in range(len(poses))],
+        ended_ids=array("I", result.ended_ids),
+        stage_names=list(result.stages.ms),
+        stage_ms=array("f", result.stages.ms.values()),
+    )
+
+
+def _to_message(poses: Poses, row: int) -> Skeleton:
+    """Return one subject. Arrays are copied as bytes: nothing looks at single numbers."""
+    msg = Skeleton()
+    msg.track_id = int(poses.ids[row])
+    msg.track_state = int(poses.states[row])
+    seconds, nanoseconds = divmod(int(poses.ages_ns[row]), _NS)
+    msg.age = Duration(sec=seconds, nanosec=nanoseconds)
+    msg.side = int(poses.sides[row])
+    msg.side_score = float(poses.side_scores[row])
+    msg.score = float(poses.subject_scores[row])
+    msg.box = poses.boxes[row]
+    msg.keypoints.frombytes(poses.keypoints[row].tobytes())
+    msg.scores.frombytes(poses.scores[row].tobytes())
+    msg.sources.frombytes(poses.sources[row].tobytes())
+    if poses.points is not None:
+        msg.points.frombytes(poses.points[row].tobytes())
+    if poses.covariances is not None:
+        msg.covariances.frombytes(poses.covariances[row].tobytes())
+    if poses.local_points is not None:
+        msg.local_points.frombytes(poses.local_points[row].tobytes())
+    return msg
+
+
+def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
+    """Return the poses of a message; the inverse of :func:`poses_to_array`.
+
+    Args:
+        msg: SkeletonArray, or anything with its fields.
+        skeleton: What ``msg.schema`` names.
+
+    Raises:
+        ConfigError: The message has another schema.
+        ShapeError: An array has another length than the skeleton demands.
+    """
+    if msg.schema != skeleton.name:
+        raise ConfigError("schema", f"expected '{skeleton.name}', got '{msg.schema}'")
+    subjects, k = msg.skeletons, len(skeleton)
+
+    def column(name: str, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+        return _stack([getattr(s, name) for s in subjects], name, shape, dtype)
+
+    def optional(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        return column(name, shape) if any(len(getattr(s, name)) for s in subjects) else None
+
+    return Poses(
+        skeleton,
+        keypoints=column("keypoints", (k, 2)),
+        scores=column("scores", (k,)),
+        boxes=column("box", (4,)),
+        subject_scores=column("score", ()),
+        sources=column("sources", (k,), np.uint8),
+        ids=column("track_id", (), np.int64),
+        states=column("track_state", (), np.uint8),
+        ages_ns=np.array([s.age.sec * _NS + s.age.nanosec for s in subjects], np.int64),
+        sides=column("side", (), np.uint8),
+        side_scores=column("side_score", ()),
+        points=optional("points", (k, 3)),
+        covariances=optional("covariances", (k, 3, 3)),
+        local_points=optional("local_points", (k, 3)),
+    )
+
+
+def _stack(values: list, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Join one array of each subject; where a subject has none it is NaN."""
+    size = int(np.prod(shape))
+    out = np.full((len(values), size), np.nan if dtype is np.float32 else 0, dtype)
+    for row, value in zip(out, values, strict=True):
+        if shape and len(value) not in (0, size):
+            raise ShapeError(name, f"{size} numbers", len(value))
+        if not shape or len(value):
+            row[:] = value
+    return out.reshape(len(values), *shape)
+
+
+def skeleton_to_info(skeleton: CoreSkeleton, model: str) -> SkeletonInfo:
+    """Return what never changes about a skeleton; ``model`` is what produces the arrays at present."""
+    return SkeletonInfo(
+        name=skeleton.name,
+        model=model,
+        keypoint_names=list(skeleton.keypoints),
+        edges=array("H", chain.from_iterable(skeleton.edges)),
+        flip=array("H", skeleton.flip),
+        sigmas=array("f", skeleton.sigmas),
+        root=skeleton.root,
+    )
+
+
+def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
+    """Return the skeleton of a message; maps to other skeletons do not travel.
+
+    Raises:
+        ConfigError: Its parts contradict one another.
+    """
+    if len(info.edges) % 2:
+        raise ConfigError(f"{info.name}.edges", f"expected pairs of indices, got {len(info.edges)} numbers")
+    return CoreSkeleton(
+        name=info.name,
+        keypoints=tuple(info.keypoint_names),
+        edges=tuple(_pairs(info.edges)),
+        flip=tuple(map(int, info.flip)),
+        # The shortest decimal that is this float32: 0.026, not 0.02600000053644180298.
+        sigmas=tuple(float(str(np.float32(s))) for s in info.sigmas),
+        root=int(info.root),
+    )
+
+
+def _pairs(flat: Iterable[int]) -> Iterable[tuple[int, int]]:
+    numbers = map(int, flat)
+    return zip(numbers, numbers, strict=False)
