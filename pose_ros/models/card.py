@@ -154,7 +154,8 @@ class ModelCard:
         need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
         need(bool(self.file.wheel) == bool(self.file.member), "file: wheel and member go together")
         need(self.file.path or _SHA256.fullmatch(self.file.sha256), "file.sha256: expected 64 hex digits")
-        need(self.preprocess.color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{self.preprocess.color}'")
-        need(self.preprocess.layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{self.preprocess.layout}'")
+        color, layout = self.preprocess.color, self.preprocess.layout
+        need(color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{color}'")
+        need(layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{layout}'")
         need(min(self.input_wh) > 0, f"input_wh: expected positive sizes, got {self.input_wh}")
         need(min(self.preprocess.std) > 0, f"preprocess.std: expected positive numbers, got {self.preprocess.std}")

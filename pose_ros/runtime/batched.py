@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sessions of all libraries share: any batch size, checked input, named outputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pose_ros.errors import ModelError, ShapeError, UnknownNameError
+from pose_ros.runtime.session import Tensor, check_batch
+
+
+class BatchedSession(ABC):
+    """A session whose network takes either any batch or one subject at a time."""
+
+    def __init__(
+        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], runtime: str, device: str, *, single: bool
+    ) -> None:
+        """Describe the network.
+
+        Args:
+            name: What to call it in messages.
+            inputs: As the file has them; the first dimension is the batch.
+            outputs: Those that ``run`` gives, as the file has them.
+            runtime: Library and version.
+            device: Where it really runs.
+            single: Whether it has to be run once per subject.
+
+        Raises:
+            ShapeError: The network has more than one input, or its batch is fixed to another size than 1.
+        """
+        self.name, self.runtime, self.device, self._single = name, runtime, device, single
+        if len(inputs) != 1:
+            raise ShapeError(f"model '{name}'", "one input", ", ".join(f"{t.name} {t.shape}" for t in inputs))
+        if not inputs[0].shape or inputs[0].shape[0] not in (-1, 1):
+            raise ShapeError(f"model '{name}' input '{inputs[0].name}'", "a batch of 1 or of any size", inputs[0].shape)
+        self.inputs, self.outputs = (tuple(Tensor(t.name, (-1, *t.shape[1:]), t.dtype) for t in x)
+                                     for x in (inputs, outputs))
+
+    @abstractmethod
+    def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
+        """Run once and return the outputs ``names``; the arrays belong to the caller."""
+
+    def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Run the network; see :class:`pose_ros.runtime.session.Session`."""
+        check_batch(self.inputs[0], batch)
+        wanted = select(self.name, self.outputs, outputs or ())
+        if not len(batch):
+            return {t.name: np.empty((0, *(max(d, 0) for d in t.shape[1:])), t.dtype) for t in wanted}
+        names = [t.name for t in wanted]
+        batch = np.ascontiguousarray(batch)
+        parts = np.split(batch, len(batch)) if self._single else [batch]
+        try:
+            columns = zip(*(self._infer(part, names) for part in parts), strict=True)
+        except Exception as error:
+            raise ModelError(self.name, f"{self.runtime} failed on {self.device}: {one_line(error)}") from error
+        return {n: c[0] if len(c) == 1 else np.concatenate(c) for n, c in zip(names, columns, strict=True)}
+
+    def __repr__(self) -> str:
+        """Say what runs where."""
+        return f"<{self.name} by {self.runtime} on {self.device}>"
+
+
+def select(model: str, found: Iterable[Tensor], wanted: Sequence[str]) -> list[Tensor]:
+    """Return the wanted outputs in the order in which they are wanted, or all where nothing is said.
+
+    Raises:
+        UnknownNameError: The network has no such output.
+    """
+    known = {t.name: t for t in found}
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError(f"output of model '{model}'", name, known)
+    return [known[name] for name in wanted or known]
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return the text of an error of a native library, which may span pages, as one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else text[:most] + " ..."
