@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options written once: type, default, range, unit and help live on the field of a frozen dataclass.
 
-ROS parameter declaration and description, validation, ``--help`` and the tables in the documentation all read them here.
+ROS parameters, validation, ``--help`` and the tables in the documentation all read them here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OptionSpec:
             raise ConfigError(where, f"expected {self.type.__name__}, got {type(value).__name__} {value!r}")
         if self.type is float and not math.isfinite(value):
             raise ConfigError(where, f"expected a finite number, got {value!r}")
-        if self.low is not None and value < self.low or self.high is not None and value > self.high:
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             raise ConfigError(where, f"expected {self.range_text()}, got {value!r}")
         if self.choices and value not in self.choices:
             raise ConfigError(where, f"expected one of {', '.join(self.choices)}; got {value!r}")

@@ -63,6 +63,18 @@ class Detections:
         return Detections(self.boxes[rows], self.scores[rows], self.classes[rows], self.regions[rows])
 
 
+def check_regions(regions: np.ndarray, name: str = "regions") -> np.ndarray:
+    """Return ``regions`` as float32 (N, 5).
+
+    Raises:
+        ShapeError: When they have another shape.
+    """
+    regions = np.asarray(regions, np.float32)
+    if regions.ndim != 2 or regions.shape[1] != 5:
+        raise ShapeError(name, "(N, 5)", regions.shape)
+    return regions
+
+
 def boxes_to_regions(boxes: np.ndarray) -> np.ndarray:
     """Return upright regions of boxes, (N, 4) -> (N, 5)."""
     boxes = np.asarray(boxes, np.float32)

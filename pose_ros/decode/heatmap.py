@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Heat maps -> keypoints. Pure functions over whole batches.
+
+All take (N, K, H, W) float32, leave it unchanged, and return
+
+* (N, K, 2) float32: x, y in heat-map pixels; NaN where the map has no positive value,
+* (N, K) float32: the map's value at its maximum; 0 where that is not positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: Standard deviation of the trained blobs in pixels -> width of the smoothing kernel that DARK uses is 11 at 2 pixels.
+BLUR_KERNEL = 11
+#: A refinement that leaves this neighbourhood of the maximum, in heat-map pixels, is noise and not used.
+_MAX_STEP = 2.0
+
+
+def argmax(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixel with the largest value."""
+    x, y, scores = _peaks(heatmaps)
+    return _finish(np.stack([x, y], -1).astype(np.float32), scores)
+
+
+def quarter(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maximum, moved a quarter pixel towards its larger neighbour in x and in y (Newell, ECCV 2016).
+
+    Args:
+        heatmaps: See the top.
+        kernel: Not used; all decoders are called alike.
+    """
+    x, y, scores = _peaks(heatmaps)
+    at = _sampler(heatmaps, x, y)
+    inside_x = (x > 0) & (x < heatmaps.shape[3] - 1)
+    inside_y = (y > 0) & (y < heatmaps.shape[2] - 1)
+    dx = np.where(inside_x, np.sign(at(1, 0) - at(-1, 0)), 0)
+    dy = np.where(inside_y, np.sign(at(0, 1) - at(0, -1)), 0)
+    return _finish(np.stack([x + 0.25 * dx, y + 0.25 * dy], -1).astype(np.float32), scores)
+
+
+def dark(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
+    """Return the top of the Gaussian through the smoothed map around its maximum (Zhang et al., CVPR 2020).
+
+    Args:
+        heatmaps: See the top.
+        kernel: Width of the smoothing in heat-map pixels, odd; 11 for blobs trained with a sigma of 2.
+    """
+    x, y, scores = _peaks(heatmaps)
+    at = _sampler(np.log(np.maximum(_blur(heatmaps, kernel), 1e-10)), x, y)
+    dxx = 0.25 * (at(2, 0) - 2 * at(0, 0) + at(-2, 0))
+    dyy = 0.25 * (at(0, 2) - 2 * at(0, 0) + at(0, -2))
+    dxy = 0.25 * (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1))
+    height, width = heatmaps.shape[2:]
+    inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
+    return _newton(at, x, y, dxx, dyy, np.where(inside, dxy, np.nan), scores)
+
+
+def udp(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
+    """Like :func:`dark`, with the nearer differences that UDP pairs it with (Huang et al., CVPR 2020).
+
+    Args:
+        heatmaps: See the top.
+        kernel: Width of the smoothing in heat-map pixels, odd; 11 for blobs trained with a sigma of 2.
+    """
+    x, y, scores = _peaks(heatmaps)
+    at = _sampler(np.log(np.clip(_blur(heatmaps, kernel), 1e-3, 50.0)), x, y)
+    eps = np.finfo(np.float32).eps
+    dxx = at(1, 0) - 2 * at(0, 0) + at(-1, 0) + eps
+    dyy = at(0, 1) - 2 * at(0, 0) + at(0, -1) + eps
+    dxy = 0.5 * (at(1, 1) - at(1, 0) - at(0, 1) + 2 * at(0, 0) - at(-1, 0) - at(0, -1) + at(-1, -1))
+    return _newton(at, x, y, dxx, dyy, dxy, scores)
+
+
+#: Decoders by the name that model cards use.
+DECODERS: dict[str, Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]] = {
+    "argmax": quarter,
+    "dark": dark,
+    "udp": udp,
+}
+
+_Sampler = Callable[[int, int], np.ndarray]
+
+
+def _peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, y (integer) and value of every maximum, each (N, K)."""
+    n, k, height, width = heatmaps.shape
+    flat = heatmaps.reshape(n, k, height * width)
+    best = flat.argmax(axis=2)
+    return best % width, best // width, np.take_along_axis(flat, best[..., None], axis=2)[..., 0]
+
+
+def _sampler(maps: np.ndarray, x: np.ndarray, y: np.ndarray) -> _Sampler:
+    """Return a function that reads every map at its own (x, y) plus an offset; the border repeats."""
+    n, k, height, width = maps.shape
+    rows, columns = np.ogrid[:n, :k]
+
+    def at(dx: int, dy: int) -> np.ndarray:
+        return maps[rows, columns, np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)]
+
+    return at
+
+
+def _blur(heatmaps: np.ndarray, kernel: int) -> np.ndarray:
+    """Return the maps smoothed, each scaled back to its old maximum, zero outside."""
+    import cv2
+
+    n, k, height, width = heatmaps.shape
+    margin = kernel // 2
+    # One tall image instead of N K small ones; the margins keep neighbours apart.
+    tall = np.zeros((n, k, height + 2 * margin, width + 2 * margin), np.float32)
+    inner = np.s_[:, :, margin : margin + height, margin : margin + width]
+    tall[inner] = heatmaps
+    if tall.size:
+        tall = cv2.GaussianBlur(tall.reshape(-1, tall.shape[3]), (kernel, kernel), 0).reshape(tall.shape)
+    smooth = tall[inner]
+    before, after = (m.max(axis=(2, 3), keepdims=True, initial=-np.inf) for m in (heatmaps, smooth))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return smooth * np.where(after > 0, before / after, 1)
+
+
+def _newton(
+    at: _Sampler,
+    x: np.ndarray,
+    y: np.ndarray,
+    dxx: np.ndarray,
+    dyy: np.ndarray,
+    dxy: np.ndarray,
+    scores: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Step from the maximum to the top of the parabola, where there is one nearby."""
+    dx, dy = 0.5 * (at(1, 0) - at(-1, 0)), 0.5 * (at(0, 1) - at(0, -1))
+    determinant = dxx * dyy - dxy * dxy
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / determinant[..., None]
+        top = (determinant > 0) & (dxx < 0) & (np.abs(step) <= _MAX_STEP).all(axis=-1)
+    return _finish((np.stack([x, y], -1) + np.where(top[..., None], step, 0)).astype(np.float32), scores)
+
+
+def _finish(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the rule for maps without a positive value."""
+    found = np.isfinite(scores) & (scores > 0)
+    return np.where(found[..., None], keypoints, np.float32(np.nan)), np.where(found, scores, 0).astype(np.float32)
