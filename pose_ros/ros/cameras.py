@@ -42,8 +42,8 @@ def camera_from_info(
         raise ConfigError(field, f"expected positive focal lengths, got {intrinsics[0, 0]:g} and {intrinsics[1, 1]:g}: "
                                  f"the camera is not calibrated; {_CALIBRATE}")
     if rectified and intrinsics[:, 3].any():
-        raise ConfigError(field, f"expected a single camera or the left one of a pair, got offset {intrinsics[0, 3]:g}; "
-                                 "use the left camera or the raw image")
+        raise ConfigError(field, f"expected a single camera or the left one of a pair, got an offset of "
+                                 f"{intrinsics[0, 3]:g} px m; use the left camera or the raw image")
     matrix = intrinsics[:, :3].copy()
     width, height = _operate(info, matrix)
     if size_wh is not None and (width, height) != tuple(size_wh):
@@ -58,13 +58,14 @@ def camera_from_info(
 def _operate(info: CameraInfo, matrix: np.ndarray) -> tuple[int, int]:
     """Apply region of interest and binning to ``matrix``, in place; return the size of the image."""
     roi = info.roi
-    size = np.array([roi.width or info.width - roi.x_offset, roi.height or info.height - roi.y_offset])
     offset = np.array([roi.x_offset, roi.y_offset])
-    if (size < 1).any() or (offset + size > (info.width, info.height)).any():
-        raise ConfigError("camera_info", f"expected a region inside {info.width}x{info.height} pixels, got "
-                                         f"{roi.width}x{roi.height} at {roi.x_offset}, {roi.y_offset}; check the driver")
-    # 0 means 1 (sensor_msgs/CameraInfo).
+    # 0 means the whole image, and no binning (sensor_msgs/CameraInfo).
+    size = np.array([roi.width or info.width - roi.x_offset, roi.height or info.height - roi.y_offset])
     binning = np.maximum([info.binning_x, info.binning_y], 1)
+    if (size < binning).any() or (offset + size > (info.width, info.height)).any():
+        raise ConfigError("camera_info", f"expected a region inside {info.width}x{info.height} pixels, got {roi.width}x"
+                                         f"{roi.height} at {roi.x_offset}, {roi.y_offset}, binned by {binning.tolist()};"
+                                         " check the camera driver")
     matrix[:2, 2] = (matrix[:2, 2] - offset + 0.5) / binning - 0.5
     matrix[0, :2] /= binning[0]
     matrix[1, 1] /= binning[1]
@@ -80,8 +81,8 @@ def camera_to_info(camera: Camera, header: Header) -> CameraInfo:
     ideal = camera.ideal
     return CameraInfo(
         header=header,
-        width=camera.size_wh[0],
-        height=camera.size_wh[1],
+        width=int(camera.size_wh[0]),
+        height=int(camera.size_wh[1]),
         distortion_model="plumb_bob" if ideal else camera.model,
         d=[0.0] * 5 if ideal else camera.D.tolist(),
         k=camera.K.ravel(),

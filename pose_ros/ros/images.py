@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A compressed image that claims more pixels than this is refused unread.
 MAX_PIXELS = 64_000_000
+#: No complete file says more: DEFLATE reaches 1032 to 1 on PNG's 8 pixels per byte, JPEG needs a bit per 8x8 block.
+_MAX_PIXELS_PER_BYTE = 8 * 1032
 
 
 class _Layout(NamedTuple):
@@ -90,7 +92,8 @@ def image_to_rgb(msg: Image) -> np.ndarray:
     data = np.frombuffer(msg.data, np.uint8) if len(msg.data) else np.empty(0, np.uint8)
     rows = height * layout.half_rows // 2
     if data.nbytes != step * rows:
-        raise ImageError(f"{what}: expected {step * rows} bytes, got {data.nbytes}; it was cut off or its header is wrong")
+        raise ImageError(f"{what}: expected {step * rows} bytes, got {data.nbytes}; "
+                         "it was cut off or its header is wrong")
     if layout.code == "nv24":
         return _nv24_to_rgb(data.reshape(3, height, step), width)
     samples = data.reshape(rows, step)[:, :row]
@@ -145,7 +148,7 @@ def _nv24_to_rgb(planes: np.ndarray, width: int) -> np.ndarray:
 
 
 def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Return the pixels of a JPEG or PNG, as they lie in the file (an EXIF rotation is not applied: intrinsics do not turn).
+    """Return the pixels of a JPEG or PNG, as they lie in the file: an EXIF rotation would not fit the intrinsics.
 
     Args:
         msg: sensor_msgs/CompressedImage, or anything with its fields. ``format`` is read as image_transport writes it:
@@ -164,11 +167,17 @@ def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.
         raise ImageError(f"format '{msg.format}' is a depth image, expected colour; subscribe to the colour topic")
     data = bytes(msg.data)
     width, height = compressed_size(data)
+    what = f"compressed image of {len(data)} bytes claims {width}x{height} pixels"
     if width * height > max_pixels:
-        raise ImageError(f"compressed image claims {width}x{height} pixels, at most {max_pixels} are accepted")
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        raise ImageError(f"{what}, expected at most {max_pixels}; raise the limit if this camera is real")
+    if width * height > _MAX_PIXELS_PER_BYTE * len(data):
+        raise ImageError(f"{what}, more than so few bytes can hold; its header is wrong")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError(f"{what}, but OpenCV refuses it: {error}") from error
     if bgr is None or bgr.shape != (height, width, 3):
-        raise ImageError(f"compressed image of {len(data)} bytes does not decode as {width}x{height} pixels; it is damaged")
+        raise ImageError(f"{what}, but does not decode to them; it is damaged")
     if "compressed rgb" in msg.format:
         # The encoder took RGB for BGR: the file has red and blue exchanged, so what OpenCV calls BGR is RGB.
         return bgr

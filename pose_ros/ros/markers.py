@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markers: poses as RViz shows them. The namespace says what the positions are worth:
+"""Markers: poses as RViz shows them.
+
+The first word of the namespace says what the positions are worth:
 
 * ``metric``: points are known in metres in the frame of the image.
-* ``local``: shape and size are metric, the place is not: the root stands ``distance`` metres away, on the ray of its
+* ``local``: shape and size are metric, the place is not: the root stands ``distance_m`` away, on the ray of its
   pixel when the camera is known, else side by side.
 * ``plane``: only pixels are known: they are drawn where their rays meet the plane one metre before the camera.
 
@@ -46,7 +48,7 @@ def poses_to_markers(
     *,
     min_score: float = 0.3,
     lifetime_s: float = 0.5,
-    distance: float = 2.0,
+    distance_m: float = 2.0,
 ) -> MarkerArray:
     """Return joints, bones and a label for each subject.
 
@@ -56,52 +58,54 @@ def poses_to_markers(
         camera: Gives places to what has none of its own.
         ended_ids: Tracks whose markers are deleted.
         min_score: Keypoints below it are not drawn.
-        lifetime_s: Markers that are not renewed vanish after this time; those of subjects without an id have no other end.
-        distance: Where the root of ``local`` shapes stands, metres.
+        lifetime_s: Markers that are not renewed vanish after this time; those of subjects without an id end only so.
+        distance_m: Where ``local`` shapes stand.
     """
     markers = [
         Marker(header=header, ns=f"{space}/{part}", id=int(track), action=Marker.DELETE)
         for track in ended_ids for space in _SPACES for part in _PARTS
     ]
-    space, points = _place(poses, camera, distance)
+    space, points = _place(poses, camera, distance_m)
     lifetime = Duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
     colors = keypoint_colors(poses.skeleton)
-    for row in range(len(poses)):
-        shown = np.isfinite(points[row]).all(axis=1) & (poses.scores[row] >= min_score)
-        if not shown.any():
-            continue
+    shown = np.isfinite(points).all(axis=2) & (poses.scores >= min_score)
+    for row in np.flatnonzero(shown.any(axis=1)):
+        at = {i: Point(x=x, y=y, z=z) for i, (x, y, z) in enumerate(points[row].tolist()) if shown[row, i]}
+        ends = [i for edge in poses.skeleton.edges if edge[0] in at and edge[1] in at for i in edge]
+        top = points[row, shown[row]].min(axis=0)[1] - _LABEL_M
+        middle = points[row, shown[row]].mean(axis=0)
         # Ids of tracks are positive: subjects without one take the negative numbers.
-        track = int(poses.ids[row]) or -1 - row
-        at = {i: Point(x=x, y=y, z=z) for i, (x, y, z) in enumerate(points[row].tolist()) if shown[i]}
-        edges = [(a, b) for a, b in poses.skeleton.edges if a in at and b in at]
-
-        def marker(part: str, kind: int, size: float, **fields: object) -> Marker:
-            return Marker(header=header, ns=f"{space}/{part}", id=track, type=kind, action=Marker.ADD,  # noqa: B023
-                          scale=Vector3(x=size, y=size, z=size), color=_MIDDLE, lifetime=lifetime, **fields)
-
-        markers.append(marker("joints", Marker.SPHERE_LIST, _JOINT_M, points=list(at.values()),
-                              colors=[colors[i] for i in at]))
-        markers.append(marker("bones", Marker.LINE_LIST, _JOINT_M / 2, points=[at[i] for edge in edges for i in edge],
-                              colors=[colors[i] for edge in edges for i in edge]))
-        label = marker("label", Marker.TEXT_VIEW_FACING, _LABEL_M, text=f"{track}" if track > 0 else "?")
-        x, y, z = (float(v) for v in (points[row, shown, 0].mean(), points[row, shown, 1].min() - _LABEL_M,
-                                      points[row, shown, 2].mean()))
-        label.pose.position = Point(x=x, y=y, z=z)
-        markers.append(label)
+        track = int(poses.ids[row]) or -1 - int(row)
+        subject = (
+            Marker(type=Marker.SPHERE_LIST, points=list(at.values()), colors=[colors[i] for i in at],
+                   scale=_cube(_JOINT_M)),
+            Marker(type=Marker.LINE_LIST, points=[at[i] for i in ends], colors=[colors[i] for i in ends],
+                   scale=_cube(_JOINT_M / 2)),
+            Marker(type=Marker.TEXT_VIEW_FACING, text=str(track) if track > 0 else "?", scale=_cube(_LABEL_M)),
+        )
+        subject[2].pose.position = Point(x=float(middle[0]), y=float(top), z=float(middle[2]))
+        for part, marker in zip(_PARTS, subject, strict=True):
+            marker.header, marker.ns, marker.id = header, f"{space}/{part}", track
+            marker.color, marker.lifetime = _MIDDLE, lifetime
+        markers += subject
     return MarkerArray(markers=markers)
 
 
-def _place(poses: Poses, camera: Camera | None, distance: float) -> tuple[str, np.ndarray]:
+def _cube(size_m: float) -> Vector3:
+    return Vector3(x=size_m, y=size_m, z=size_m)
+
+
+def _place(poses: Poses, camera: Camera | None, distance_m: float) -> tuple[str, np.ndarray]:
     """Return the name of the space and (N, K, 3) metres in the optical frame; NaN where there is no place."""
     if poses.points is not None:
         return "metric", poses.points
     if poses.local_points is not None:
+        root = poses.skeleton.root
         if camera is not None:
-            roots = camera.rays(poses.keypoints[:, poses.skeleton.root])
+            places = camera.rays(poses.keypoints[:, root]) * distance_m
         else:
-            # One metre apart at that distance, the first in the middle.
-            roots = np.array([[row / distance, 0.0, 1.0] for row in range(len(poses))]).reshape(-1, 3)
-        return "local", poses.local_points + roots[:, None] * distance
+            places = np.array([[row, 0.0, distance_m] for row in range(len(poses))]).reshape(-1, 3)
+        return "local", poses.local_points + (places - poses.local_points[:, root])[:, None]
     if camera is not None:
         return "plane", camera.rays(poses.keypoints)
     return "plane", np.full((*poses.scores.shape, 3), np.nan)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -85,15 +84,15 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
         raise ConfigError("schema", f"expected '{skeleton.name}', got '{msg.schema}'")
     subjects, k = msg.skeletons, len(skeleton)
 
-    def column(name: str, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
-        return _stack([getattr(s, name) for s in subjects], name, shape, dtype)
+    def column(name: str, shape: tuple[int, ...], dtype: type = np.float32, missing: float = 0) -> np.ndarray:
+        return _stack([getattr(s, name) for s in subjects], name, shape, dtype, missing)
 
     def optional(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        return column(name, shape) if any(len(getattr(s, name)) for s in subjects) else None
+        return column(name, shape, missing=np.nan) if any(len(getattr(s, name)) for s in subjects) else None
 
     return Poses(
         skeleton,
-        keypoints=column("keypoints", (k, 2)),
+        keypoints=column("keypoints", (k, 2), missing=np.nan),
         scores=column("scores", (k,)),
         boxes=column("box", (4,)),
         subject_scores=column("score", ()),
@@ -109,14 +108,15 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
     )
 
 
-def _stack(values: list, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Join one array of each subject; where a subject has none it is NaN."""
-    size = int(np.prod(shape))
-    out = np.full((len(values), size), np.nan if dtype is np.float32 else 0, dtype)
+def _stack(values: list, name: str, shape: tuple[int, ...], dtype: type, missing: float) -> np.ndarray:
+    """Join one value or array of each subject; an empty array is missing."""
+    if not shape:
+        return np.array(values, dtype)
+    out: np.ndarray = np.full((len(values), int(np.prod(shape))), missing, dtype)
     for row, value in zip(out, values, strict=True):
-        if shape and len(value) not in (0, size):
-            raise ShapeError(name, f"{size} numbers", len(value))
-        if not shape or len(value):
+        if len(value) not in (0, len(row)):
+            raise ShapeError(name, f"{len(row)} numbers", len(value))
+        if len(value):
             row[:] = value
     return out.reshape(len(values), *shape)
 
@@ -145,14 +145,9 @@ def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
     return CoreSkeleton(
         name=info.name,
         keypoints=tuple(info.keypoint_names),
-        edges=tuple(_pairs(info.edges)),
+        edges=tuple(zip(map(int, info.edges[::2]), map(int, info.edges[1::2]), strict=True)),
         flip=tuple(map(int, info.flip)),
         # The shortest decimal that is this float32: 0.026, not 0.02600000053644180298.
         sigmas=tuple(float(str(np.float32(s))) for s in info.sigmas),
         root=int(info.root),
     )
-
-
-def _pairs(flat: Iterable[int]) -> Iterable[tuple[int, int]]:
-    numbers = map(int, flat)
-    return zip(numbers, numbers, strict=False)

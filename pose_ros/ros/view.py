@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_ros.core.poses import TrackState
 from pose_ros.errors import ConfigError, ShapeError, UnknownNameError
 
 
@@ -72,6 +73,16 @@ class SubjectView:
     def id(self) -> int:
         """Track id; 0 when untracked."""
         return int(self.message.track_id)
+
+    @property
+    def state(self) -> TrackState:
+        """Life of the track at this stamp."""
+        return TrackState(self.message.track_state)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since this id was first seen."""
+        return float(self.message.age.sec + self.message.age.nanosec * 1e-9)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the pixel of a keypoint, (2,)."""
