@@ -2,8 +2,8 @@
 """Choose a library and a device for a model file, and never another one than was asked for.
 
 A device is ``auto``, ``cpu``, ``cuda[:N]``, ``tensorrt[:N]`` or ``openvino:NAME``. ``auto`` takes the first that works:
-CUDA where onnxruntime has it, then the processor by OpenVINO, by onnxruntime or by LiteRT. It leaves TensorRT (minutes of
-engine building) and Intel's GPUs (16-bit arithmetic) to those who ask for them.
+CUDA where onnxruntime has it, then the processor by OpenVINO, by onnxruntime or by LiteRT. It leaves TensorRT (minutes
+of engine building) and Intel's GPUs (16-bit arithmetic) to those who ask for them.
 """
 
 from __future__ import annotations
