@@ -25,7 +25,7 @@ class OptionSpec:
 
     name: str
     #: One of bool, int, float, str.
-    type: type
+    type: type[Any]
     default: Any
     help: str
     unit: str = ""

@@ -35,7 +35,7 @@ class TrackState(IntEnum):
 def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: type, fill: float) -> np.ndarray:
     if value is None:
         return np.full(shape, fill, dtype)
-    array = np.asarray(value, dtype)
+    array: np.ndarray = np.asarray(value, dtype)
     if array.shape != shape:
         raise ShapeError(name, str(shape), array.shape)
     return array
@@ -81,7 +81,10 @@ class Poses:
 
     def __post_init__(self) -> None:
         """Fill neutral columns and check every shape."""
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+
+        def put(name: str, value: np.ndarray) -> None:
+            object.__setattr__(self, name, value)
+
         keypoints = np.asarray(self.keypoints, np.float32)
         k = len(self.skeleton)
         if keypoints.ndim != 3 or keypoints.shape[1:] != (k, 2):
@@ -150,22 +153,23 @@ class Poses:
         index = np.array(self.skeleton.maps[target.name])
         absent = index < 0
 
-        def pick(column: np.ndarray | None, missing: float) -> np.ndarray | None:
-            if column is None:
-                return None
+        def pick(column: np.ndarray, missing: float) -> np.ndarray:
             picked = column[:, index]
             picked[:, absent] = missing
             return picked
 
+        metric = {
+            name: pick(column, np.nan)
+            for name in ("points", "covariances", "local_points")
+            if (column := getattr(self, name)) is not None
+        }
         return dataclasses.replace(
             self,
             skeleton=target,
             keypoints=pick(self.keypoints, np.nan),
             scores=pick(self.scores, 0),
             sources=pick(self.sources, Source.MISSING),
-            points=pick(self.points, np.nan),
-            covariances=pick(self.covariances, np.nan),
-            local_points=pick(self.local_points, np.nan),
+            **metric,
         )
 
 

@@ -1,20 +1,169 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Track: ids over time. (Interface; the body follows.)"""
+"""Track: ids over time, from boxes and keypoints moving at constant velocity. Time comes from stamps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pose_ros.core.poses import Poses
+import numpy as np
+
+from pose_ros.core.assign import assign
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses, Source, TrackState, concatenate
+from pose_ros.core.regions import iou, keypoints_to_boxes
+
+#: How far a keypoint may be from where it was expected and still look like itself, as a part of the subject's size ...
+_TOLERANCE = 0.15
+#: ... and how much that grows for each second without sight.
+_TOLERANCE_PER_S = 0.5
+#: Smallest size of a subject, pixels; below this even perfect tracking is noise.
+_MIN_SIZE = 16.0
+#: The velocity is a mean over about this time, seconds.
+_VELOCITY_S = 0.15
+
+
+@dataclass(frozen=True)
+class TrackerOptions:
+    """Options of :class:`Tracker`."""
+
+    max_lost: float = option(
+        1.0, "A subject that is not seen for longer than this has ended; its id never comes back.", unit="s",
+        low=0.0, high=60.0, live=True,
+    )
+    min_similarity: float = option(
+        0.2, "Mean of box overlap and keypoint closeness that makes it the same subject.", low=0.01, high=1.0, live=True
+    )
+    predict: float = option(
+        0.0, "Publish a subject that is not seen for this long, moved on at its last velocity; 0 leaves it out.",
+        unit="s", low=0.0, high=60.0, live=True,
+    )
+
+
+@dataclass
+class _Track:
+    """One subject over time."""
+
+    id: int
+    born_ns: int
+    seen_ns: int
+    #: One subject, as it was last seen.
+    pose: Poses
+    #: (2,) pixels per second; None until it was seen twice.
+    velocity: np.ndarray | None = None
+
+    def shift(self, stamp_ns: int) -> np.ndarray:
+        """Return how far it should have moved since it was last seen, (2,) pixels."""
+        return np.zeros(2) if self.velocity is None else self.velocity * ((stamp_ns - self.seen_ns) * 1e-9)
+
+    def see(self, pose: Poses, stamp_ns: int) -> None:
+        """Take a new sight of the subject."""
+        seconds = (stamp_ns - self.seen_ns) * 1e-9
+        moved = pose.keypoints[0] - self.pose.keypoints[0]
+        moved = moved[np.isfinite(moved).all(axis=1)]
+        if not len(moved):
+            moved = (pose.boxes - self.pose.boxes).reshape(2, 2)
+        if seconds > 0:
+            velocity = moved.mean(axis=0) / seconds
+            part = 1.0 if self.velocity is None else 1 - np.exp(-seconds / _VELOCITY_S)
+            self.velocity = velocity if self.velocity is None else self.velocity + part * (velocity - self.velocity)
+        self.pose, self.seen_ns = pose, stamp_ns
+
+    def predicted(self, stamp_ns: int, fade: float) -> Poses:
+        """Return the subject moved on; what is metric in the camera's frame is not known any more."""
+        shift = self.shift(stamp_ns).astype(np.float32)
+        pose = self.pose
+        return pose.replace(
+            keypoints=pose.keypoints + shift,
+            boxes=pose.boxes + np.tile(shift, 2),
+            scores=pose.scores * fade,
+            subject_scores=pose.subject_scores * fade,
+            sources=np.where(pose.sources == Source.MISSING, Source.MISSING, Source.HELD),
+            states=np.array([TrackState.PREDICTED]),
+            ages_ns=np.array([stamp_ns - self.born_ns]),
+            points=None,
+            covariances=None,
+            regions=None,
+        )
 
 
 class Tracker:
-    """Give every subject an id that lasts."""
+    """Give every subject an id that lasts. The same input gives the same ids."""
+
+    def __init__(self, options: TrackerOptions | None = None) -> None:
+        """Start with no tracks."""
+        self.options = options or TrackerOptions()
+        self._tracks: list[_Track] = []
+        self._last_id = 0
+        self._stamp_ns: int | None = None
 
     def update(self, poses: Poses, stamp_ns: int) -> tuple[Poses, Sequence[int]]:
-        """Return the poses with ids, states and ages, and the ids that ended with this frame."""
-        raise NotImplementedError
+        """Return the poses with ids, states and ages, and the ids that ended with this frame.
+
+        Subjects keep their order; predicted ones, if asked for, follow. A subject without any position gets no id.
+        A stamp before the last one starts over.
+        """
+        ended = list(self.reset()) if self._stamp_ns is not None and stamp_ns < self._stamp_ns else []
+        self._stamp_ns = stamp_ns
+        if self._tracks and self._tracks[0].pose.skeleton != poses.skeleton:
+            ended += self.reset()
+        ended += self._end([t for t in self._tracks if stamp_ns - t.seen_ns > self.options.max_lost * 1e9])
+
+        # Every sight has a box, and a track keeps it so; what is published stays as it came.
+        sights = poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
+        ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
+        states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
+        pairs = assign(self._similarity(sights, stamp_ns), self.options.min_similarity)
+        seen = []
+        for number, row in pairs:
+            track = self._tracks[number]
+            track.see(sights.select(np.array([row])), stamp_ns)
+            ids[row], states[row], ages[row] = track.id, TrackState.TRACKED, stamp_ns - track.born_ns
+            seen.append(track.id)
+        unseen = [t for t in self._tracks if t.id not in seen]
+        for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)):
+            self._last_id += 1
+            self._tracks.append(_Track(self._last_id, stamp_ns, stamp_ns, sights.select(np.array([row]))))
+            ids[row], states[row] = self._last_id, TrackState.NEW
+        return self._with_predicted(poses.replace(ids=ids, states=states, ages_ns=ages), unseen, stamp_ns), ended
 
     def reset(self) -> Sequence[int]:
-        """Forget all tracks; returns the ids that ended."""
-        raise NotImplementedError
+        """Forget all tracks; returns the ids that ended. No id is ever given again."""
+        self._stamp_ns = None
+        return self._end(self._tracks)
+
+    def _end(self, tracks: list[_Track]) -> list[int]:
+        ended = [t.id for t in tracks]
+        self._tracks = [t for t in self._tracks if t.id not in ended]
+        return ended
+
+    def _similarity(self, sights: Poses, stamp_ns: int) -> np.ndarray:
+        """Return (tracks, subjects) in [0, 1]: the mean of box overlap and keypoint closeness, at ``stamp_ns``."""
+        if not self._tracks or not len(sights):
+            return np.zeros((len(self._tracks), len(sights)))
+        shift = np.stack([t.shift(stamp_ns) for t in self._tracks])
+        lost_s = np.array([stamp_ns - t.seen_ns for t in self._tracks]) * 1e-9
+        boxes = np.concatenate([t.pose.boxes for t in self._tracks]) + np.tile(shift, 2)
+        keypoints = np.concatenate([t.pose.keypoints for t in self._tracks]) + shift[:, None]
+        scores = np.concatenate([t.pose.scores for t in self._tracks])
+        overlap = iou(boxes, sights.boxes)
+
+        size = np.sqrt(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1))
+        reach = np.maximum(size, _MIN_SIZE) * (_TOLERANCE + _TOLERANCE_PER_S * lost_s)
+        distance = np.linalg.norm(keypoints[:, None] - sights.keypoints[None], axis=3) / reach[:, None, None]
+        weight = np.where(np.isnan(distance), 0, scores[:, None] * sights.scores[None])
+        total = weight.sum(axis=2)
+        close = np.divide((weight * np.exp(-0.5 * np.nan_to_num(distance) ** 2)).sum(axis=2), total,
+                          out=overlap.copy(), where=total > 0)
+        return (overlap + close) / 2
+
+    def _with_predicted(self, poses: Poses, unseen: list[_Track], stamp_ns: int) -> Poses:
+        """Append the subjects that are not seen, while their prediction is wanted."""
+        limit = self.options.predict * 1e9
+        recent = [t for t in unseen if stamp_ns - t.seen_ns <= limit]
+        if not recent:
+            return poses
+        rows = [
+            t.predicted(stamp_ns, 1 - (stamp_ns - t.seen_ns) / limit).replace(ids=np.array([t.id])) for t in recent
+        ]
+        return concatenate([poses, *rows])
