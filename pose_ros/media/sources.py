@@ -85,7 +85,7 @@ class Source(ABC):
     def _read(self) -> Iterator[Frame]:
         """Yield the frames of one pass from the first one."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Let go of files and devices; may be called twice."""
 
     def __enter__(self) -> Source:
@@ -148,8 +148,9 @@ class Capture(Source):
         if isinstance(self._target, int):
             capture = cv2.VideoCapture(self._target)
         elif self.live:
-            timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
-            capture = cv2.VideoCapture(self._target, cv2.CAP_FFMPEG, timeouts)
+            limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+            options = [value for limit in limits for value in (limit, STREAM_TIMEOUT_MS)]
+            capture = cv2.VideoCapture(self._target, cv2.CAP_FFMPEG, options)
         else:
             capture = cv2.VideoCapture(self._target)
         if capture.isOpened():
@@ -175,10 +176,7 @@ class Capture(Source):
                 read, image = self._capture.read()
                 if not read:
                     return
-                if self.live:
-                    shown = time.time_ns()
-                else:
-                    shown = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+                shown = time.time_ns() if self.live else round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
                 # Some containers have no, or repeated, time stamps.
                 stamp = shown if stamp is None or shown > stamp else stamp + step
                 yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp)
@@ -236,8 +234,8 @@ def _open_path(spec: str, loop: bool, fps: float) -> Source:
         if path.is_dir():
             images = sorted((p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
             if not images:
-                raise SourceError(spec, f"expected images ({' '.join(sorted(IMAGE_SUFFIXES))}) or a bag's metadata.yaml "
-                                  "in the folder, found neither")
+                raise SourceError(spec, f"expected images ({' '.join(sorted(IMAGE_SUFFIXES))}) or a bag's "
+                                  "metadata.yaml in the folder, found neither")
             return Images(spec, images, loop, fps)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return Images(spec, [path], loop, fps)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draw poses into an image: left and right limbs in two colours, one colour per subject for its box and label."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from pose_ros.core.frame import check_image
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
+
+#: RGB: green left, orange right, blue what is neither; told apart by colour-blind people too (Okabe and Ito 2008).
+LEFT, RIGHT, MIDDLE = (0, 190, 140), (255, 140, 0), (86, 180, 233)
+#: One colour per track id, in turn.
+SUBJECTS = ((240, 228, 66), (204, 121, 167), (0, 158, 255), (255, 94, 77), (120, 220, 80), (180, 140, 255))
+_DARK, _WHITE = (20, 20, 20), (255, 255, 255)
+#: Lines grow by one pixel for so many pixels of the image's shorter side.
+_PIXELS_PER_THICKNESS = 240
+#: Skeletons of more keypoints, such as faces, get dots instead of discs.
+_MANY_KEYPOINTS = 60
+#: Fractional bits of OpenCV's drawing coordinates, and the farthest pixel that may be drawn to.
+_SHIFT, _FAR_PX = 3, 1e6
+
+
+def draw(image: np.ndarray, poses: Poses, min_score: float = 0.3, *, labels: bool = True) -> np.ndarray:
+    """Return a copy of an image with the poses drawn into it.
+
+    Args:
+        image: RGB uint8 (H, W, 3). Not modified.
+        poses: N subjects in pixels of ``image``.
+        min_score: Keypoints below this are left out.
+        labels: Whether to draw boxes, ids and scores.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+    """
+    out = np.array(check_image(image), order="C")
+    thickness = max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
+    with np.errstate(invalid="ignore"):
+        seen = np.isfinite(poses.keypoints).all(axis=2) & (poses.scores >= min_score)
+    for points, visible in zip(poses.keypoints, seen, strict=True):
+        _subject(out, poses.skeleton, points, visible, thickness)
+    for row in range(len(poses) if labels else 0):
+        _label(out, poses, row, thickness)
+    return out
+
+
+def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.ndarray, thickness: int) -> None:
+    import cv2
+
+    pixels = np.clip(np.where(seen[:, None], points, 0), -_FAR_PX, _FAR_PX)
+    scaled = np.rint(pixels * (1 << _SHIFT)).astype(int).tolist()
+    colors = _colors(skeleton)
+    limbs = [
+        (scaled[a], scaled[b], colors[a] if colors[a] == colors[b] else MIDDLE)
+        for a, b in skeleton.edges
+        if seen[a] and seen[b]
+    ]
+    # A dark rim keeps limbs visible on clothes of their own colour.
+    for a, b, _ in limbs:
+        cv2.line(out, a, b, _DARK, thickness + 2, cv2.LINE_AA, _SHIFT)
+    for a, b, color in limbs:
+        cv2.line(out, a, b, color, thickness, cv2.LINE_AA, _SHIFT)
+    many = len(skeleton) > _MANY_KEYPOINTS
+    radius = (max(1, thickness // 2) if many else thickness + 1) << _SHIFT
+    for index in np.flatnonzero(seen):
+        cv2.circle(out, scaled[index], radius, colors[index], cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        if not many:
+            cv2.circle(out, scaled[index], radius, _DARK, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _label(out: np.ndarray, poses: Poses, row: int, thickness: int) -> None:
+    import cv2
+
+    box = poses.boxes[row]
+    if not np.isfinite(box).all():
+        return
+    track = int(poses.ids[row])
+    color = SUBJECTS[track % len(SUBJECTS)] if track else _WHITE
+    height, width = out.shape[:2]
+    x0, y0, x1, y1 = (int(v) for v in np.rint(np.clip(box, -_FAR_PX, _FAR_PX)))
+    cv2.rectangle(out, (x0, y0), (x1, y1), color, max(1, thickness // 2), cv2.LINE_AA)
+    text = f"#{track} " if track else ""
+    text += f"{poses.subject_scores[row]:.2f}"
+    scale, pad, thin = 0.25 + 0.15 * thickness, thickness + 1, max(1, thickness // 2)
+    (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thin)
+    # Above the box where there is room, and always inside the image.
+    x = min(max(x0, 0), max(width - w - 2 * pad, 0))
+    y = min(max(y0, h + 2 * pad), height)
+    cv2.rectangle(out, (x, y - h - 2 * pad), (x + w + 2 * pad, y), color, cv2.FILLED)
+    cv2.putText(out, text, (x + pad, y - pad), cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, thin, cv2.LINE_AA)
+
+
+@lru_cache(maxsize=32)
+def _colors(skeleton: Skeleton) -> tuple[tuple[int, int, int], ...]:
+    """Return the colour of each keypoint, by the side that its name says."""
+    sides = {"left": LEFT, "l": LEFT, "right": RIGHT, "r": RIGHT}
+    return tuple(
+        next((sides[word] for word in name.lower().split("_") if word in sides), MIDDLE) for name in skeleton.keypoints
+    )
