@@ -63,9 +63,9 @@ def _operate(info: CameraInfo, matrix: np.ndarray) -> tuple[int, int]:
     size = np.array([roi.width or info.width - roi.x_offset, roi.height or info.height - roi.y_offset])
     binning = np.maximum([info.binning_x, info.binning_y], 1)
     if (size < binning).any() or (offset + size > (info.width, info.height)).any():
-        raise ConfigError("camera_info", f"expected a region inside {info.width}x{info.height} pixels, got {roi.width}x"
-                                         f"{roi.height} at {roi.x_offset}, {roi.y_offset}, binned by {binning.tolist()};"
-                                         " check the camera driver")
+        raise ConfigError("camera_info", f"expected a region inside {info.width}x{info.height} pixels, got "
+                                         f"{roi.width}x{roi.height} at {roi.x_offset}, {roi.y_offset}, binned by "
+                                         f"{binning.tolist()}; check the camera driver")
     matrix[:2, 2] = (matrix[:2, 2] - offset + 0.5) / binning - 0.5
     matrix[0, :2] /= binning[0]
     matrix[1, 1] /= binning[1]
