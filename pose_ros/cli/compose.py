@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a ROS 2 parameter file as a composition: which nodes to run, each checked before anything starts.
+
+The grammar is that of ``--params-file``: node name, ``ros__parameters``, keys; namespaces may be nested or written into
+the name (``/robot/pose``), and wildcards (``/**``) reach every node they match. One key is ours: ``plugin`` says which
+node runs under the name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pose_ros.core.options import OptionSpec, specs
+from pose_ros.errors import ConfigError, UnknownNameError
+
+_PARAMETERS = "ros__parameters"
+#: Node -> its module and the dataclass of its options.
+NODES: Mapping[str, tuple[str, str]] = {
+    "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
+    "pose_node": ("pose_ros.nodes.pose_node", "PoseOptions"),
+    "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
+}
+#: Parameters that every ROS 2 node has.
+_OF_RCLPY = ("use_sim_time", "start_type_description_service")
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node of a composition."""
+
+    name: str
+    #: Absolute, without a trailing slash; empty for the root.
+    namespace: str
+    #: Key of :data:`NODES`.
+    plugin: str
+    #: Dotted key -> value, wildcards and overrides included.
+    parameters: Mapping[str, Any]
+    #: The part of ``parameters`` that the file does not have.
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Fully qualified name, such as ``/robot/pose``."""
+        return f"{self.namespace}/{self.name}"
+
+    def arguments(self, config: Path) -> list[str]:
+        """Return the command line that gives a process this name and these parameters."""
+        found = ["--ros-args", "-r", f"__node:={self.name}"]
+        found += ["-r", f"__ns:={self.namespace}"] if self.namespace else []
+        found += ["--params-file", str(config)]
+        for key, value in self.overrides.items():
+            found += ["-p", f"{key}:={json.dumps(value, ensure_ascii=False)}"]
+        return found
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> list[NodeSpec]:
+    """Read and check a composition.
+
+    Args:
+        path: A ROS 2 parameter file.
+        overrides: ``node.key=value``, the value as in YAML; ``node`` is a name, a full path, or a plugin, which means
+            all nodes of that kind.
+
+    Raises:
+        ConfigError: What does not fit.
+        UnknownNameError: A key, a node, a plugin or a model does not exist; the message lists near names.
+    """
+    found = list(_blocks(_read(path), ""))
+    nodes = {name: block for name, block in found if "*" not in name}
+    if not nodes:
+        raise ConfigError(str(path), "expected at least one node: 'name: {ros__parameters: {plugin: pose_node, ...}}'")
+    result = []
+    for name in nodes:
+        merged: dict[str, Any] = {}
+        for pattern, block in found:
+            if _matches(name, pattern):
+                merged.update(block)
+        plugin = merged.get("plugin")
+        if plugin is None:
+            raise ConfigError(f"{name}.plugin", f"missing; expected one of {', '.join(NODES)}")
+        namespace, _, short = name.rpartition("/")
+        result.append(NodeSpec(short, namespace, str(plugin), merged))
+    changes = [_override(text, result) for text in overrides]
+    return [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
+
+
+def _checked(spec: NodeSpec, changes: Mapping[str, str]) -> NodeSpec:
+    """Return a node with its overrides, or refuse what the node itself would refuse."""
+    known = options_of(spec.plugin, {**spec.parameters, **changes})
+    # Words for a text option stay words: `--set camera.source=0` is webcam "0".
+    typed = {k: v if k not in known or known[k].type is str else yaml.safe_load(v) for k, v in changes.items()}
+    merged = {**spec.parameters, **typed}
+    check(spec.path, merged, known)
+    return replace(spec, parameters=merged, overrides=typed)
+
+
+def _override(text: str, specs: Sequence[NodeSpec]) -> tuple[list[str], str, str]:
+    """Return (paths of the nodes, key, value) of ``node.key=value``."""
+    target, equals, value = text.partition("=")
+    node, dot, key = target.partition(".")
+    if not (equals and dot and node and key):
+        raise ConfigError("--set", f"expected node.key=value, got '{text}'")
+    paths = [s.path for s in specs if node in (s.path, s.name, s.plugin)]
+    if not paths:
+        raise UnknownNameError("node", node, [s.name for s in specs])
+    return paths, key, value
+
+
+def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSpec]:
+    """Return dotted key -> option of everything that a node knows with these parameters.
+
+    Raises:
+        UnknownNameError: There is no such node, or no such model.
+    """
+    if plugin not in NODES:
+        raise UnknownNameError("node", plugin, NODES)
+    module, options = NODES[plugin]
+    known = {s.name: s for s in specs(getattr(importlib.import_module(module), options))}
+    if plugin == "pose_node":
+        from pose_ros.build import PipelineOptions
+
+        model = str(parameters.get("model", PipelineOptions().model))
+        for block, part in _blocks_of_model(model).items():
+            known.update({f"{block}.{s.name}": s for s in specs(part)})
+    return known
+
+
+def _blocks_of_model(model: str) -> dict[str, type]:
+    from pose_ros import registry
+    from pose_ros.build import parse_model
+    from pose_ros.models.store import Store
+    from pose_ros.pipeline import TopDownOptions
+
+    detector, estimator = parse_model(model, Store())
+    blocks: dict[str, type] = {"estimator": registry.load("estimators", estimator.plugin).Options}
+    if detector is not None:
+        blocks["detector"] = registry.load("detectors", detector.plugin).Options
+        blocks["top_down"] = TopDownOptions
+    return blocks
+
+
+def check(name: str, parameters: Mapping[str, Any], known: Mapping[str, OptionSpec]) -> None:
+    """Refuse what a node would refuse, before it is started.
+
+    Raises:
+        ConfigError: Wrong type, or out of range.
+        UnknownNameError: A key that the node does not know.
+    """
+    for key, value in parameters.items():
+        if key in _OF_RCLPY or key.startswith("qos_overrides."):
+            continue
+        if key not in known:
+            raise UnknownNameError(f"parameter of {name}", key, known)
+        spec = known[key]
+        # YAML reads `source: 0` as a number; the nodes take it as text too.
+        value = str(value) if spec.type is str and type(value) is int else value
+        spec.check(value, f"{name}.{key}".removesuffix(f".{spec.name}"))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(str(path), f"expected node names with {_PARAMETERS} below, got {type(data).__name__}")
+    return data
+
+
+def _blocks(data: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (full name or pattern, flat parameters) in the order of the file, which decides who wins."""
+    for key, value in data.items():
+        name = f"{prefix}/{str(key).strip('/')}"
+        if not isinstance(value, dict):
+            raise ConfigError(name, f"expected {_PARAMETERS} or a namespace, got {type(value).__name__} {value!r}")
+        if _PARAMETERS in value:
+            if len(value) > 1:
+                other = ", ".join(sorted(str(k) for k in value if k != _PARAMETERS))
+                raise ConfigError(name, f"expected nothing beside {_PARAMETERS}, got {other}")
+            yield name, dict(_flat(value[_PARAMETERS] or {}, "", name))
+        else:
+            near = [k for k in value if str(k).replace("_", "") == "rosparameters"]
+            if near or not value:
+                raise ConfigError(name, f"expected '{_PARAMETERS}' below" + (f", got '{near[0]}'" if near else ""))
+            yield from _blocks(value, name)
+
+
+def _flat(values: Mapping[str, Any], prefix: str, node: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            if not value:
+                raise ConfigError(f"{node}.{name}", "ROS 2 cannot read an empty block '{}'; leave the key out")
+            yield from _flat(value, f"{name}.", node)
+        elif value is None:
+            raise ConfigError(f"{node}.{name}", "expected a value, got nothing; leave the key out for its default")
+        else:
+            yield name, value
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Apply a wildcard as rcl does: ``*`` is one level of names, ``**`` any number."""
+    expression = re.escape(pattern).replace(r"/\*\*", "(/[^/]+)*").replace(r"/\*", "/[^/]+")
+    return re.fullmatch(expression, name) is not None

