@@ -12,17 +12,18 @@ import numpy as np
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.core.regions import iou, keypoints_to_boxes, nms, regions_to_boxes
+from pose_ros.core.regions import Detections, iou, keypoints_to_boxes, regions_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 
-#: A detection that overlaps a followed subject by more than this is that subject.
-_SAME_SUBJECT_IOU = 0.3
-#: Two followed subjects whose keypoint boxes overlap by more than this have run into one.
-_MERGED_IOU = 0.7
+#: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
+#: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
+_SAME_SUBJECT_IOU = 0.6
+#: Poses whose keypoints are nearer than this, as a part of the subject's size, are the same subject.
+_SAME_POSE = 0.3
 
 
 class PoseSource(Protocol):
@@ -97,53 +98,55 @@ class TopDown:
         """Forget the subjects of the last frame."""
         self._regions = np.empty((0, 5), np.float32)
         self._detected_ns: int | None = None
+        #: Whether a followed subject was lost since the detector ran.
+        self._lost = False
 
     def __call__(self, frame: Frame, stages: Stages) -> Poses:
         """Estimate all poses in a frame; followed subjects come first, in their old order."""
-        regions = self._regions
-        boxes = np.full((len(regions), 4), np.nan, np.float32)
-        scores = np.ones(len(regions), np.float32)
+        followed, found = self._regions, Detections.empty()
         if self._should_detect(frame.stamp_ns):
             with stages("detect"):
                 found = self.detector.detect(frame.image)
             self.detections += 1
-            self._detected_ns = frame.stamp_ns
-            if len(regions) and len(found):
-                overlap = iou(regions_to_boxes(found.regions), regions_to_boxes(regions)).max(axis=1)
-                found = found.select(overlap <= _SAME_SUBJECT_IOU)
-            regions = np.concatenate([regions, found.regions])
-            boxes = np.concatenate([boxes, found.boxes])
-            scores = np.concatenate([scores, found.scores])
-        most = self.options.max_subjects
-        regions, boxes, scores = regions[:most], boxes[:most], scores[:most]
+            self._detected_ns, self._lost = frame.stamp_ns, False
+            overlap = iou(regions_to_boxes(found.regions), regions_to_boxes(followed)).max(axis=1, initial=0)
+            found = found.select(overlap <= _SAME_SUBJECT_IOU)
+            found = found.select(np.arange(max(0, self.options.max_subjects - len(followed)))[: len(found)])
         with stages("estimate"):
-            poses = self.estimator.estimate(frame.image, regions)
-        fallback = np.where(np.isnan(boxes), keypoints_to_boxes(poses.keypoints), boxes)
-        poses = poses.replace(
-            boxes=np.where(np.isnan(poses.boxes), fallback, poses.boxes),
-            subject_scores=poses.subject_scores * scores,
-        )
-        return self._keep(poses)
+            poses = self.estimator.estimate(frame.image, np.concatenate([followed, found.regions]))
+        if poses.regions is None:
+            # Only the detector knows who is there and how much of the image that is.
+            boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
+            return poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
+        poses = poses.select(np.flatnonzero(poses.subject_scores >= self.options.min_subject_score))
+        # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
+        poses = poses.select(_distinct(poses.keypoints))
+        if self.options.follow:
+            self._lost |= len(poses) < len(followed)
+            self._regions = poses.regions
+        else:
+            self._regions = np.empty((0, 5), np.float32)
+        return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
 
     def _should_detect(self, stamp_ns: int) -> bool:
-        if not len(self._regions) or self._detected_ns is None:
+        if not len(self._regions) or self._detected_ns is None or self._lost:
             return True
         if len(self._regions) >= self.options.max_subjects:
             return False
         return not 0 <= stamp_ns - self._detected_ns < self.options.detect_every * 1e9
 
-    def _keep(self, poses: Poses) -> Poses:
-        """Drop who is not there and who was found twice; remember where to look next."""
-        offers = poses.regions is not None
-        rows = np.arange(len(poses))
-        if offers:
-            rows = rows[poses.subject_scores >= self.options.min_subject_score]
-            extent = keypoints_to_boxes(poses.keypoints[rows])
-            # Rows stand in order of seniority: the longer followed subject stays.
-            rows = rows[np.sort(nms(extent, -rows.astype(float), _MERGED_IOU))]
-        poses = poses.select(rows)
-        self._regions = poses.regions if offers and self.options.follow else np.empty((0, 5), np.float32)
-        return poses
+
+def _distinct(keypoints: np.ndarray) -> np.ndarray:
+    """Return the rows of (N, K, 2) keypoints without those that repeat an earlier row."""
+    size = np.sqrt(np.prod(np.diff(keypoints_to_boxes(keypoints).reshape(-1, 2, 2), axis=1)[:, 0], axis=1))
+    kept: list[int] = []
+    for row in range(len(keypoints)):
+        gap = np.linalg.norm(keypoints[kept] - keypoints[row], axis=2)
+        shared = np.isfinite(gap)
+        mean = np.where(shared, gap, 0).sum(axis=1) / np.maximum(shared.sum(axis=1), 1)
+        if not (shared.any(axis=1) & (mean < _SAME_POSE * np.fmax(size[kept], size[row]))).any():
+            kept.append(row)
+    return np.array(kept, np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities of logits; extreme ones do not overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * logits))
+from pose_ros.decode.activation import sigmoid
 
 
 def refine(points: np.ndarray, heatmap: np.ndarray, kernel: int, min_confidence: float) -> np.ndarray:
@@ -39,7 +36,7 @@ def refine(points: np.ndarray, heatmap: np.ndarray, kernel: int, min_confidence:
     ]
     confidence = sigmoid(values) * (on_y[..., :, None] & on_x[..., None, :])
     total = confidence.sum(axis=(2, 3))
-    inside = (cell >= 0).all(axis=2) & (cell[..., 0] < width)
+    inside = ((cell >= 0) & (cell < size)).all(axis=2)
     sure = inside & (total > 0) & (confidence.max(axis=(2, 3)) >= min_confidence)
     weight = np.where(sure, total, 1)
     centroid = np.stack([(confidence.sum(axis=2) * x).sum(axis=2), (confidence.sum(axis=3) * y).sum(axis=2)], axis=2)

@@ -13,15 +13,11 @@ from itertools import groupby
 import numpy as np
 
 from pose_ros.core.regions import iou
+from pose_ros.decode.activation import sigmoid
 from pose_ros.errors import ShapeError
 
-#: Logits are clipped to this before the sigmoid.
-MAX_LOGIT = 100.0
 
-
-def anchors(
-    input_wh: tuple[int, int], strides: Sequence[int], *, per_layer: int = 1, interpolated: bool = False
-) -> np.ndarray:
+def anchors(input_wh: tuple[int, int], strides: Sequence[int], per_layer: int = 2) -> np.ndarray:
     """Return the centres of all anchors, in the order of the network's outputs.
 
     Neighbouring layers of one stride share one grid, whose cells hold the anchors of all of them.
@@ -29,15 +25,15 @@ def anchors(
     Args:
         input_wh: Size of the network's input.
         strides: Stride of each layer, in pixels of the input.
-        per_layer: Number of aspect ratios of each layer.
-        interpolated: Whether each layer has one more anchor of an interpolated scale.
+        per_layer: Anchors of one layer in each cell: MediaPipe's number of aspect ratios, plus one for the scale
+            between this layer and the next, unless that one is switched off.
 
     Returns:
         (A, 2) float32: x, y in [0, 1] of the input.
     """
     grids = []
     for stride, layers in groupby(strides):
-        per_cell = len(list(layers)) * (per_layer + interpolated)
+        per_cell = len(list(layers)) * per_layer
         w, h = (-(-size // stride) for size in input_wh)
         y, x = np.mgrid[:h, :w].reshape(2, -1)
         grids.append(np.repeat(np.stack([(x + 0.5) / w, (y + 0.5) / h], axis=1), per_cell, axis=0))
@@ -68,9 +64,9 @@ def decode(
         raise ShapeError("values", f"({count}, 4 + 2P)", values.shape)
     if logits.size != count:
         raise ShapeError("logits", f"({count},)", logits.shape)
-    scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1), -MAX_LOGIT, MAX_LOGIT)))
+    scores = sigmoid(logits.reshape(-1))
     rows = np.flatnonzero((scores >= min_score) & (values[:, 2:4] >= 0).all(axis=1))
-    scaled = (values[rows] / np.tile(np.float32(input_wh), values.shape[1] // 2)).reshape(len(rows), -1, 2)
+    scaled = values[rows].reshape(len(rows), values.shape[1] // 2, 2) / np.float32(input_wh)
     centre, half = scaled[:, 0] + centres[rows], scaled[:, 1] / 2
     keypoints = scaled[:, 2:] + centres[rows, None]
     return np.concatenate([centre - half, centre + half], axis=1), keypoints, scores[rows]

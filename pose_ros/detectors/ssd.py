@@ -29,10 +29,10 @@ class SsdOptions:
 class SsdDetector(Detector):
     """Boxes and alignment keypoints from one network call; a subject's region stands upright in its own frame.
 
-    Card parameters: ``strides`` of the layers; ``per_layer`` and ``interpolated`` anchors (see
-    :func:`pose_ros.decode.ssd.anchors`); ``roi``: arguments of :func:`pose_ros.decode.rois.aligned_regions`;
-    ``subject``: ``box`` where the network's box covers the subject, or ``circle`` where it covers only a part (the
-    head) and the subject fills the circle around the start keypoint. Card outputs: boxes, scores.
+    Card parameters: ``strides`` of the layers; anchors ``per_layer`` (see :func:`pose_ros.decode.ssd.anchors`);
+    ``roi``: arguments of :func:`pose_ros.decode.rois.aligned_regions`; ``subject``: ``box`` where the network's box
+    covers the subject, or ``circle`` where it covers only a part (the head) and the subject fills the circle around
+    the start keypoint. Card outputs: boxes, scores.
     """
 
     Options = SsdOptions
@@ -46,12 +46,7 @@ class SsdDetector(Detector):
             raise CardError(self.card.name, f"outputs: expected boxes and scores, got {self.card.outputs}")
         if params.get("subject") not in ("box", "circle"):
             raise CardError(self.card.name, f"params.subject: expected box or circle, got {params.get('subject')!r}")
-        self._anchors = ssd.anchors(
-            self.card.input_wh,
-            params["strides"],
-            per_layer=params.get("per_layer", 1),
-            interpolated=params.get("interpolated", False),
-        )
+        self._anchors = ssd.anchors(self.card.input_wh, params["strides"], params.get("per_layer", 2))
 
     def detect(self, image: np.ndarray) -> Detections:
         """Find the subjects, best first; see :class:`Detector`."""

@@ -15,7 +15,8 @@ from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import keypoints_to_boxes
-from pose_ros.decode.refine import refine, sigmoid
+from pose_ros.decode.activation import sigmoid
+from pose_ros.decode.refine import refine
 from pose_ros.decode.rois import aligned_regions
 from pose_ros.errors import CardError, ShapeError
 from pose_ros.estimators.base import CropEstimator
@@ -23,8 +24,9 @@ from pose_ros.plugin import Model
 
 #: Landmarks behind the skeleton's: the middle of the body and a point on the circle around it.
 _EXTRA = 2
-#: The heatmap is read in a window of this many cells around each landmark.
-_KERNEL = 7
+#: The heatmap is read in a window of this many cells around each landmark. The graph's source says 7, but the option
+#: does not reach MediaPipe 0.10.21, which was seen to use its default.
+_KERNEL = 9
 #: Without a peak of this probability in the window a landmark keeps its regressed place.
 _MIN_CONFIDENCE = 0.5
 #: The next region is larger than the circle around the body by this factor.
