@@ -10,7 +10,6 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
-from pose_ros.core.pixels import to_batch
 from pose_ros.core.regions import Detections, nms
 from pose_ros.decode import yolox
 from pose_ros.detectors.base import Detector
@@ -61,11 +60,10 @@ class YoloxDetector(Detector):
     def detect(self, image: np.ndarray) -> Detections:
         """Find the subjects; see :class:`Detector`."""
         check_image(image)
-        size_wh, how = self.card.input_wh, self.card.preprocess
+        size_wh = self.card.input_wh
         matrix = warp.letterbox_matrix((image.shape[1], image.shape[0]), size_wh, centre=False)
         crop = warp.crop(image, matrix, size_wh, border=_BORDER)
-        batch = to_batch(crop[None], color=how.color, layout=how.layout, mean=how.mean, std=how.std)
-        (output,) = self.session.run(batch).values()
+        (output,) = self.session.run(self.card.preprocess(crop[None])).values()
         boxes, scores, classes = yolox.decode(
             output[0], size_wh, classes=self._classes, min_score=self.options.score_threshold
         )

@@ -10,7 +10,6 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import from_mapping, option
-from pose_ros.core.pixels import to_batch
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import check_regions
 from pose_ros.decode.heatmap import BLUR_KERNEL, DECODERS
@@ -99,7 +98,5 @@ class HeatmapEstimator(CropEstimator):
         return (straight + mirrored) / 2
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
-        how = self.card.preprocess
-        batch = to_batch(crops, color=how.color, layout=how.layout, mean=how.mean, std=how.std)
-        (heatmaps,) = self.session.run(batch).values()
+        (heatmaps,) = self.session.run(self.card.preprocess(crops)).values()
         return heatmaps
