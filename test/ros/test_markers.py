@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Markers: where they stand, what they are called, and that they go away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.ros.markers import poses_to_markers
+from pose_ros.skeletons import catalogue
+
+ARM = Skeleton("arm", ("nose", "left_hand", "right_hand"), edges=((0, 1), (0, 2)), flip=(0, 2, 1))
+CAMERA = Camera(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), (640, 480))
+METRES = np.array([[0.0, -0.5, 2], [-0.4, 0.2, 2.1], [0.4, 0.3, 1.9]])
+
+
+def arms(n: int = 1, **columns: object) -> Poses:
+    keypoints = np.repeat(CAMERA.project(METRES)[None], n, axis=0)
+    return Poses(ARM, keypoints, np.full((n, 3), 0.9), **columns)
+
+
+def header() -> Header:
+    made = Header(frame_id="camera_optical")
+    made.stamp.sec, made.stamp.nanosec = 3, 5
+    return made
+
+
+def by_name(markers: MarkerArray) -> dict[tuple[str, int], Marker]:
+    """Return the markers by namespace and id, as a viewer keeps them."""
+    found = {(m.ns, m.id): m for m in markers.markers}
+    assert len(found) == len(markers.markers), "no marker replaces another"
+    return found
+
+
+def xyz(marker: Marker) -> np.ndarray:
+    return np.array([[p.x, p.y, p.z] for p in marker.points])
+
+
+def test_metric_points_stand_where_they_are() -> None:
+    made = poses_to_markers(arms(points=METRES[None], ids=[4], local_points=METRES[None]), header(), CAMERA)
+    made = by_name(deserialize_message(serialize_message(made), MarkerArray))
+    assert set(made) == {("metric/joints", 4), ("metric/bones", 4), ("metric/label", 4)}
+    assert all(m.header == header() and m.action == Marker.ADD for m in made.values())
+    assert all(m.lifetime.nanosec == 500_000_000 and m.pose.orientation.w == 1 for m in made.values())
+    np.testing.assert_allclose(xyz(made["metric/joints", 4]), METRES, atol=1e-7)
+    np.testing.assert_allclose(xyz(made["metric/bones", 4]), METRES[[0, 1, 0, 2]], atol=1e-7)
+    label = made["metric/label", 4]
+    assert label.text == "4"
+    assert label.pose.position.y < METRES[:, 1].min(), "above the head: y points down"
+
+
+def test_sides_have_colours() -> None:
+    middle, left, right = poses_to_markers(arms(points=METRES[None]), header()).markers[0].colors
+    assert left.b > left.r
+    assert right.r > right.b
+    assert middle.r == middle.g == middle.b
+
+
+def test_pixels_of_a_known_camera_lie_on_a_plane() -> None:
+    made = by_name(poses_to_markers(arms(ids=[1]), header(), CAMERA))
+    points = xyz(made["plane/joints", 1])
+    np.testing.assert_allclose(points[:, 2], 1)
+    np.testing.assert_allclose(CAMERA.project(points), CAMERA.project(METRES), atol=1e-3)
+
+
+def test_pixels_of_an_unknown_camera_are_not_drawn() -> None:
+    assert poses_to_markers(arms(), header()).markers == []
+
+
+def test_local_shapes_stand_on_the_ray_of_their_root() -> None:
+    local = (METRES - METRES[0] + 7)[None]
+    made = by_name(poses_to_markers(arms(local_points=local, ids=[1]), header(), CAMERA, distance_m=2.0))
+    np.testing.assert_allclose(xyz(made["local/joints", 1]), METRES, atol=1e-5)
+
+
+def test_local_shapes_without_a_camera_stand_side_by_side() -> None:
+    local = np.repeat((METRES - METRES[0])[None], 2, axis=0)
+    made = by_name(poses_to_markers(arms(2, local_points=local, ids=[1, 2]), header(), distance_m=3.0))
+    np.testing.assert_allclose(xyz(made["local/joints", 1])[0], [0, 0, 3], atol=1e-6)
+    np.testing.assert_allclose(xyz(made["local/joints", 2])[0], [1, 0, 3], atol=1e-6)
+
+
+def test_missing_and_doubtful_keypoints_take_their_bones_along() -> None:
+    points = METRES[None].copy()
+    points[0, 1] = np.nan
+    made = poses_to_markers(arms(points=points), header()).markers
+    assert [len(m.points) for m in made] == [2, 2, 0]
+    doubtful = arms(points=METRES[None]).replace(scores=np.array([[0.9, 0.9, 0.1]]))
+    assert [len(m.points) for m in poses_to_markers(doubtful, header()).markers] == [2, 2, 0]
+    assert poses_to_markers(arms(points=points * np.nan), header()).markers == []
+
+
+def test_subjects_without_an_id_do_not_share_markers() -> None:
+    points = np.repeat(METRES[None], 2, axis=0)
+    made = by_name(poses_to_markers(arms(2, points=points), header()))
+    assert {i for _, i in made} == {-1, -2}
+    assert made["metric/label", -1].text == "?"
+
+
+@pytest.mark.parametrize("columns", [{"points": METRES[None]}, {"local_points": METRES[None]}, {}])
+def test_every_marker_of_an_ended_track_is_deleted(columns: dict) -> None:
+    shown = by_name(poses_to_markers(arms(ids=[9], **columns), header(), CAMERA))
+    after = poses_to_markers(Poses.empty(ARM), header(), ended_ids=[9, 10]).markers
+    deleted = {(m.ns, m.id) for m in after if m.action == Marker.DELETE}
+    assert len(shown) == 3
+    assert shown.keys() <= deleted
+    assert len(deleted) == len(after) == 18
+    assert all(m.header == header() for m in after)
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_skeleton_can_be_drawn(name: str) -> None:
+    skeleton = catalogue.get(name)
+    k = len(skeleton)
+    poses = Poses(skeleton, np.zeros((1, k, 2)), np.ones((1, k)), points=np.ones((1, k, 3)))
+    joints, bones, _ = poses_to_markers(poses, header()).markers
+    assert (len(joints.points), len(bones.points)) == (k, 2 * len(skeleton.edges))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TF frames of keypoints: names, stamps, and which ones there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tf2_msgs", reason="tf2_msgs is not installed")
+pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import ConfigError
+from pose_ros.ros.transforms import poses_to_transforms
+
+SKELETON = Skeleton("pair", ("left wrist", "nose"))
+POINTS = np.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]], np.float32)
+
+
+def poses(**columns: object) -> Poses:
+    given = {"points": POINTS, "ids": [3, 12], **columns}
+    return Poses(SKELETON, np.zeros((2, 2, 2)), given.pop("scores", np.ones((2, 2))), **given)
+
+
+def header(frame_id: str = "camera_optical") -> Header:
+    made = Header(frame_id=frame_id)
+    made.stamp.sec, made.stamp.nanosec = 3, 5
+    return made
+
+
+def places(msg: TFMessage) -> dict[str, list[float]]:
+    return {t.child_frame_id: [t.transform.translation.x, t.transform.translation.y, t.transform.translation.z]
+            for t in msg.transforms}
+
+
+def test_every_keypoint_is_a_frame_at_the_stamp_of_the_image() -> None:
+    msg = deserialize_message(serialize_message(poses_to_transforms(poses(), header(), "robot1/")), TFMessage)
+    assert places(msg) == {
+        "robot1/body_3/left_wrist": [1, 2, 3], "robot1/body_3/nose": [4, 5, 6],
+        "robot1/body_12/left_wrist": [7, 8, 9], "robot1/body_12/nose": [10, 11, 12],
+    }
+    assert all(t.header == header() and t.transform.rotation.w == 1 for t in msg.transforms)
+
+
+def test_what_is_missing_doubtful_or_nameless_has_no_frame() -> None:
+    points = POINTS.copy()
+    points[0, 0, 2] = np.nan
+    assert set(places(poses_to_transforms(poses(points=points), header()))) == {
+        "body_3/nose", "body_12/left_wrist", "body_12/nose"}
+    doubtful = poses(scores=[[0.1, 0.9], [0.1, 0.1]])
+    assert set(places(poses_to_transforms(doubtful, header(), kind="hand"))) == {"hand_3/nose"}
+    assert set(places(poses_to_transforms(poses(ids=[0, 5]), header()))) == {"body_5/left_wrist", "body_5/nose"}
+    assert poses_to_transforms(poses(points=None), header()).transforms == []
+
+
+def test_names_are_what_tf_accepts() -> None:
+    names = places(poses_to_transforms(poses(), header(), "/my robot/", "körper"))
+    assert "my_robot/k_rper_3/left_wrist" in names
+
+
+@pytest.mark.parametrize("frame_id", ["", "/camera"])
+def test_a_parent_that_tf_refuses_is_named(frame_id: str) -> None:
+    with pytest.raises(ConfigError, match=r"header\.frame_id: expected the camera's optical frame"):
+        poses_to_transforms(poses(), header(frame_id))
