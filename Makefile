@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a newcomer needs. `make` alone says what there is.
+
+PYTHON ?= python3
+VENV ?= .venv
+SOURCE ?=
+ARGS ?=
+MODELS ?= mediapipe-pose-detection blazepose-full
+
+bin := $(abspath $(VENV))/bin
+stamps := $(VENV)/stamps
+pip := $(bin)/pip install --quiet --disable-pip-version-check --constraint requirements/pins.txt
+
+# A ROS 2 or another environment that this shell has set up must not leak into ours, which is a ROS 2 prefix itself.
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export VIRTUAL_ENV := $(abspath $(VENV))
+export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
+export CMAKE_PREFIX_PATH := $(VIRTUAL_ENV)
+export ROS_DISTRO := jazzy
+export PATH := $(bin):$(PATH)
+# Demonstrations and tests stay on this machine.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+interfaces := $(sort $(wildcard interfaces/*/package.xml interfaces/*/*/*))
+definitions := package.xml CMakeLists.txt $(wildcard cmake/* msg/* srv/*)
+# The sources are linked into the environment: a changed file is live, a new or deleted one needs a new list.
+sources := $(shell find pose_ros config launch -type f ! -name '*.pyc' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint types bench clean
+
+help:  ## this list
+	@echo 'make demo [SOURCE=...]  see a person: camera, estimator and recorder nodes over ROS 2; results in out/'
+	@echo '                        SOURCE: a video, image, image folder, camera number, stream URL or bag'
+	@echo 'make test [ARGS=...]    all tests; ARGS go to pytest, e.g. ARGS="-k blazepose -x"'
+	@echo 'make env                only the environment in $(VENV), which the others make when they need it'
+	@echo 'make lint types         ruff and mypy'
+	@echo 'make bench              speed and accuracy, side by side with the references'
+	@echo 'make clean              delete $(VENV), build/, install/, log/ and out/'
+	@echo 'PYTHON=python3.x        the interpreter to make the environment with (3.10 to 3.13; here: $(PYTHON))'
+
+env: $(stamps)/package-$(sources)
+
+demo: env
+	@$(bin)/pose-ros up config/demo.yaml $(if $(SOURCE),--source '$(SOURCE)') $(ARGS)
+
+test: env $(stamps)/dev
+	@$(bin)/pose-ros models fetch $(MODELS)
+	@$(bin)/python -m pytest $(ARGS)
+
+lint: $(stamps)/dev
+	@$(bin)/ruff check $(ARGS)
+
+types: env $(stamps)/dev
+	@$(bin)/mypy $(ARGS)
+
+bench: env $(stamps)/dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(bin)/python $$script $(ARGS) || exit 1; done
+
+clean:
+	rm -rf $(VENV) build install log out *.egg-info
+
+$(stamps)/venv: requirements/check.py
+	@$(PYTHON) requirements/check.py
+	@echo 'pose_ros: making a Python environment in $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@printf '%s\n' '' '# This environment is a ROS 2 prefix, too.' \
+	    'export AMENT_PREFIX_PATH="$$VIRTUAL_ENV" CMAKE_PREFIX_PATH="$$VIRTUAL_ENV" ROS_DISTRO=jazzy' >> $(bin)/activate
+	@mkdir -p $(stamps) && touch $@
+
+$(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirements/pins.txt
+	@echo 'pose_ros: getting ROS 2 Jazzy, OpenVINO, OpenCV and their kin from PyPI (some minutes the first time)'
+	@$(pip) -r requirements/run.txt -r requirements/ros.txt
+	@touch $@
+
+$(stamps)/dev: $(stamps)/run requirements/dev.txt
+	@echo 'pose_ros: getting pytest, ruff, mypy and colcon from PyPI'
+	@$(pip) -r requirements/dev.txt
+	@touch $@
+
+$(stamps)/interfaces: $(stamps)/run $(interfaces) cmake/install.sh cmake/wheel_targets.cmake
+	@for package in $(sort $(dir $(wildcard interfaces/*/package.xml))); do \
+	    echo "pose_ros: building the messages of $$(basename $$package)"; \
+	    cmake/install.sh $(VENV) $$package || exit 1; \
+	done
+	@touch $@
+
+$(stamps)/package-$(sources): $(stamps)/interfaces $(definitions)
+	@echo 'pose_ros: building its own messages, linking its sources'
+	@cmake/install.sh $(VENV) . -DAMENT_CMAKE_SYMLINK_INSTALL=ON
+	@rm -f $(stamps)/package-* && touch $@
