@@ -9,7 +9,7 @@ from typing import Any
 
 from pose_ros import registry
 from pose_ros.core.options import from_mapping, option
-from pose_ros.core.track import Tracker
+from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
@@ -34,7 +34,7 @@ class PipelineOptions:
 
 
 #: Blocks of a configuration that hold the options of a part.
-BLOCKS = ("detector", "estimator", "top_down")
+BLOCKS = ("detector", "estimator", "top_down", "tracker")
 
 
 def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
@@ -63,15 +63,15 @@ def build(
     """Build a ready pipeline.
 
     Args:
-        config: A model's name, or keys of :class:`PipelineOptions` and the blocks ``detector``, ``estimator`` and
-            ``top_down`` with the options of those parts.
+        config: A model's name, or keys of :class:`PipelineOptions` and the blocks ``detector``, ``estimator``,
+            ``top_down`` and ``tracker`` with the options of those parts.
         store: Where cards and files are; the default store when left out.
         allow_fetch: Whether missing files may be downloaded.
 
     Raises:
         PoseRosError: Anything that does not fit, named.
     """
-    values = {"model": config} if isinstance(config, str) else dict(config or {})
+    values: dict[str, Any] = {"model": config} if isinstance(config, str) else dict(config or {})
     blocks = {name: dict(values.pop(name, {}) or {}) for name in BLOCKS}
     options = from_mapping(PipelineOptions, values)
     store = store or Store()
@@ -83,7 +83,7 @@ def build(
         if named != card.plugin:
             raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
         plugin = registry.load(kind, card.plugin)
-        plugin_options = from_mapping(plugin.Options, given, block)
+        plugin_options: object = from_mapping(plugin.Options, given, block)
         path = store.fetch(card) if allow_fetch else store.path(card)
         session = open_session(
             path, device=options.device, runtime=options.runtime, threads=options.threads, outputs=card.outputs
@@ -92,6 +92,7 @@ def build(
 
     estimator = part("estimators", "estimator", estimator_card)
     top_down = from_mapping(TopDownOptions, blocks["top_down"], "top_down")
+    tracker = Tracker(from_mapping(TrackerOptions, blocks["tracker"], "tracker"))
     source: OneStage | TopDown
     if isinstance(estimator, CropEstimator):
         if detector_card is None:
@@ -105,4 +106,4 @@ def build(
             raise ConfigError("model", f"'{estimator_card.name}' finds subjects itself and takes no detector")
         source = OneStage(estimator)
     target = catalogue.get(options.skeleton) if options.skeleton else None
-    return Pipeline(source, Tracker() if options.track else None, target)
+    return Pipeline(source, tracker if options.track else None, target)

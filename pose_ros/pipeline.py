@@ -11,6 +11,7 @@ import numpy as np
 
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
+from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, iou, keypoints_to_boxes, regions_to_boxes
 from pose_ros.core.skeleton import Skeleton
@@ -160,7 +161,7 @@ class Result:
 
 
 class Pipeline:
-    """Estimate, then track; resets itself when time runs backwards."""
+    """Estimate, place in the camera's frame where that is known, then track; resets itself when time runs backwards."""
 
     def __init__(self, source: PoseSource, tracker: Tracker | None = None, skeleton: Skeleton | None = None) -> None:
         """Join the parts.
@@ -184,7 +185,11 @@ class Pipeline:
             self.time_jumps += 1
             ended = self.reset()
         self._stamp_ns = frame.stamp_ns
-        poses = self.source(frame, stages).to(self.skeleton)
+        poses = self.source(frame, stages)
+        if frame.camera is not None and poses.points is None and poses.local_points is not None:
+            with stages("place"):
+                poses = placed(poses, frame.camera)
+        poses = poses.to(self.skeleton)
         if self.tracker is not None:
             with stages("track"):
                 poses, gone = self.tracker.update(poses, frame.stamp_ns)
