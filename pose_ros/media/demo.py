@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.errors import SourceError
+from pose_ros.media.calibration import guess_camera
 from pose_ros.media.sources import Source
 
 SECONDS, FPS, SIZE_WH = 10.0, 30.0, (640, 480)
@@ -47,9 +47,7 @@ class Demo(Source):
         self._frames = round(duration * FPS)
         self.length = None if loop else self._frames
         self._photo = photograph(name)
-        focal = SIZE_WH[0] / 2 / math.tan(_VIEW_RAD / 2)
-        centre = (SIZE_WH[0] - 1) / 2, (SIZE_WH[1] - 1) / 2
-        self.camera = Camera(np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]]), SIZE_WH)
+        self.camera = guess_camera(SIZE_WH, _VIEW_RAD)
 
     def wall_to_camera(self, index: int) -> np.ndarray:
         """Return ``T_camera_wall`` of a frame, (4, 4).

@@ -159,6 +159,7 @@ def _plot_metres(axes: Any, skeleton: Skeleton, metres: np.ndarray, names: list[
         axes.plot(x, z, -y, color=f"C{color}", lw=1)
     axes.set(xlabel="x [m]", ylabel="z [m]", zlabel="-y [m]")
     axes.set_aspect("equal", adjustable="datalim")
+    axes.locator_params(nbins=5)
 
 
 def _telling(skeleton: Skeleton) -> list[str]:
