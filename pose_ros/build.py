@@ -25,9 +25,13 @@ from pose_ros.skeletons import catalogue
 class PipelineOptions:
     """What to run and where. Options of the parts stand in blocks of their own."""
 
-    model: str = option("blazepose-full", "Model to run: '[detector+]estimator', see 'pose-ros models list'.", live=True)
+    model: str = option(
+        "blazepose-full", "Model to run: '[detector+]estimator', see 'pose-ros models list'.", live=True
+    )
     device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
-    runtime: str = option("auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert"))
+    runtime: str = option(
+        "auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert")
+    )
     threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
     skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
     track: bool = option(True, "Give subjects ids over time.")

@@ -41,9 +41,9 @@ def place(
         camera: Of the image.
 
     Returns:
-        Points (N, K, 3) float32 in the optical frame, and the covariance (N, 3, 3) float32 of each subject's position in
-        square metres, from how badly rays and points agree. NaN where fewer than three keypoints can be used, or where
-        the subject would not be in front of the camera.
+        Points (N, K, 3) float32 in the optical frame, and the covariance (N, 3, 3) float32 of each subject's position
+        in square metres, from how badly rays and points agree. NaN where fewer than three keypoints can be used, or
+        where the subject would not be in front of the camera.
     """
     n = len(local_points)
     points = np.full(np.shape(local_points), np.nan, np.float32)
