@@ -139,12 +139,14 @@ def _convert(samples: np.ndarray, code: str) -> np.ndarray:
 
 def _nv24_to_rgb(planes: np.ndarray, width: int) -> np.ndarray:
     """Convert full-resolution Y, then interleaved UV; (3, H, step) -> (H, W, 3)."""
+    import cv2
+
     height = planes.shape[1]
     y = planes[0, :, :width]
-    uv = planes[1:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
-    # Each pixel twice as UYVY: the same arithmetic as for the other encodings.
-    pairs = np.stack([uv[..., 0], y, uv[..., 1], y], axis=-1).reshape(height, 2 * width, 2)
-    return np.ascontiguousarray(_convert(pairs, "COLOR_YUV2RGB_UYVY")[:, ::2])
+    u, v = cv2.split(planes[1:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2))
+    # OpenCV does not know this encoding. Each pixel twice as UYVY goes through the arithmetic of the others.
+    twice = _convert(cv2.merge([u, y, v, y]).reshape(height, 2 * width, 2), "COLOR_YUV2RGB_UYVY")
+    return cv2.resize(twice, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
