@@ -9,6 +9,7 @@ from typing import Any
 
 from pose_ros import registry
 from pose_ros.core.options import from_mapping, option
+from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError
@@ -35,6 +36,7 @@ class PipelineOptions:
     threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
     skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
     track: bool = option(True, "Give subjects ids over time.")
+    smooth: bool = option(True, "Take the tremble out of the keypoints of tracked subjects.")
 
 
 #: Blocks of a configuration that hold the options of a part.
@@ -110,4 +112,5 @@ def build(
             raise ConfigError("model", f"'{estimator_card.name}' finds subjects itself and takes no detector")
         source = OneStage(estimator)
     target = catalogue.get(options.skeleton) if options.skeleton else None
-    return Pipeline(source, tracker if options.track else None, target)
+    smoother = PoseSmoother() if options.smooth else None
+    return Pipeline(source, tracker if options.track else None, target, smoother)

@@ -15,6 +15,7 @@ from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, iou, keypoints_to_boxes, regions_to_boxes
 from pose_ros.core.skeleton import Skeleton
+from pose_ros.core.smooth import PoseSmoother, RegionSmoother
 from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker
 from pose_ros.detectors.base import Detector
@@ -93,11 +94,16 @@ class TopDown:
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
         #: How often the detector ran.
         self.detections = 0
+        self._last_key = 0
+        self._steady = RegionSmoother()
         self.reset()
 
     def reset(self) -> None:
         """Forget the subjects of the last frame."""
+        #: Where the followed subjects are expected, and who they are: numbers from 1 up, never used again.
         self._regions = np.empty((0, 5), np.float32)
+        self._keys = np.empty(0, np.int64)
+        self._steady.reset()
         self._detected_ns: int | None = None
         #: Whether a followed subject was lost since the detector ran.
         self._lost = False
@@ -119,15 +125,22 @@ class TopDown:
             # Only the detector knows who is there and how much of the image that is.
             boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
             return poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
-        poses = poses.select(np.flatnonzero(poses.subject_scores >= self.options.min_subject_score))
+        present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
-        poses = poses.select(_distinct(poses.keypoints))
-        if self.options.follow:
-            self._lost |= len(poses) < len(followed)
-            self._regions = poses.regions
-        else:
-            self._regions = np.empty((0, 5), np.float32)
+        rows = present[_distinct(poses.keypoints[present])]
+        self._lost |= bool((rows < len(followed)).sum() < len(followed))
+        self._follow(rows, poses.regions, len(found), frame.stamp_ns)
+        poses = poses.select(rows)
         return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
+
+    def _follow(self, rows: np.ndarray, regions: np.ndarray, new: int, stamp_ns: int) -> None:
+        """Remember where to look for the subjects at ``rows`` in the next frame."""
+        keys = np.concatenate([self._keys, self._last_key + 1 + np.arange(new)])
+        self._last_key += new
+        if not self.options.follow:
+            rows = rows[:0]
+        rows = rows[np.isfinite(regions[rows]).all(axis=1) & (regions[rows, 2:4] > 0).all(axis=1)]
+        self._keys, self._regions = keys[rows], self._steady(keys[rows], regions[rows], stamp_ns)
 
     def _should_detect(self, stamp_ns: int) -> bool:
         if not len(self._regions) or self._detected_ns is None or self._lost:
@@ -161,17 +174,24 @@ class Result:
 
 
 class Pipeline:
-    """Estimate, place in the camera's frame where that is known, then track; resets itself when time runs backwards."""
+    """Estimate, track, smooth, place in the camera's frame where it is known; starts over when time runs backwards."""
 
-    def __init__(self, source: PoseSource, tracker: Tracker | None = None, skeleton: Skeleton | None = None) -> None:
+    def __init__(
+        self,
+        source: PoseSource,
+        tracker: Tracker | None = None,
+        skeleton: Skeleton | None = None,
+        smoother: PoseSmoother | None = None,
+    ) -> None:
         """Join the parts.
 
         Args:
             source: Where poses come from.
             tracker: Gives ids; without one, subjects stay untracked.
             skeleton: What to convert results to; the source's own when left out.
+            smoother: Takes the tremble out of tracked subjects; needs a tracker.
         """
-        self.source, self.tracker = source, tracker
+        self.source, self.tracker, self.smoother = source, tracker, smoother
         self.skeleton = skeleton or source.skeleton
         self._stamp_ns: int | None = None
         #: How often time ran backwards.
@@ -186,18 +206,21 @@ class Pipeline:
             ended = self.reset()
         self._stamp_ns = frame.stamp_ns
         poses = self.source(frame, stages)
-        if frame.camera is not None and poses.points is None and poses.local_points is not None:
-            with stages("place"):
-                poses = placed(poses, frame.camera)
-        poses = poses.to(self.skeleton)
         if self.tracker is not None:
             with stages("track"):
                 poses, gone = self.tracker.update(poses, frame.stamp_ns)
+                if self.smoother is not None:
+                    poses = self.smoother(poses, frame.stamp_ns)
             ended = [*ended, *gone]
-        return Result(poses, tuple(ended), stages)
+        if frame.camera is not None and poses.points is None and poses.local_points is not None:
+            with stages("place"):
+                poses = placed(poses, frame.camera)
+        return Result(poses.to(self.skeleton), tuple(ended), stages)
 
     def reset(self) -> Sequence[int]:
         """Forget everything about earlier frames; returns the ids that ended."""
         self.source.reset()
         self._stamp_ns = None
+        if self.smoother is not None:
+            self.smoother.reset()
         return self.tracker.reset() if self.tracker is not None else ()

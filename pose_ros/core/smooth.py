@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Smooth: take the tremble out of positions, and follow fast movement at once (Casiez et al., CHI 2012).
+
+State over time is kept for each subject; time comes from stamps. Constants are those of MediaPipe's
+``pose_landmark_filtering`` graph (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose_ros.core.poses import Poses
+
+
+@dataclass(eq=False)
+class _State:
+    """What is remembered of N rows."""
+
+    ids: np.ndarray
+    stamp_ns: int
+    raw: np.ndarray
+    smooth: np.ndarray
+    speed: np.ndarray
+
+
+class OneEuro:
+    """One-Euro filter over rows that come and go.
+
+    A low-pass filter whose cutoff rises with speed: ``cutoff = min_cutoff + beta * speed``.
+    """
+
+    def __init__(self, min_cutoff: float, beta: float, speed_cutoff: float = 1.0) -> None:
+        """Choose how much to smooth.
+
+        Args:
+            min_cutoff: Cutoff at rest, Hz; lower smooths more.
+            beta: Rise of the cutoff per unit of speed; higher lags less.
+            speed_cutoff: Cutoff of the filter on the speed itself, Hz.
+        """
+        self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
+        self._state: _State | None = None
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self._state = None
+
+    def __call__(self, ids: np.ndarray, values: np.ndarray, sizes: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Return smooth values.
+
+        Args:
+            ids: (N,) which subject each row is, no id twice; 0: nobody knows. Who was not there before passes unchanged.
+            values: (N, ...); NaN stays NaN, and what comes after NaN passes unchanged.
+            sizes: (N,) speed is measured in sizes per second.
+            stamp_ns: When. Not later than the call before: everything passes unchanged.
+        """
+        values = np.asarray(values, np.float64)
+        known, smooth, speed = self._state, values, np.zeros_like(values)
+        if known is not None and len(known.ids) and stamp_ns > known.stamp_ns:
+            seconds = (stamp_ns - known.stamp_ns) * 1e-9
+            row = (known.ids == ids[:, None]).argmax(axis=1)
+            here = ((known.ids[row] == ids) & (ids > 0)).reshape(-1, *[1] * (values.ndim - 1))
+            change = (values - known.raw[row]) / seconds / sizes.reshape(here.shape)
+            here = here & np.isfinite(change)
+            part = _alpha(self.speed_cutoff, seconds)
+            speed = np.where(here, part * change + (1 - part) * known.speed[row], 0)
+            part = _alpha(self.min_cutoff + self.beta * np.abs(speed), seconds)
+            smooth = np.where(here, part * values + (1 - part) * known.smooth[row], values)
+        self._state = _State(np.array(ids), stamp_ns, values, smooth, speed)
+        return smooth
+
+
+def _alpha(cutoff: float | np.ndarray, seconds: float) -> float | np.ndarray:
+    """Return the weight of the newest value in a first-order low-pass filter."""
+    turns = 2 * np.pi * cutoff * seconds
+    return turns / (turns + 1)
+
+
+class PoseSmoother:
+    """Smooth the keypoints of tracked subjects."""
+
+    #: A region is larger than its subject by this factor.
+    _PADDING = 1.25
+
+    def __init__(self) -> None:
+        """Start with nobody."""
+        self._keypoints = OneEuro(0.05, 80.0)
+        self._local_points = OneEuro(0.1, 40.0)
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._keypoints.reset()
+        self._local_points.reset()
+
+    def __call__(self, poses: Poses, stamp_ns: int) -> Poses:
+        """Return the poses with smooth keypoints and local points; scores and boxes stay."""
+        if poses.regions is None:
+            sizes = (poses.boxes[:, 2:] - poses.boxes[:, :2]).max(axis=1)
+        else:
+            sizes = poses.regions[:, 2:4].max(axis=1) / self._PADDING
+        keypoints = self._keypoints(poses.ids, poses.keypoints, np.fmax(sizes, 1.0), stamp_ns)
+        if poses.local_points is None:
+            return poses.replace(keypoints=keypoints)
+        metre = np.ones(len(poses))
+        return poses.replace(
+            keypoints=keypoints, local_points=self._local_points(poses.ids, poses.local_points, metre, stamp_ns)
+        )
+
+
+class RegionSmoother:
+    """Smooth the regions in which subjects are followed, so that the network sees them at rest."""
+
+    def __init__(self) -> None:
+        """Start with no region."""
+        self._points = OneEuro(0.01, 10.0 * PoseSmoother._PADDING)
+
+    def reset(self) -> None:
+        """Forget all regions."""
+        self._points.reset()
+
+    def __call__(self, ids: np.ndarray, regions: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Return smooth regions, (N, 5) -> (N, 5); the middle and the point above it are smoothed."""
+        centre, height, angle = regions[:, :2], regions[:, 3], regions[:, 4]
+        up = np.stack([np.sin(angle), -np.cos(angle)], axis=1) * (height / 2)[:, None]
+        points = self._points(ids, np.stack([centre, centre + up], axis=1), height, stamp_ns)
+        up = points[:, 1] - points[:, 0]
+        grown = 2 * np.hypot(up[:, 0], up[:, 1]) / height
+        size = regions[:, 2:4] * grown[:, None]
+        return np.concatenate([points[:, 0], size, np.arctan2(up[:, 0], -up[:, 1])[:, None]], axis=1).astype(np.float32)
