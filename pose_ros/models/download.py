@@ -111,7 +111,7 @@ def _receive(card: ModelCard, part: Path, progress: Progress | None) -> None:
                 file.write(chunk)
                 done += len(chunk)
                 if card.file.size and done > card.file.size:
-                    break  # not our file: its hash will say so, and the disk stays free
+                    return  # not our file: its hash will say so, and the disk does not fill up
                 if progress:
                     progress(done, max(total, card.file.size))
     if done < total:
