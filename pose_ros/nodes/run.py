@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
+from pose_ros.ros.transport import make_room_for_images
 
 #: Asks the process to end with an exit code; may be called from any thread. The first call counts.
 Stop = Callable[[int], None]
@@ -51,6 +52,7 @@ def run(
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stops.put(OK))
+    make_room_for_images()
     context = Context()
     rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:

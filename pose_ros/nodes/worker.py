@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worker: the thread of a pose node that takes images, estimates and publishes."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage
+
+from pose_ros.core.frame import Frame
+from pose_ros.core.stages import Stages
+from pose_ros.errors import PoseRosError
+from pose_ros.pipeline import Pipeline, Result
+from pose_ros.ros.calibration import Calibration
+from pose_ros.ros.health import INFERENCE, Health
+from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
+from pose_ros.ros.intake import Intake
+from pose_ros.ros.outputs import Outputs
+
+#: How long a change (a new model, a listener, the end) waits at most for an image that does not come; seconds.
+_PATIENCE_S = 0.1
+
+
+class Worker:
+    """Takes the newest image, estimates, publishes, and begins again.
+
+    It subscribes only while somebody listens. Whatever is asked of it happens between two frames.
+    """
+
+    def __init__(
+        self, node: Node, pipeline: Pipeline, subscribe: Callable[[], Intake], calibration: Calibration,
+        outputs: Outputs, health: Health,
+    ) -> None:
+        """Join the parts; :meth:`start` starts."""
+        self._node, self._subscribe = node, subscribe
+        self._calibration, self._outputs, self._health = calibration, outputs, health
+        self._pipeline, self._next = pipeline, pipeline
+        self._ended: list[int] = []
+        self._reset = self._announced = False
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._intake: Intake | None = None
+        #: Whether images are wanted at all.
+        self.enabled = True
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What runs, or will with the next frame."""
+        return self._next
+
+    @property
+    def listening(self) -> bool:
+        """Whether it is subscribed to images."""
+        return self._intake is not None
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._stopping.clear()
+        self._announced = False
+        self._thread = threading.Thread(target=self._run, name="worker")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let go."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Finish the frame at hand, then end the thread and all tracks."""
+        if self._thread is None:
+            return
+        self._stopping.set()
+        self._thread.join()
+        self._thread = None
+        self._reset = True
+
+    def swap(self, pipeline: Pipeline) -> None:
+        """Go on with another pipeline after the frame at hand."""
+        self._next = pipeline
+
+    def reset(self) -> None:
+        """End all tracks before the next frame."""
+        self._reset = True
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set() and self._node.context.ok():
+                self._turn()
+        finally:
+            self._listen(False)
+
+    def _turn(self) -> None:
+        """Do what was asked for, then one frame, if one comes."""
+        if self._next is not self._pipeline:
+            self._exchange()
+        if self._reset:
+            self._reset = False
+            self._ended += self._pipeline.reset()
+        if not self._announced:
+            self._outputs.announce(self._pipeline.skeleton, self._pipeline.source.name)
+            self._announced = True
+        self._listen(self.enabled and self._outputs.wanted(self._calibration.known))
+        if self._intake is None:
+            self._stopping.wait(_PATIENCE_S)
+            return
+        taken = self._intake.take(_PATIENCE_S)
+        if taken is None:
+            return
+        self._health.took(taken.missed)
+        try:
+            self._frame(taken.message)
+        except PoseRosError as error:
+            self._health.fail(str(error))
+        except Exception:  # a plugin of a third party may raise anything, and one bad frame must not end the node
+            self._health.fail(f"frame lost by a fault in the software:\n{traceback.format_exc()}")
+
+    def _exchange(self) -> None:
+        """Put the next pipeline in place; ids go on counting, so that none is given twice."""
+        old, new = self._pipeline, self._next
+        self._ended += old.reset()
+        if old.tracker is not None and new.tracker is not None:
+            old.tracker.options, new.tracker = new.tracker.options, old.tracker
+        self._pipeline, self._announced = new, False
+
+    def _listen(self, wanted: bool) -> None:
+        if wanted and self._intake is None:
+            self._intake = self._subscribe()
+        elif not wanted and self._intake is not None:
+            self._intake.close()
+            self._intake = None
+
+    def _frame(self, message: object) -> None:
+        header = message.header  # type: ignore[attr-defined]
+        stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        stages, pipeline = Stages(), self._pipeline
+        stages.add("transport", self._since(stamp_ns))
+        with stages("convert"):
+            rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
+        size_wh = (rgb.shape[1], rgb.shape[0])
+        frame = Frame(rgb, stamp_ns, header.frame_id, self._calibration.camera(header, size_wh))
+        jumps = pipeline.time_jumps
+        result = pipeline(frame, stages)
+        if pipeline.time_jumps != jumps:
+            self._health.say("time ran backwards: all tracks were ended")
+        ended: Sequence[int] = result.ended_ids
+        if self._ended:
+            ended, self._ended = (*self._ended, *ended), []
+        self._outputs.publish(header, frame, Result(result.poses, tuple(ended), stages), pipeline.source.name)
+        inference_ms = sum(stages.ms.get(name, 0.0) for name in INFERENCE)
+        self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses))
+
+    def _since(self, stamp_ns: int) -> float:
+        """Return milliseconds since a stamp by the node's clock."""
+        return (self._node.get_clock().now().nanoseconds - stamp_ns) * 1e-6
