@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options dataclass -> declared, described, validated ROS parameters.
 
-A node gives its overrides a home by being created with ``automatically_declare_parameters_from_overrides=True``: only so
-can a misspelt key be told from one that was never there::
+The node has to be created with ``automatically_declare_parameters_from_overrides=True``: only so can a misspelt key be
+told from one that was never there::
 
     node = Node("camera", automatically_declare_parameters_from_overrides=True)
     parameters = declare(node, CameraOptions, on_change=camera.change)
@@ -11,9 +11,10 @@ can a misspelt key be told from one that was never there::
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import (
@@ -47,25 +48,28 @@ _INT64_MAX = 2**63 - 1
 class Parameters(Generic[T]):
     """The parameters of one node: its own options, and blocks with the options of its parts."""
 
-    def __init__(self, node: Node, options: type[T], on_change: OnChange | None = None) -> None:
+    def __init__(
+        self, node: Node, options: type[T], on_change: OnChange | None = None, reload: Collection[str] = ()
+    ) -> None:
         """Declare the node's own options.
 
         Args:
             node: Created with ``automatically_declare_parameters_from_overrides=True``.
             options: Frozen dataclass, see :mod:`pose_ros.core.options`.
-            on_change: Told of every accepted change of a live option.
+            on_change: Asked about every change from outside.
+            reload: Options that are not live, but may be set because ``on_change`` loads anew.
 
         Raises:
             ConfigError: A given value has the wrong type or is out of range.
         """
         self._node, self._on_change = node, on_change
         self._values: dict[str, Any] = {}
-        self._specs: dict[str, tuple[str, OptionSpec, bool]] = {}
+        self._specs: dict[str, tuple[str, OptionSpec]] = {}
         names = node.get_parameters_by_prefix("")
         self._given = {n: node.get_parameter(n).value for n in names if not n.startswith(_FOREIGN)}
         for name in self._given:
             node.undeclare_parameter(name)
-        self.add("", options)
+        self.add("", options, reload=reload)
         node.add_on_set_parameters_callback(self._set)
 
     @property
@@ -81,19 +85,25 @@ class Parameters(Generic[T]):
         """Return what the user gave for a block, before any check."""
         return {n.partition(".")[2]: v for n, v in self._given.items() if n.startswith(f"{block}.")}
 
-    def add(self, block: str, options: type, values: Mapping[str, Any] | None = None, *, reload: bool = False) -> None:
+    def add(
+        self, block: str, options: type, values: Mapping[str, Any] | None = None, *, reload: Collection[str] = ()
+    ) -> None:
         """Declare options as ``block.name``, taking the place of an earlier block of that name.
 
         Args:
             block: Prefix; '' for none.
             options: Frozen dataclass.
             values: Instead of what the user gave.
-            reload: Whether options that are not live may be set too, because ``on_change`` reloads.
+            reload: Options that are not live, but may be set because ``on_change`` loads anew.
+
+        Raises:
+            ConfigError: A value does not fit, or (in a block) a key is unknown.
         """
         self.remove(block)
         known = specs(options)
         if values is None:
-            values = self.given(block) if block else {s.name: self._given[s.name] for s in known if s.name in self._given}
+            given = self.given(block) if block else self._given
+            values = given if block else {s.name: given[s.name] for s in known if s.name in given}
         values = {**values, **{
             s.name: str(values[s.name])  # YAML reads `source: 0` as a number
             for s in known if s.type is str and type(values.get(s.name)) is int
@@ -102,25 +112,37 @@ class Parameters(Generic[T]):
         self._values[block] = made
         for spec in known:
             name = f"{block}.{spec.name}" if block else spec.name
-            self._specs[name] = (block, spec, spec.live or reload)
-            self._node.declare_parameter(
-                name, getattr(made, spec.name), _descriptor(name, spec, spec.live, reload), ignore_override=True
-            )
+            self._specs[name] = (block, spec)
+            descriptor = _descriptor(name, spec, spec.name in reload)
+            self._node.declare_parameter(name, getattr(made, spec.name), descriptor, ignore_override=True)
 
     def remove(self, block: str) -> None:
-        """Take a block away; nothing happens when it is not there."""
-        for name in [n for n, (b, _, _) in self._specs.items() if b == block]:
+        """Take a block away, all of whose options may be set; nothing happens when it is not there."""
+        for name in [n for n, (b, _) in self._specs.items() if b == block]:
             del self._specs[name]
             self._node.undeclare_parameter(name)
         self._values.pop(block, None)
 
-    def refuse_unknown(self) -> None:
+    def put(self, **values: Any) -> None:
+        """Let the node's own options show what became of them, without asking ``on_change``."""
+        on_change, self._on_change = self._on_change, None
+        try:
+            self._node.set_parameters([Parameter(name, value=value) for name, value in values.items()])
+        finally:
+            self._on_change = on_change
+
+    def refuse_unknown(self, later: Collection[str] = ()) -> None:
         """Refuse keys that the user gave and nobody declared.
+
+        Args:
+            later: Blocks that will be declared later.
 
         Raises:
             ConfigError: With near names.
         """
         for name in sorted(self._given.keys() - self._specs.keys()):
+            if name.partition(".")[0] in later:
+                continue
             near = difflib.get_close_matches(name, self._specs, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
             raise ConfigError(name, f"unknown parameter; {hint}known: {', '.join(sorted(self._specs))}")
@@ -132,16 +154,13 @@ class Parameters(Generic[T]):
             for parameter in parameters:
                 if parameter.name not in self._specs:
                     continue
-                block, spec, may_change = self._specs[parameter.name]
+                block, spec = self._specs[parameter.name]
                 value = spec.check(parameter.value, block)
-                if value == getattr(self._values[block], spec.name):
-                    continue
-                if not may_change:
-                    raise ConfigError(parameter.name, "cannot be changed while the node runs")
-                changed.setdefault(block, {})[spec.name] = value
+                if value != getattr(self._values[block], spec.name):
+                    changed.setdefault(block, {})[spec.name] = value
             for block, values in changed.items():
                 old = self._values[block]
-                new = type(old)(**{s.name: values.get(s.name, getattr(old, s.name)) for s in specs(type(old))})
+                new = dataclasses.replace(old, **values)
                 if self._on_change is not None:
                     self._on_change(block, old, new)
                 self._values[block] = new
@@ -161,16 +180,16 @@ def declare(node: Node, options: type[T], on_change: OnChange | None = None) -> 
     return parameters
 
 
-def _descriptor(name: str, spec: OptionSpec, live: bool, reload: bool) -> ParameterDescriptor:
+def _descriptor(name: str, spec: OptionSpec, reload: bool) -> ParameterDescriptor:
     """Say everything about an option in the words of ROS."""
-    change = "" if live else "changing it loads the model again" if reload else "set at start"
+    change = "" if spec.live else "changing it loads the model again" if reload else "set at start"
     notes = [spec.range_text() if spec.choices else "", f"unit: {spec.unit}" if spec.unit else "", change]
     descriptor = ParameterDescriptor(
         name=name,
         type=_TYPES[spec.type],
         description=spec.help,
         additional_constraints="; ".join(filter(None, notes)),
-        read_only=not (live or reload),
+        read_only=not (spec.live or reload),
     )
     if spec.low is not None or spec.high is not None:
         if spec.type is int:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration: which camera took this image?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from pose_ros.core.camera import Camera
+from pose_ros.errors import PoseRosError
+from pose_ros.ros.cameras import camera_from_info
+from pose_ros.ros.qos import sensor
+
+
+class CalibrationOptions(Protocol):
+    """The options that are read here."""
+
+    camera_info_topic: str
+    camera_info_max_age: float
+    rectified: bool
+
+
+class Calibration:
+    """The last CameraInfo, turned into a Camera once and for as long as it says the same."""
+
+    def __init__(self, node: Node, options: Callable[[], CalibrationOptions], say: Callable[[str], None]) -> None:
+        """Subscribe.
+
+        Args:
+            node: Subscribes.
+            options: Returns what holds at present.
+            say: Told why an image has no camera.
+        """
+        self._node, self._options, self._say = node, options, say
+        self._info: CameraInfo | None = None
+        self._made: tuple[tuple, Camera | None] = ((), None)
+        self._subscription = node.create_subscription(
+            CameraInfo, options().camera_info_topic, self._heard, sensor(depth=5)
+        )
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a usable camera."""
+        return self._made[1] is not None or (self._info is not None and not self._made[0])
+
+    def _heard(self, info: CameraInfo) -> None:
+        self._info = info
+
+    def camera(self, header: Header, size_wh: tuple[int, int]) -> Camera | None:
+        """Return the camera of an image with this header and size; None, and a word why, when it is not known."""
+        info, options = self._info, self._options()
+        if info is None:
+            return None
+        if info.header.frame_id != header.frame_id:
+            self._say(f"camera_info is of frame '{info.header.frame_id}', the image of '{header.frame_id}': "
+                      "no 3D; set parameter camera_info_topic")
+            return None
+        age_s = abs(_seconds(header) - _seconds(info.header))
+        if 0 < options.camera_info_max_age < age_s:
+            self._say(f"camera_info is {age_s:.1f} s away from the image: no 3D; "
+                      "publish it with every image, or set parameter camera_info_max_age")
+            return None
+        key = (size_wh, options.rectified, info.width, info.height, info.distortion_model, tuple(info.d),
+               tuple(info.k), tuple(info.p), info.binning_x, info.binning_y, info.roi.x_offset, info.roi.y_offset,
+               info.roi.width, info.roi.height)
+        if self._made[0] != key:
+            try:
+                self._made = key, camera_from_info(info, size_wh, rectified=options.rectified)
+            except PoseRosError as error:
+                self._made = key, None
+                self._say(f"{error}: no 3D")
+        return self._made[1]
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+
+def _seconds(header: Header) -> float:
+    return header.stamp.sec + header.stamp.nanosec * 1e-9

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health: what a node counts, as diagnostics."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from pose_ros.ros.qos import RESULT
+
+#: Percentiles and the rate are those of so many last frames.
+_WINDOW = 100
+#: The same thing is said again after this time, seconds.
+_REPEAT_S = 30.0
+#: An error counts as present for this time, seconds.
+_ERROR_S = 5.0
+#: No frame for this time: the rate is 0; seconds.
+_STALE_S = 2.0
+#: Stages that are the networks' own work.
+INFERENCE = ("detect", "estimate")
+
+
+class Health:
+    """Counts of one node; written by its worker, read by its executor."""
+
+    def __init__(self, node: Node, what: str) -> None:
+        """Start at zero.
+
+        Args:
+            node: Gives name, log and the publisher of ``/diagnostics``.
+            what: Second part of the status's name.
+        """
+        self._node, self._name = node, f"{node.get_name()}: {what}"
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULT)
+        self._lock = threading.Lock()
+        self.received = self.processed = self.dropped = self.failed = 0
+        self.subjects = 0
+        self.last_error = ""
+        self._failed_at = -_ERROR_S
+        self._said: dict[str, float] = {}
+        self._done: deque[float] = deque(maxlen=_WINDOW)
+        self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._inference_ms: deque[float] = deque(maxlen=_WINDOW)
+
+    def took(self, missed: int) -> None:
+        """Count an image that was taken, and those that were not."""
+        with self._lock:
+            self.received += 1 + missed
+            self.dropped += missed
+
+    def finished(self, latency_ms: float, inference_ms: float, subjects: int) -> None:
+        """Count a frame that was published."""
+        with self._lock:
+            self.processed += 1
+            self.subjects = subjects
+            self._done.append(time.monotonic())
+            self._latency_ms.append(latency_ms)
+            self._inference_ms.append(inference_ms)
+
+    def fail(self, text: str) -> None:
+        """Count an error, and log it unless the same one was logged a short time ago."""
+        with self._lock:
+            self.failed += 1
+            self.last_error, self._failed_at = text, time.monotonic()
+        self.say(text)
+
+    def say(self, text: str, level: str = "warning") -> None:
+        """Log a text, but not again and again; texts that differ only in numbers are the same."""
+        kind, now = re.sub(r"\d+(\.\d+)?", "#", text), time.monotonic()
+        with self._lock:
+            if now - self._said.get(kind, -_REPEAT_S) < _REPEAT_S:
+                return
+            self._said[kind] = now
+        getattr(self._node.get_logger(), level)(text)
+
+    def report(self, state: str, warning: str = "", **values: object) -> DiagnosticStatus:
+        """Publish and return the status.
+
+        Args:
+            state: What the node is doing, in a word or a few.
+            warning: What is wrong, if anything.
+            values: More to show.
+        """
+        with self._lock:
+            failing = time.monotonic() - self._failed_at < _ERROR_S
+            warning = warning or (self.last_error if failing else "")
+            shown = {
+                "state": state,
+                "received": self.received,
+                "processed": self.processed,
+                "dropped": self.dropped,
+                "failed": self.failed,
+                "rate_hz": f"{self._rate():.1f}",
+                **{f"latency_p{p}_ms": _percentile(self._latency_ms, p) for p in (50, 95)},
+                "inference_p50_ms": _percentile(self._inference_ms, 50),
+                "subjects": self.subjects,
+                **values,
+                "last_error": self.last_error,
+            }
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,
+            name=self._name,
+            message=warning or state,
+            hardware_id=self._node.get_fully_qualified_name(),
+            values=[KeyValue(key=key, value=str(value)) for key, value in shown.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+        return status
+
+    def _rate(self) -> float:
+        done = self._done
+        if len(done) < 2 or time.monotonic() - done[-1] > _STALE_S or done[-1] <= done[0]:
+            return 0.0
+        return (len(done) - 1) / (done[-1] - done[0])
+
+
+def _percentile(values: deque[float], percent: int) -> str:
+    return f"{np.percentile(values, percent):.1f}" if values else ""

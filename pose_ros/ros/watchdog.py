@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watchdog: why does no image arrive?"""
+
+from __future__ import annotations
+
+import difflib
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+#: Types that hold images, and what to do when one comes instead of the other.
+_IMAGES = {
+    "sensor_msgs/msg/Image": "set image_transport to 'raw'",
+    "sensor_msgs/msg/CompressedImage": "set image_transport to 'compressed'",
+}
+
+
+def why_silent(node: Node, topic: str, message_type: str, qos: QoSProfile) -> str:
+    """Say why nothing arrives on a topic, and what to do.
+
+    Args:
+        node: Whose view of the graph is asked.
+        topic: As it was subscribed to.
+        message_type: Such as ``sensor_msgs/msg/Image``.
+        qos: Of the subscription.
+    """
+    topic = node.resolve_topic_name(topic)
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        return f"nobody publishes {topic}; {_near(node, topic, message_type)}"
+    same = [p for p in publishers if p.topic_type == message_type]
+    if not same:
+        other = publishers[0].topic_type
+        hint = _IMAGES.get(other, "another topic may be meant")
+        return f"{topic} is {other}, expected {message_type}; {hint}"
+    problems = []
+    for publisher in same:
+        compatible, reason = qos_check_compatible(publisher.qos_profile, qos)
+        if compatible == QoSCompatibility.ERROR:
+            problems.append(f"{_name(publisher)} offers {_words(publisher.qos_profile)}, but {_words(qos)} is asked "
+                            f"for ({reason.strip().rstrip(';')})")
+    if len(problems) == len(same):
+        return f"QoS of {topic} does not match: {'; '.join(problems)}; set parameter reliability"
+    names = ", ".join(_name(p) for p in same)
+    return (f"{names} publishes {topic}, but no image arrives; is the camera running? Large images can also be lost on "
+            f"the way: set parameter reliability to 'reliable', or give DDS more shared memory")
+
+
+def _name(endpoint: object) -> str:
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"  # type: ignore[attr-defined]
+
+
+def _words(qos: QoSProfile) -> str:
+    return f"{qos.reliability.name.lower()}, {qos.durability.name.lower()}"
+
+
+def _near(node: Node, topic: str, message_type: str) -> str:
+    """Say which topics of that type exist, the most similar names first."""
+    own = {name for name, _ in node.get_publisher_names_and_types_by_node(node.get_name(), node.get_namespace())}
+    images = [
+        (name, kind) for name, kinds in node.get_topic_names_and_types() for kind in kinds
+        if kind in {message_type, *_IMAGES} and name not in own and node.count_publishers(name)
+    ]
+    if not images:
+        return "no node publishes any image: is the camera started, in the same ROS_DOMAIN_ID?"
+    images.sort(key=lambda image: -difflib.SequenceMatcher(None, image[0], topic).ratio())
+    listed = ", ".join(name + ("" if kind == message_type else f" ({kind})") for name, kind in images[:5])
+    return f"images that are published: {listed}; set parameter image_topic"
