@@ -45,7 +45,11 @@ _MIN_KEYPOINT_SCORE = 0.2
 
 
 def evaluate(
-    folder: Path, model: str, boxes: str = "detector", store: Store | None = None, estimator: dict[str, Any] | None = None
+    folder: Path,
+    model: str,
+    boxes: str = "detector",
+    store: Store | None = None,
+    estimator: dict[str, Any] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Return ``{"keypoints": {"AP": ...}, "boxes": {...}}``; boxes only where a detector found them.
 
@@ -148,7 +152,7 @@ def main() -> None:
     parser.add_argument("--model", default="yolox-nano+simplepose-ultralight", help="[detector+]estimator")
     parser.add_argument("--boxes", choices=("detector", "truth"), default="detector")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
-    parser.add_argument("--models", type=Path, metavar="FOLDER", help="take model files from here, not from the network")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="take model files from here, not the network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here")
     args = parser.parse_args()
     store = Store()
