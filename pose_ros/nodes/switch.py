@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Switch: which pipeline a pose node runs, and how another takes its place while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.task import Future
+
+from pose_ros.build import BLOCKS, build, parse_model
+from pose_ros.core.options import specs
+from pose_ros.errors import ConfigError, PoseRosError
+from pose_ros.models.store import Store
+from pose_ros.nodes.pose_options import PIPELINE, PoseOptions, parts
+from pose_ros.nodes.worker import Worker
+from pose_ros.pipeline import Pipeline
+from pose_ros.ros.health import Health
+from pose_ros.ros.params import Parameters
+
+
+class Switch:
+    """The parameters of a pose node, and the pipeline they stand for. Used by the executor's thread only."""
+
+    def __init__(self, node: Node, health: Health) -> None:
+        """Declare the parameters; those of the parts follow when a model is loaded.
+
+        Raises:
+            ConfigError: A parameter does not fit.
+        """
+        self._node, self._health = node, health
+        self._parameters = Parameters(node, PoseOptions, self._change, reload=PIPELINE)
+        self._parameters.refuse_unknown(later=BLOCKS)
+        #: What runs the pipeline; None while nothing is configured.
+        self.worker: Worker | None = None
+        #: What is being loaded; empty when nothing is.
+        self.loading = ""
+
+    @property
+    def options(self) -> PoseOptions:
+        """What holds at present."""
+        return self._parameters.options
+
+    def first(self) -> Pipeline:
+        """Build the pipeline that the parameters ask for.
+
+        Raises:
+            PoseRosError: Anything that does not fit, named.
+        """
+        blocks = {block: self._parameters.given(block) for block in BLOCKS}
+        pipeline = self._build({**{name: getattr(self.options, name) for name in PIPELINE}, **blocks})
+        self._show(pipeline)
+        return pipeline
+
+    async def to(self, changes: Mapping[str, Any]) -> str:
+        """Load another pipeline while the present one goes on, then let it take over.
+
+        Args:
+            changes: Of :class:`~pose_ros.build.PipelineOptions`, and blocks as dataclasses.
+
+        Returns:
+            What went wrong; empty when nothing did.
+        """
+        try:
+            config = self._config(changes)
+        except PoseRosError as error:
+            return str(error)
+        loaded: Future = Future(executor=self._node.executor)
+        # Awaiting does not wake the executor when the future is done; a callback does.
+        loaded.add_done_callback(lambda _: None)
+        self.loading = config["model"]
+        # It may hang in a driver or a download, and must not keep the process from ending.
+        threading.Thread(target=self._load, args=(config, loaded), name="loader", daemon=True).start()
+        pipeline, problem = await loaded
+        self.loading = ""
+        if not problem and self.worker is None:
+            problem = "the node was cleaned up meanwhile"
+        if problem:
+            self._health.fail(f"'{config['model']}' was not loaded: {problem}")
+            return problem
+        assert self.worker is not None
+        self.worker.swap(pipeline)
+        self._node.get_logger().info(f"{pipeline.source.name} ({pipeline.source.device}) takes over")
+        self._show(pipeline)
+        self._parameters.put(**{name: config[name] for name in PIPELINE})
+        return ""
+
+    def _load(self, config: Mapping[str, Any], loaded: Future) -> None:
+        try:
+            loaded.set_result((self._build(config), ""))
+        except PoseRosError as error:
+            loaded.set_result((None, str(error)))
+        except Exception:  # a plugin of a third party may raise anything, and somebody waits for an answer
+            loaded.set_result((None, f"fault in the software:\n{traceback.format_exc()}"))
+
+    def _build(self, config: Mapping[str, Any]) -> Pipeline:
+        return build(config, allow_fetch=self.options.allow_fetch)
+
+    def _config(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration of the running pipeline, with changes."""
+        config = {name: changes.get(name, getattr(self.options, name)) for name in PIPELINE}
+        detector, estimator = parse_model(config["model"], Store())
+        cards = {"detector": detector, "estimator": estimator}
+        for block, part in parts(self.worker.pipeline) if self.worker is not None else ():
+            card = cards.get(block)
+            # The options of one plugin mean nothing to another.
+            if block not in cards or (card is not None and card.plugin == part.card.plugin):
+                config[block] = dataclasses.asdict(changes.get(block, part.options))
+        return config
+
+    def _show(self, pipeline: Pipeline) -> None:
+        """Let the parameters of the parts be those of this pipeline."""
+        for block in BLOCKS:
+            self._parameters.remove(block)
+        for block, part in parts(pipeline):
+            kind = type(part.options)
+            self._parameters.add(block, kind, dataclasses.asdict(part.options), reload=[s.name for s in specs(kind)])
+
+    def _change(self, block: str, old: Any, new: Any) -> None:
+        """Take a change of parameters: at once where the part reads them anew, by loading where it does not."""
+        mine = [s for s in specs(type(new)) if block or s.name in PIPELINE]
+        changed = {s.name: s.live and s.name != "model" for s in mine if getattr(old, s.name) != getattr(new, s.name)}
+        if not changed or self.worker is None:
+            return
+        if all(changed.values()):
+            dict(parts(self.worker.pipeline))[block].options = new
+            return
+        if self.loading:
+            raise ConfigError(block or "model", f"'{self.loading}' is being loaded; try again when it is done")
+        changes = {block: new} if block else {name: getattr(new, name) for name in changed}
+        self.loading = self._config(changes)["model"]
+        assert self._node.executor is not None
+        self._node.executor.create_task(self._follow, changes, old)
+
+    async def _follow(self, changes: Mapping[str, Any], old: Any) -> None:
+        """Load what the parameters say; where that fails, let them say again what runs."""
+        if await self.to(changes) and self.worker is not None:
+            self._show(self.worker.pipeline)
+            if isinstance(old, PoseOptions):
+                self._parameters.put(**{name: getattr(old, name) for name in PIPELINE})

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A package of a third party: one estimator that needs no weights and whose answers are known.
+
+The red value of the first pixel is the number of subjects; keypoint k of subject n lies at (40 n + k, k).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses
+from pose_ros.estimators.base import ImageEstimator
+
+
+@dataclass(frozen=True)
+class StubOptions:
+    """Options of the stub."""
+
+    delay: float = option(0.0, "Work for this long.", unit="s", low=0.0, high=10.0, live=True)
+    load: float = option(0.0, "Take this long to load.", unit="s", low=0.0, high=10.0)
+    score: float = option(0.9, "Score of every keypoint.", low=0.0, high=1.0, live=True)
+
+
+class Stub(ImageEstimator):
+    """Subjects where everybody knows they are."""
+
+    Options = StubOptions
+
+    def __init__(self, model, options=None):
+        super().__init__(model, options)
+        time.sleep(self.options.load)
+        #: How many images were looked at.
+        self.calls = 0
+
+    def estimate(self, image):
+        self.calls += 1
+        time.sleep(self.options.delay)
+        n, k = int(image[0, 0, 0]), len(self.skeleton)
+        if n == 255:
+            raise RuntimeError("the stub was told to break")
+        x = 40.0 * np.arange(n)[:, None] + np.arange(k)
+        keypoints = np.stack([x, np.broadcast_to(np.arange(k), x.shape)], axis=2)
+        metric = np.concatenate([keypoints / 100, np.full((n, k, 1), 2.0)], axis=2)
+        return Poses(self.skeleton, keypoints, np.full((n, k), self.options.score), points=metric)
