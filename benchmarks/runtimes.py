@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time of one run of a network by every library that reads it: all outputs or only those that the card names.
+
+    python benchmarks/runtimes.py
+    python benchmarks/runtimes.py --json result.json FILE.onnx ...
+
+Variants take turns, so that other load on the machine meets all of them. ``openvino, parallel`` and ``openvino, batch``
+are what OpenVinoSession does not do: two requests at a time, and a network compiled for the whole batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_ros.models.store import Store
+from pose_ros.runtime import available, open_session
+
+_CARDS = ("blazepose-full", "mediapipe-pose-detection")
+Run = Callable[[np.ndarray], object]
+
+
+def sessions(path: Path, outputs: Sequence[str], threads: int) -> dict[str, Run]:
+    """Return what can run a file, by name."""
+    runs: dict[str, Run] = {}
+    for info in available():
+        if info.version and path.suffix in info.formats:
+            everything = open_session(path, runtime=info.runtime, threads=threads)
+            runs[f"{everything.runtime}, all outputs"] = everything.run
+            if outputs and len(outputs) < len(everything.outputs):
+                pruned = open_session(path, runtime=info.runtime, threads=threads, outputs=outputs)
+                runs[f"{pruned.runtime}, {len(outputs)} of {len(everything.outputs)} outputs"] = pruned.run
+    return runs
+
+
+def alternatives(path: Path, outputs: Sequence[str], threads: int, crops: int) -> dict[str, Run]:
+    """Return other ways to use OpenVINO."""
+    import openvino
+
+    core = openvino.Core()
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+
+    def model() -> openvino.Model:
+        read = core.read_model(path)
+        results = [read.output(name).get_node().input_value(0) for name in outputs] if outputs else read.outputs
+        return openvino.Model(results, read.get_parameters(), "net") if outputs else read
+
+    throughput = core.compile_model(model(), "CPU", {**settings, "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": "2"})
+    requests = [throughput.create_infer_request() for _ in range(2)]
+
+    def parallel(batch: np.ndarray) -> None:
+        for i in range(len(batch)):
+            request = requests[i % 2]
+            request.wait()
+            request.start_async([batch[i : i + 1]], share_inputs=True)
+        for request in requests:
+            request.wait()
+
+    whole = model()
+    try:
+        whole.reshape([crops, *[d.get_length() for d in list(whole.inputs[0].get_partial_shape())[1:]]])
+    except RuntimeError:  # the graph fixes the batch somewhere inside
+        return {"openvino, parallel": parallel}
+    request = core.compile_model(whole, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+    return {
+        "openvino, parallel": parallel,
+        "openvino, batch": lambda batch: request.infer([batch], share_inputs=True, share_outputs=True),
+    }
+
+
+def measure(
+    path: Path, outputs: Sequence[str], crops: Sequence[int], rounds: int, threads: int
+) -> list[dict[str, Any]]:
+    """Return the median time of every variant."""
+    runs: dict[tuple[str, int], tuple[Run, np.ndarray]] = {}
+    shared = sessions(path, outputs, threads)
+    shape = open_session(path, threads=threads).inputs[0].shape[1:]
+    for n in crops:
+        batch = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
+        others = alternatives(path, outputs, threads, n) if any("openvino" in name for name in shared) else {}
+        for name, run in {**shared, **others}.items():
+            runs[name, n] = run, batch
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
+    for turn in range(rounds + 3):
+        for key, (run, batch) in runs.items():
+            began = time.perf_counter()
+            run(batch)
+            if turn >= 3:
+                times[key].append((time.perf_counter() - began) * 1e3)
+    return [
+        {"file": path.name, "variant": name, "crops": n, "median_ms": round(statistics.median(t), 2),
+         "fastest_ms": round(min(t), 2)}
+        for (name, n), t in times.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="also these networks, with all outputs")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
+    args = parser.parse_args()
+    store = Store()
+    jobs = [(store.fetch(card), card.outputs) for card in map(store.card, _CARDS)] + [(f, ()) for f in args.files]
+    rows = [row for path, outputs in jobs for row in measure(path, outputs, (1, 5), args.rounds, args.threads)]
+    for row in rows:
+        print(f"{row['file']:<45} {row['variant']:<40} {row['crops']} crops: median {row['median_ms']:7.2f} ms, "
+              f"fastest {row['fastest_ms']:7.2f} ms")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
