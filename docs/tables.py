@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fill the tables of these pages from the code: options, models, skeletons.
+
+A page holds a pair of comments, ``<!-- table: KIND ARGUMENT -->`` and ``<!-- end -->``; what stands between them is
+written by this script. ``python docs/tables.py`` writes, ``python docs/tables.py --check`` only compares.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pose_ros.core.options import specs
+from pose_ros.models.store import Store
+from pose_ros.skeletons import catalogue
+
+_BLOCK = re.compile(r"(<!-- table: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def options(where: str) -> str:
+    """Return the options of ``module:Class``, or ``prefix=module:Class``, one per row."""
+    prefix, _, target = where.rpartition("=")
+    module, _, name = target.partition(":")
+    rows = []
+    for spec in specs(getattr(importlib.import_module(module), name)):
+        default = f'`"{spec.default}"`' if spec.type is str else f"`{str(spec.default).lower()}`"
+        limits = " ".join(filter(None, (spec.range_text(), spec.unit)))
+        label = f"`{prefix + '.' if prefix else ''}{spec.name}`"
+        rows.append((label, spec.type.__name__, default, limits, "yes" if spec.live else "", spec.help))
+    return _table(("parameter", "type", "default", "range", "live", "meaning"), rows)
+
+
+def models(_: str) -> str:
+    """Return all shipped model cards, one per row."""
+    rows = []
+    for name in sorted(Store().names()):
+        card = Store().card(name)
+        accuracy = "; ".join(f"{metric} {value:g}" for metric, value in card.accuracy.items())
+        licence = card.licence.weights + (" (not for commercial use)" if card.licence.non_commercial else "")
+        rows.append((f"`{name}`", card.kind, f"`{card.plugin}`", card.skeleton, "x".join(map(str, card.input_wh)),
+                     accuracy, licence))
+    return _table(("model", "kind", "plugin", "skeleton", "input", "published accuracy", "licence of the weights"), rows)
+
+
+def skeletons(_: str) -> str:
+    """Return all shipped skeletons, one per row."""
+    found = [catalogue.get(name) for name in catalogue.names()]
+    rows = [(f"`{s.name}`", str(len(s)), ", ".join(sorted(s.maps)), s.source) for s in found]
+    return _table(("skeleton", "keypoints", "converts to", "source"), rows)
+
+
+def fill(text: str) -> str:
+    """Return a page with its tables written anew."""
+    kinds = {"options": options, "models": models, "skeletons": skeletons}
+    return _BLOCK.sub(lambda m: f"{m[1]}\n{kinds[m[2]](m[3])}\n{m[4]}", text)
+
+
+def main() -> int:
+    """Write or compare all pages; 1 when a page differs."""
+    folder = Path(__file__).resolve().parent
+    stale = []
+    for page in [folder.parent / "README.md", *sorted(folder.glob("*.md"))]:
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        if fill(text) != text:
+            stale.append(page.name)
+            if "--check" not in sys.argv:
+                page.write_text(fill(text), encoding="utf-8")
+    if stale:
+        print(("out of date: " if "--check" in sys.argv else "written: ") + ", ".join(stale))
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
