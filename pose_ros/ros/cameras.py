@@ -44,7 +44,7 @@ def camera_from_info(
     if rectified and intrinsics[:, 3].any():
         raise ConfigError(field, f"expected a single camera or the left one of a pair, got an offset of "
                                  f"{intrinsics[0, 3]:g} px m; use the left camera or the raw image")
-    matrix = intrinsics[:, :3].copy()
+    matrix = intrinsics[:, :3]
     width, height = _operate(info, matrix)
     if size_wh is not None and (width, height) != tuple(size_wh):
         raise ConfigError("camera_info", f"describes images of {width}x{height}, got one of {size_wh[0]}x{size_wh[1]}; "

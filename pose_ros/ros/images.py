@@ -193,7 +193,7 @@ def compressed_size(data: bytes) -> tuple[int, int]:
         ImageError: It is neither, or its end is missing.
     """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        if len(data) < 33 or data.rfind(b"IEND\xae\x42\x60\x82") < 0:
+        if data.rfind(b"IEND\xae\x42\x60\x82") < 0:
             raise ImageError(f"PNG of {len(data)} bytes has no end; it was cut off")
         size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     elif data.startswith(b"\xff\xd8"):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from std_msgs.msg import Header
 from pose_ros.core.camera import Camera
 from pose_ros.errors import ConfigError
 from pose_ros.ros.cameras import camera_from_info, camera_to_info
+from pose_ros.ros.images import compressed_to_rgb
 
 K = np.array([[500.0, 0, 319.5], [0, 510.0, 239.5], [0, 0, 1]])
 POINTS = np.array([[0.1, -0.2, 2.0], [-0.3, 0.25, 1.5], [0.0, 0.0, 1.0]])
@@ -86,7 +89,7 @@ PAIR = np.array([[500.0, 0, 320, -60], [0, 500, 240, 0], [0, 0, 1, 0]])
     [
         (CameraInfo(), {}, "not calibrated; calibrate it"),
         (CameraInfo(), {"rectified": True}, "camera_info.p.*not calibrated"),
-        (info(k=NAN_K), {}, "not calibrated"),
+        (info(k=NAN_K), {}, "got nan and 510.*calibrate it"),
         (info(d=[np.nan] * 5), {}, "finite"),
         (info(distortion_model="magic"), {}, "distortion_model: expected one of"),
         (info(d=[0.1] * 3), {}, "coefficients for 'plumb_bob', got 3"),
@@ -120,3 +123,21 @@ def test_writing_and_reading_returns_the_camera(camera: Camera, rectified: bool)
     if not rectified:
         assert back.model == camera.model
         np.testing.assert_array_equal(back.D, camera.D)
+
+
+def test_cameras_and_images_of_a_recording_fit(testdata: Path) -> None:
+    highlevel = pytest.importorskip("rosbags.highlevel", reason="rosbags is not installed")
+    cameras, images = {}, {}
+    with highlevel.AnyReader([testdata / "bags" / "pose2sim_single_4cam"]) as reader:
+        for connection, _, raw in reader.messages():
+            name = connection.topic.split("/")[1]
+            if connection.topic.endswith("camera_info") and name not in cameras:
+                cameras[name] = camera_from_info(reader.deserialize(raw, connection.msgtype))
+            elif connection.topic.endswith("compressed") and name not in images:
+                images[name] = compressed_to_rgb(reader.deserialize(raw, connection.msgtype))
+    assert sorted(cameras) == sorted(images) == ["cam01", "cam02", "cam03", "cam04"]
+    for name, image in images.items():
+        assert image.shape == (cameras[name].size_wh[1], cameras[name].size_wh[0], 3)
+        # A person in front of four cameras is somewhere in the middle of all of them.
+        on_axis = cameras[name].project(np.array([0.0, 0, 3]))
+        assert (np.abs(on_axis - np.array(cameras[name].size_wh) / 2) < 60).all()

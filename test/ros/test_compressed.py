@@ -103,6 +103,11 @@ def test_padding_behind_the_end_is_accepted() -> None:
     assert compressed_to_rgb(message(JPEG + bytes(100))).shape == (48, 64, 3)
 
 
+def test_fill_bytes_between_segments_are_skipped() -> None:
+    filled = JPEG[:2] + b"\xff\xff\xff" + JPEG[2:]
+    np.testing.assert_array_equal(compressed_to_rgb(message(filled)), compressed_to_rgb(message(JPEG)))
+
+
 def claim(data: bytes, width: int, height: int) -> bytes:
     """Return a file whose header claims another size."""
     if data[:2] == b"\xff\xd8":
@@ -129,6 +134,12 @@ def test_impossible_sizes_are_never_decoded(
 def test_the_limit_can_be_chosen() -> None:
     with pytest.raises(ImageError, match="expected at most 1000"):
         compressed_to_rgb(message(PNG), max_pixels=1000)
+
+
+def test_a_limit_above_that_of_opencv() -> None:
+    huge = claim(JPEG, 40_000, 40_000) + bytes(300_000)
+    with pytest.raises(ImageError, match="40000x40000 pixels, but OpenCV refuses it"):
+        compressed_to_rgb(message(huge), max_pixels=2_000_000_000)
 
 
 @pytest.mark.parametrize(

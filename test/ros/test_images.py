@@ -249,5 +249,6 @@ def test_writing_mono() -> None:
 def test_writing_refuses_what_is_no_image() -> None:
     with pytest.raises(ImageError, match="did you mean 'bgr8'"):
         rgb_to_image(picture(), Header(), "bgr16")
-    with pytest.raises(ShapeError):
-        rgb_to_image(np.zeros((4, 4), np.uint8), Header())
+    for encoding in ("rgb8", "bgr8"):
+        with pytest.raises(ShapeError):
+            rgb_to_image(np.zeros((4, 4), np.uint8), Header(), encoding)
