@@ -181,8 +181,9 @@ class CameraNode(Node):
         if camera is None and options.fov:
             camera = guess_camera(frame.size_wh, math.radians(options.fov))
         if camera is not None and camera.size_wh != frame.size_wh:
-            raise ConfigError("camera_info", f"is of images of {camera.size_wh[0]}x{camera.size_wh[1]} pixels, the "
-                                             f"source has {frame.size_wh[0]}x{frame.size_wh[1]}; calibrate at that size")
+            expected, actual = ("x".join(map(str, size)) for size in (camera.size_wh, frame.size_wh))
+            raise ConfigError("camera_info", f"is for images of {expected} pixels, the source has {actual}; "
+                                             "calibrate at that size")
         if options.width or options.height:
             size = fit_size(frame.size_wh, options.width, options.height)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

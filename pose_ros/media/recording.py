@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recording: annotated video, the best picture of it, and the trajectories, out of frames and their poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pose_ros.core.poses import Poses
+from pose_ros.errors import ConfigError, SourceError
+from pose_ros.media.draw import draw
+from pose_ros.media.plot import Trajectories, plot_trajectories
+from pose_ros.media.video import VideoWriter, write_image
+
+VIDEO, PICTURE, PLOT = _FILES = "annotated.mp4", "annotated.png", "trajectories.png"
+#: Frames that wait until the frame rate is known.
+_FRAMES_TO_MEASURE = 10
+#: Frame rate of a video whose stamps tell none, and the range of those that they may tell.
+_FALLBACK_FPS, _FPS_RANGE = 10.0, (1.0, 240.0)
+
+
+class Recording:
+    """Write ``annotated.mp4``, ``annotated.png`` and ``trajectories.png`` into a folder."""
+
+    def __init__(self, folder: Path | str, fps: float = 0.0, min_score: float = 0.3) -> None:
+        """Begin; files appear when there is something to write.
+
+        Args:
+            folder: Where to; older files of these names are replaced.
+            fps: Frames per second of the video; 0 measures it by the stamps of the first frames.
+            min_score: Keypoints below this are neither drawn nor plotted.
+
+        Raises:
+            SourceError: The folder cannot be written.
+        """
+        self.folder, self.min_score = Path(folder), min_score
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in _FILES:
+                (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SourceError(str(folder), f"cannot be written: {error.strerror or error}") from error
+        self.trajectories = Trajectories(min_score)
+        self.video: VideoWriter | None = None
+        self._fps = fps
+        self._waiting: list[tuple[int, np.ndarray]] = []
+        self._best: np.ndarray | None = None
+        self._best_score = -1.0
+
+    def add_poses(self, stamp_ns: int, poses: Poses) -> None:
+        """Remember where everybody was."""
+        self.trajectories.add(stamp_ns, poses)
+
+    def add_frame(self, stamp_ns: int, image: np.ndarray, poses: Poses) -> None:
+        """Draw poses into their image and append it to the video.
+
+        Raises:
+            SourceError: The video cannot be written.
+        """
+        annotated = draw(image, poses, self.min_score)
+        # Most people, then the surest keypoints.
+        score = len(poses) + float(poses.scores.mean()) / 2 if len(poses) else 0.0
+        if score > self._best_score:
+            self._best, self._best_score = annotated, score
+        if self.video is not None:
+            self.video.write(annotated)
+            return
+        self._waiting.append((stamp_ns, annotated))
+        if self._fps or len(self._waiting) >= _FRAMES_TO_MEASURE:
+            self._begin_video()
+
+    def _begin_video(self) -> None:
+        self.video = VideoWriter(self.folder / VIDEO, self._fps or _measure([s for s, _ in self._waiting]))
+        for _, image in self._waiting:
+            self.video.write(image)
+        self._waiting = []
+
+    def close(self) -> dict[str, str]:
+        """Finish all files.
+
+        Returns:
+            Name of each file -> why it was not written, empty when it was.
+        """
+        if self._waiting:
+            self._begin_video()
+        done = dict.fromkeys(_FILES, "")
+        if self.video is None or self._best is None:
+            done[VIDEO] = done[PICTURE] = "no image came with its skeletons"
+        else:
+            self.video.close()
+            write_image(self.folder / PICTURE, self._best)
+        try:
+            plot_trajectories(self.trajectories, self.folder / PLOT)
+        except ConfigError as error:
+            done[PLOT] = str(error)
+        return done
+
+
+def _measure(stamps_ns: list[int]) -> float:
+    """Return frames per second; a lost frame or two does not matter."""
+    steps = np.diff(np.array(stamps_ns, np.int64))
+    if not (steps > 0).any():
+        return _FALLBACK_FPS
+    return float(np.clip(round(1e9 / float(np.median(steps[steps > 0])), 2), *_FPS_RANGE))

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""recorder_node: keep what was seen: annotated video and picture, trajectories, a bag of the skeletons, a summary."""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Full, Queue
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
+
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import ImageError, PoseRosError
+from pose_ros.media.pairs import Pairs
+from pose_ros.media.recording import Recording
+from pose_ros.msg import SkeletonArray, SkeletonInfo
+from pose_ros.nodes.run import FAILED, Stop, run
+from pose_ros.nodes.tally import Tally, stamp_ns
+from pose_ros.ros.bag import BagWriter
+from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
+from pose_ros.ros.messages import array_to_poses, info_to_skeleton
+from pose_ros.ros.params import declare
+from pose_ros.ros.qos import LATCHED, sensor
+
+#: Frames that may wait to be drawn, arrays that may wait in the transport, and arrays that may wait for their info.
+_FRAMES_WAITING, _ARRAYS_WAITING, _EARLY = 30, 100, 300
+
+
+@dataclass(frozen=True)
+class RecorderOptions:
+    """What to record, and where to."""
+
+    plugin: str = option("recorder_node", "The node that runs under this name.", choices=("recorder_node",))
+    output: str = option("out", "Folder to write to; older files of the same names are replaced.")
+    image_topic: str = option("camera/image", "Images of the video; '/compressed' at the end selects compressed ones; "
+                              "empty records none.")
+    skeletons_topic: str = option("pose/skeletons", "Skeletons to record; 'skeleton_info' is expected beside it.")
+    bag: bool = option(True, "Write the skeleton topics into an MCAP bag.")
+    fps: float = option(0.0, "Frames per second of the video; 0 measures it by the stamps.", unit="Hz", low=0.0,
+                        high=1000.0)
+    min_score: float = option(0.3, "Keypoints below it are not drawn or plotted; the bag holds them all.", low=0.0,
+                              high=1.0)
+    reliability: str = option("best_effort", "Of the image subscription; best_effort also hears reliable publishers.",
+                              choices=("best_effort", "reliable"))
+    depth: int = option(10, "Images that may wait in the transport.", low=1, high=1000)
+
+
+class RecorderNode(Node):
+    """Record until :meth:`close`. Skeletons go to the bag as they come; a thread draws and encodes."""
+
+    def __init__(self, context: Context | None = None, stop: Stop = lambda code: None) -> None:
+        """Subscribe.
+
+        Args:
+            context: rclpy's context; the default one when left out.
+            stop: Called with an exit code when files cannot be written any more.
+
+        Raises:
+            ConfigError: A parameter does not fit.
+            SourceError: The output folder cannot be written.
+        """
+        super().__init__("recorder", context=context, automatically_declare_parameters_from_overrides=True)
+        options = declare(self, RecorderOptions).options
+        self._stop, self.folder = stop, Path(options.output).expanduser()
+        self.tally = Tally()
+        #: Frames that came faster than they could be drawn, and images that could not be read.
+        self.not_drawn = self.unreadable = 0
+        self._skeleton: Skeleton | None = None
+        self._early: deque[SkeletonArray] = deque(maxlen=_EARLY)
+        self._pairs: Pairs[Any, Poses] = Pairs()
+        self._recording = Recording(self.folder, options.fps, options.min_score)
+        self._bag = BagWriter(self.folder / "skeletons") if options.bag else None
+
+        topic = options.skeletons_topic
+        info = "/".join([*topic.split("/")[:-1], "skeleton_info"])
+        self._infos = self.create_subscription(SkeletonInfo, info, self._on_info, LATCHED, raw=True)
+        qos = sensor("reliable", _ARRAYS_WAITING)
+        self._arrays = self.create_subscription(SkeletonArray, topic, self._on_array, qos, raw=True)
+        if self._bag is not None:
+            self._bag.add(self._infos.topic_name, SkeletonInfo, latched=True)
+            self._bag.add(self._arrays.topic_name, SkeletonArray)
+        if options.image_topic:
+            message = CompressedImage if options.image_topic.endswith("/compressed") else Image
+            qos = sensor(options.reliability, options.depth)
+            self.create_subscription(message, options.image_topic, self._on_image, qos)
+        self._work: Queue[tuple[int, Any, Poses] | None] = Queue(_FRAMES_WAITING)
+        self._thread = threading.Thread(target=self._draw_all, name="draw")
+        self._thread.start()
+        self.get_logger().info(f"records '{self._arrays.topic_name}' into '{self.folder}'")
+
+    def _on_info(self, data: bytes) -> None:
+        self._record(self._infos.topic_name, data)
+        try:
+            self._skeleton = info_to_skeleton(deserialize_message(data, SkeletonInfo))
+        except PoseRosError as error:
+            self.get_logger().error(str(error))
+            return
+        early, self._early = self._early, deque(maxlen=_EARLY)
+        for msg in early:
+            self._accept(msg)
+
+    def _on_array(self, data: bytes) -> None:
+        self._record(self._arrays.topic_name, data)
+        msg = deserialize_message(data, SkeletonArray)
+        self.tally.add(msg, self.get_clock().now().nanoseconds)
+        self._accept(msg)
+
+    def _record(self, topic: str, data: bytes) -> None:
+        if self._bag is not None:
+            self._bag.write(topic, data, self.get_clock().now().nanoseconds)
+
+    def _accept(self, msg: SkeletonArray) -> None:
+        """Remember an array; one whose latched info is still under way waits for it."""
+        if self._skeleton is None or self._skeleton.name != msg.schema:
+            self._early.append(msg)
+            return
+        try:
+            poses = array_to_poses(msg, self._skeleton)
+        except PoseRosError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return
+        stamp = stamp_ns(msg)
+        self._recording.add_poses(stamp, poses)
+        self._draw(stamp, self._pairs.add_b(stamp, poses))
+
+    def _on_image(self, msg: Any) -> None:
+        self.tally.images += 1
+        stamp = stamp_ns(msg)
+        self._draw(stamp, self._pairs.add_a(stamp, msg))
+
+    def _draw(self, stamp: int, pair: tuple[Any, Poses] | None) -> None:
+        if pair is None:
+            return
+        try:
+            self._work.put_nowait((stamp, *pair))
+        except Full:
+            self.not_drawn += 1
+            self.get_logger().warning("drawing is slower than the images: frames are left out of the video",
+                                      throttle_duration_sec=5.0)
+
+    def _draw_all(self) -> None:
+        """Draw until :meth:`close` says that nothing more comes; the thread's whole life."""
+        try:
+            while (item := self._work.get()) is not None:
+                self._draw_one(*item)
+        except PoseRosError as error:
+            self.get_logger().fatal(str(error))
+            self._stop(FAILED)
+        except Exception:
+            self.get_logger().fatal(traceback.format_exc())
+            self._stop(FAILED)
+
+    def _draw_one(self, stamp: int, msg: Any, poses: Poses) -> None:
+        try:
+            image = image_to_rgb(msg) if isinstance(msg, Image) else compressed_to_rgb(msg)
+        except ImageError as error:
+            self.unreadable += 1
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return
+        self._recording.add_frame(stamp, image, poses)
+
+    def close(self) -> None:
+        """Draw what still waits, finish all files, and say which."""
+        while self._thread.is_alive():
+            try:
+                self._work.put(None, timeout=0.1)
+                break
+            except Full:
+                continue
+        self._thread.join()
+        missing = self._recording.close()
+        if self._bag is not None:
+            self._bag.close()
+            missing[str(self._bag.path.relative_to(self.folder))] = ""
+        video = self._recording.video
+        frames = video.frames if video else 0
+        summary = {
+            **self.tally.summary(),
+            "video_frames": frames,
+            "video_fps": video.fps if video else None,
+            "arrays_without_image": self.tally.arrays - frames - self.not_drawn - self.unreadable,
+            "frames_not_drawn_in_time": self.not_drawn,
+            "unreadable_images": self.unreadable,
+            "missing_files": {name: why for name, why in missing.items() if why},
+        }
+        (self.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        written = [name for name, why in missing.items() if not why]
+        self.get_logger().info(f"wrote into '{self.folder}': {', '.join([*written, 'summary.json'])}")
+        for name, why in summary["missing_files"].items():
+            self.get_logger().warning(f"no {name}: {why}")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run recorder_node as a process."""
+    return run(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
