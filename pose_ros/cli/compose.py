@@ -22,10 +22,10 @@ from pose_ros.core.options import OptionSpec, specs
 from pose_ros.errors import ConfigError, UnknownNameError
 
 _PARAMETERS = "ros__parameters"
-#: Node -> its module and the dataclass of its options.
+#: Node (a module of :mod:`pose_ros.nodes`) -> where the dataclass of its options is.
 NODES: Mapping[str, tuple[str, str]] = {
     "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
-    "pose_node": ("pose_ros.nodes.pose_node", "PoseOptions"),
+    "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
     "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
 }
 #: Parameters that every ROS 2 node has.
@@ -56,6 +56,7 @@ class NodeSpec:
         found = ["--ros-args", "-r", f"__node:={self.name}"]
         found += ["-r", f"__ns:={self.namespace}"] if self.namespace else []
         found += ["--params-file", str(config)]
+        found += ["--disable-external-lib-logs"]  # whoever started the process keeps its output
         for key, value in self.overrides.items():
             found += ["-p", f"{key}:={json.dumps(value, ensure_ascii=False)}"]
         return found
@@ -134,13 +135,15 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
 
 
 def _blocks_of_model(model: str) -> dict[str, type]:
+    """Return block -> options of the parts of which a pipeline with this model is made."""
     from pose_ros import registry
     from pose_ros.build import parse_model
+    from pose_ros.core.track import TrackerOptions
     from pose_ros.models.store import Store
     from pose_ros.pipeline import TopDownOptions
 
     detector, estimator = parse_model(model, Store())
-    blocks: dict[str, type] = {"estimator": registry.load("estimators", estimator.plugin).Options}
+    blocks = {"estimator": registry.load("estimators", estimator.plugin).Options, "tracker": TrackerOptions}
     if detector is not None:
         blocks["detector"] = registry.load("detectors", detector.plugin).Options
         blocks["top_down"] = TopDownOptions

@@ -38,8 +38,9 @@ def handle(args: argparse.Namespace) -> int:
     if args.json:
         console.show_json(found)
     else:
-        names = [f"{s['name']}: {', '.join(s['keypoints'])}" for s in found["skeletons"]] if args.what == "skeletons" else []
-        console.show(*(_table(what, rows) for what, rows in found.items()), *names)
+        console.show(*(_table(what, rows) for what, rows in found.items()))
+        if args.what == "skeletons":
+            console.show(*(f"{row['name']}: {', '.join(row['keypoints'])}" for row in found["skeletons"]))
     return 0
 
 

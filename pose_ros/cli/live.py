@@ -21,28 +21,27 @@ _LATENCY_OVER = 100
 _LOUD = ("[WARN]", "[ERROR]", "[FATAL]")
 #: Key of a row -> title of its column.
 _COLUMNS = {
-    "node": "node", "model": "model", "published": "published", "processed": "processed", "dropped": "dropped",
+    "node": "node", "model": "model", "frames": "frames", "dropped": "dropped",
     "rate_hz": "rate Hz", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms", "subjects": "subjects",
 }
 
 
 def row(watched: Watched, total: bool) -> dict[str, Any]:
     """Return what is known about one node, at this moment or over the whole run."""
-    p50, p95 = watched.latency_ms(0 if total else _LATENCY_OVER)
-    rate = watched.mean_rate() if total else watched.rate()
+    poses = watched.spec.plugin == "pose_node"
+    p50, p95 = watched.latency_ms(0 if total else _LATENCY_OVER) if poses else (None, None)
     device, model = watched.values.get("device"), watched.values.get("model")
     subjects = watched.most_subjects if total else watched.subjects
     return {
         "node": watched.spec.path,
         "plugin": watched.spec.plugin,
         "model": f"{model} ({device})" if model and device else model,
-        "published": watched.count("published"),
-        "processed": watched.received if watched.spec.plugin == "pose_node" else watched.count("processed"),
+        "frames": watched.received if watched.received else None,
         "dropped": watched.count("dropped"),
-        "rate_hz": rate if rate is not None else watched.number("rate_hz"),
+        "rate_hz": watched.mean_rate() if total else watched.rate(),
         "latency_p50_ms": p50,
         "latency_p95_ms": p95,
-        "subjects": subjects if watched.received else None,
+        "subjects": subjects if poses and watched.received else None,
     }
 
 
@@ -100,7 +99,7 @@ class Display:
             self._live.update(made.rich(), refresh=True)
             return
         for cells in made.rows:
-            known = zip(made.columns[1:], cells[1:], strict=True)
-            words = [f"{column} {console.cell_text(cell)}" for column, cell in known if cell is not None]
+            known = zip(made.columns, cells, strict=True)
+            words = [f"{c} {console.cell_text(v)}" for c, v in known if v is not None and c not in ("node", "model")]
             if words:
                 console.note(f"{cells[0]}: {', '.join(words)}")

@@ -17,13 +17,16 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
 
 from pose_ros.cli.compose import NodeSpec
 from pose_ros.msg import SkeletonArray, SkeletonInfo
-from pose_ros.ros.qos import LATCHED, RESULT
+from pose_ros.ros.qos import LATCHED, sensor
 
 #: Seconds over which the live rate is taken.
 _RATE_OVER_S = 2.0
+#: Messages that are counted: none may be missed while a table is drawn.
+_COUNTED = sensor("reliable", depth=100)
 #: A latency beyond this says that the stamps are of another clock, such as that of a recording.
 _OTHER_CLOCK_MS = 60e3
 
@@ -38,29 +41,33 @@ class Watched:
         self.values: dict[str, str] = {}
         #: Whether its latched skeleton info has come, that is, its model is loaded.
         self.loaded = False
-        #: Skeleton arrays received, and subjects in the newest one.
-        self.received, self.subjects = 0, 0
-        #: Most subjects in one array.
-        self.most_subjects = 0
-        #: Capture to reception here, milliseconds, one number per array.
+        #: Messages received: skeleton arrays of a pose_node, camera infos (one per image) of a camera_node.
+        self.received = 0
+        #: Subjects in the newest array, and the most in one.
+        self.subjects = self.most_subjects = 0
+        #: Capture to reception here, milliseconds, one number per message.
         self.latencies_ms = array("f")
         self._arrivals: deque[float] = deque(maxlen=1000)
         self._first = self._last = 0.0
 
-    def take(self, message: Any, now_ns: int) -> None:
-        """Count one skeleton array."""
-        now = time.monotonic()
+    def take(self, message: Any) -> None:
+        """Count one message."""
+        now, now_ns = time.monotonic(), time.time_ns()
         self._first = self._first or now
         self._last = now
         self._arrivals.append(now)
         self.received += 1
-        self.subjects = len(message.skeletons)
+        self.subjects = len(getattr(message, "skeletons", ()))
         self.most_subjects = max(self.most_subjects, self.subjects)
         stamp = message.header.stamp
         self.latencies_ms.append((now_ns - stamp.sec * 1_000_000_000 - stamp.nanosec) / 1e6)
 
+    def load(self, _: Any) -> None:
+        """Note that the model is loaded."""
+        self.loaded = True
+
     def rate(self) -> float | None:
-        """Return arrays per second over the last moments; None before the first."""
+        """Return messages per second over the last moments; None before the first."""
         if not self._arrivals:
             return None
         since = time.monotonic() - _RATE_OVER_S
@@ -68,11 +75,11 @@ class Watched:
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
     def mean_rate(self) -> float | None:
-        """Return arrays per second from the first to the last."""
+        """Return messages per second from the first to the last."""
         return (self.received - 1) / (self._last - self._first) if self.received > 1 else None
 
     def latency_ms(self, newest: int = 0) -> tuple[float | None, float | None]:
-        """Return the 50th and 95th percentile, over all arrays or the ``newest`` ones."""
+        """Return the 50th and 95th percentile, over all messages or the ``newest`` ones."""
         values = np.array(self.latencies_ms[-newest:])
         if not len(values) or np.abs(np.median(values)) > _OTHER_CLOCK_MS:
             return None, None
@@ -106,42 +113,39 @@ class Monitor:
         self._context = Context()
         rclpy.init(context=self._context, args=[])
         self._node = Node("pose_ros_monitor", context=self._context, use_global_arguments=False)
-        for watched in self.nodes.values():
+        for path, watched in self.nodes.items():
             if watched.spec.plugin == "pose_node":
-                self._watch(watched)
+                self._node.create_subscription(SkeletonArray, f"{path}/skeletons", watched.take, _COUNTED)
+                self._node.create_subscription(SkeletonInfo, f"{path}/skeleton_info", watched.load, LATCHED)
+            elif watched.spec.plugin == "camera_node":
+                self._node.create_subscription(CameraInfo, f"{path}/camera_info", watched.take, _COUNTED)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 50)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
         self._thread.start()
 
-    def _watch(self, watched: Watched) -> None:
-        def info(_: Any) -> None:
-            watched.loaded = True
-
-        def result(message: Any) -> None:
-            watched.take(message, time.time_ns())
-
-        path = watched.spec.path
-        self._node.create_subscription(SkeletonInfo, f"{path}/skeleton_info", info, LATCHED)
-        self._node.create_subscription(SkeletonArray, f"{path}/skeletons", result, RESULT)
-
     def _take_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            name = "/" + status.name.partition(":")[0].strip().lstrip("/")
-            if name in self.nodes:
-                self.nodes[name].values = {pair.key: pair.value for pair in status.values}
+            # The name has only the last part of the node's; nodes of two robots may share it.
+            if status.hardware_id in self.nodes:
+                self.nodes[status.hardware_id].values = {pair.key: pair.value for pair in status.values}
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
             self._executor.spin()
 
     def ready(self, spec: NodeSpec) -> bool:
-        """Return whether a node does its work: it is there and, if it has a model, that is loaded."""
+        """Return whether a node can take images: it is there and, if it has a model, that is loaded."""
         if spec.plugin == "pose_node":
             return self.nodes[spec.path].loaded
         names = self._node.get_node_names_and_namespaces()
         return (spec.name, spec.namespace or "/") in names
+
+    def refusal(self, spec: NodeSpec) -> str:
+        """Return why a node will never be ready; empty while it may be."""
+        values = self.nodes[spec.path].values
+        return values.get("last_error", "") if values.get("state") == "unconfigured" else ""
 
     def close(self) -> None:
         """Leave the graph."""

