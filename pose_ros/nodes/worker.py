@@ -92,15 +92,8 @@ class Worker:
             self._listen(False)
 
     def _turn(self) -> None:
-        """Do what was asked for, then one frame, if one comes."""
-        if self._next is not self._pipeline:
-            self._exchange()
-        if self._reset:
-            self._reset = False
-            self._ended += self._pipeline.reset()
-        if not self._announced:
-            self._outputs.announce(self._pipeline.skeleton, self._pipeline.source.name)
-            self._announced = True
+        """Wait for one image, and answer it if it comes."""
+        self._prepare()
         self._listen(self.enabled and self._outputs.wanted(self._calibration.known))
         if self._intake is None:
             self._stopping.wait(_PATIENCE_S)
@@ -109,12 +102,24 @@ class Worker:
         if taken is None:
             return
         self._health.took(taken.missed)
+        self._prepare()
         try:
             self._frame(taken.message)
         except PoseRosError as error:
             self._health.fail(str(error))
         except Exception:  # a plugin of a third party may raise anything, and one bad frame must not end the node
             self._health.fail(f"frame lost by a fault in the software:\n{traceback.format_exc()}")
+
+    def _prepare(self) -> None:
+        """Do what was asked for since the last frame."""
+        if self._next is not self._pipeline:
+            self._exchange()
+        if self._reset:
+            self._reset = False
+            self._ended += self._pipeline.reset()
+        if not self._announced:
+            self._announced = True
+            self._outputs.announce(self._pipeline.skeleton, self._pipeline.source.name)
 
     def _exchange(self) -> None:
         """Put the next pipeline in place; ids go on counting, so that none is given twice."""

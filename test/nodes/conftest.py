@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 _HERE = Path(__file__).parent
@@ -91,3 +92,93 @@ def pose_node(ros: Any, stub_environment: dict[str, str]) -> Callable[..., Any]:
         node.close()
 
 
+
+
+class Scene:
+    """A pose node between a camera and a listener, all in one executor."""
+
+    def __init__(self, ros: Any, node: Any) -> None:
+        """Connect the listener; the camera follows with :meth:`camera`."""
+        from pose_ros.msg import SkeletonArray
+
+        self.ros, self.node = ros, node
+        self.other = ros.node("other")
+        self.arrays: list[Any] = []
+        self.other.create_subscription(SkeletonArray, "/pose/skeletons", self.arrays.append, 100)
+        self._camera: Any = None
+        self._stamp_ns = 1_000_000_123
+
+    def camera(self, topic: str = "image", message_type: Any = None, qos: Any = 100) -> Any:
+        """Return a publisher that the node has subscribed to."""
+        from sensor_msgs.msg import Image
+
+        self._camera = self.other.create_publisher(message_type or Image, topic, qos)
+        assert self.ros.spin_until(self._camera.get_subscription_count), "the node did not subscribe"
+        return self._camera
+
+    def image(self, subjects: int = 1, size_wh: tuple[int, int] = (64, 48), stamp_ns: int | None = None) -> Any:
+        """Return an image in which the stub sees so many subjects; the stamp moves on by 1/30 s."""
+        from std_msgs.msg import Header
+
+        from pose_ros.ros.images import rgb_to_image
+
+        self._stamp_ns = stamp_ns if stamp_ns is not None else self._stamp_ns + 33_333_333
+        rgb = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+        rgb[0, 0, 0] = subjects
+        header = Header(frame_id="camera")
+        header.stamp.sec, header.stamp.nanosec = divmod(self._stamp_ns, 10**9)
+        return rgb_to_image(rgb, header)
+
+    def send(self, message: Any) -> Any:
+        """Publish an image and return the array that answers it."""
+        if self._camera is None:
+            self.camera()
+        count = len(self.arrays)
+        self._camera.publish(message)
+        assert self.ros.spin_until(lambda: len(self.arrays) > count), "no array came"
+        assert self.arrays[-1].header == message.header
+        return self.arrays[-1]
+
+    def call(self, service_type: Any, name: str, **fields: Any) -> Any:
+        """Call a service of the node and return its response."""
+        client = self.other.create_client(service_type, f"/pose/{name}")
+        assert self.ros.spin_until(client.service_is_ready)
+        future = client.call_async(service_type.Request(**fields))
+        assert self.ros.spin_until(future.done)
+        return future.result()
+
+    def set(self, **values: Any) -> Any:
+        """Set parameters as another node would, and return the results."""
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        parameters = [Parameter(n.replace("__", "."), value=v).to_parameter_msg() for n, v in values.items()]
+        return self.call(SetParameters, "set_parameters", parameters=parameters).results
+
+    def diagnostics(self) -> Any:
+        """Return the next diagnostics as (status, {key: value})."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        got: list[Any] = []
+        subscription = self.other.create_subscription(DiagnosticArray, "/diagnostics", got.append, 10)
+        assert self.ros.spin_until(lambda: got)
+        self.other.destroy_subscription(subscription)
+        status = got[-1].status[0]
+        return status, {v.key: v.value for v in status.values}
+
+    def log(self) -> list[str]:
+        """Collect what the node logs from now on."""
+        from rcl_interfaces.msg import Log
+        from rclpy.qos import QoSProfile
+
+        lines: list[str] = []
+        self.other.create_subscription(Log, "/rosout", lambda m: m.name == "pose" and lines.append(m.msg),
+                                       QoSProfile(depth=1000))
+        assert self.ros.spin_until(lambda: self.other.count_publishers("/rosout"))
+        return lines
+
+
+@pytest.fixture
+def scene(ros: Any, pose_node: Callable[..., Any]) -> Callable[..., Scene]:
+    """Make a scene; keyword arguments are parameters of its pose node."""
+    return lambda **parameters: Scene(ros, pose_node(**parameters))
