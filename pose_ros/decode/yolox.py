@@ -52,11 +52,12 @@ def decode(
     corners, sizes = _cells(size_wh, strides)
     if output.ndim != 2 or len(output) != len(corners) or output.shape[1] < 6:
         raise ShapeError("output", f"({len(corners)}, 5 + C) for an input of {size_wh}", output.shape)
-    scores = output[:, 4:5] * output[:, 5 + classes]
-    best = scores.argmax(axis=1)
-    scores = scores[np.arange(len(scores)), best]
-    good = np.flatnonzero(scores >= min_score)
+    # A network that fails may say anything; what is not a finite box is left out below.
     with np.errstate(over="ignore", invalid="ignore"):
+        scores = output[:, 4:5] * output[:, 5 + classes]
+        best = scores.argmax(axis=1)
+        scores = scores[np.arange(len(scores)), best]
+        good = np.flatnonzero(scores >= min_score)
         centre = output[good, :2] * sizes[good] + corners[good]
         half = np.exp(output[good, 2:4]) * sizes[good] / 2
         # YOLOX measures from the image's edge, where the first pixel's area begins.
