@@ -15,6 +15,7 @@ import numpy as np
 
 from pose_ros.core.frame import check_image
 from pose_ros.errors import ImageError, UnknownNameError
+from pose_ros.ros import image_file
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: A compressed image that claims more pixels than this is refused unread.
 MAX_PIXELS = 64_000_000
-#: No complete file says more: DEFLATE reaches 1032 to 1 on PNG's 8 pixels per byte, JPEG needs a bit per 8x8 block.
-_MAX_PIXELS_PER_BYTE = 8 * 1032
 
 
 class _Layout(NamedTuple):
@@ -168,12 +167,10 @@ def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.
     if "compressedDepth" in msg.format:
         raise ImageError(f"format '{msg.format}' is a depth image, expected colour; subscribe to the colour topic")
     data = bytes(msg.data)
-    width, height = compressed_size(data)
+    width, height = image_file.size(data)
     what = f"compressed image of {len(data)} bytes claims {width}x{height} pixels"
     if width * height > max_pixels:
         raise ImageError(f"{what}, expected at most {max_pixels}; raise the limit if this camera is real")
-    if width * height > _MAX_PIXELS_PER_BYTE * len(data):
-        raise ImageError(f"{what}, more than so few bytes can hold; its header is wrong")
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -184,44 +181,6 @@ def compressed_to_rgb(msg: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.
         # The encoder took RGB for BGR: the file has red and blue exchanged, so what OpenCV calls BGR is RGB.
         return bgr
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
-
-def compressed_size(data: bytes) -> tuple[int, int]:
-    """Return (width, height) that the header of a complete JPEG or PNG claims.
-
-    Raises:
-        ImageError: It is neither, or its end is missing.
-    """
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        if data.rfind(b"IEND\xae\x42\x60\x82") < 0:
-            raise ImageError(f"PNG of {len(data)} bytes has no end; it was cut off")
-        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    elif data.startswith(b"\xff\xd8"):
-        size = _jpeg_size(data)
-    else:
-        raise ImageError(f"expected a JPEG or PNG, got {len(data)} bytes that begin with '{data[:4].hex(' ')}'")
-    if min(size) < 1:
-        raise ImageError(f"compressed image claims {size[0]}x{size[1]} pixels, expected at least one")
-    return size
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walk the segments of a JPEG (ITU-T T.81, B.1) to its frame header, and see that the scan has an end."""
-    at, size = 2, None
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 <= len(data):
-            size = int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        if marker == 0xDA and size is not None:
-            # Only behind the start of the scan: a thumbnail in the head has an end of its own.
-            if data.rfind(b"\xff\xd9", at) < 0:
-                break
-            return size
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise ImageError(f"JPEG of {len(data)} bytes is damaged or has no end; it was cut off")
 
 
 def rgb_to_image(rgb: np.ndarray, header: Header, encoding: str = "bgr8") -> Image:

@@ -87,6 +87,8 @@ def poses_to_markers(
         for part, marker in zip(_PARTS, subject, strict=True):
             marker.header, marker.ns, marker.id = header, f"{space}/{part}", track
             marker.color, marker.lifetime = _MIDDLE, lifetime
+            # Viewers take a list without points for a mistake.
+            marker.action = Marker.ADD if marker.points or marker.text else Marker.DELETE
         markers += subject
     return MarkerArray(markers=markers)
 

@@ -98,6 +98,12 @@ def test_missing_and_doubtful_keypoints_take_their_bones_along() -> None:
     assert poses_to_markers(arms(points=points * np.nan), header()).markers == []
 
 
+def test_bones_that_lost_their_ends_are_deleted() -> None:
+    lonely = arms(points=METRES[None]).replace(scores=np.array([[0.1, 0.9, 0.1]]))
+    joints, bones, label = poses_to_markers(lonely, header()).markers
+    assert [m.action for m in (joints, bones, label)] == [Marker.ADD, Marker.DELETE, Marker.ADD]
+
+
 def test_subjects_without_an_id_do_not_share_markers() -> None:
     points = np.repeat(METRES[None], 2, axis=0)
     made = by_name(poses_to_markers(arms(2, points=points), header()))
