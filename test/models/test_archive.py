@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -69,9 +71,17 @@ def test_progress_of_pip(store, two, index, monkeypatch):
     fake.write_text("#!/bin/sh\necho 'Looking in links'\necho 'Progress 5 of 10'\necho 'Progress 10 of 10'\n"
                     f"for last; do [ \"$before\" = --dest ] && cp {wheel} \"$last\"; before=$last; done\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(archive, "_pip", lambda: [str(fake)])
+    monkeypatch.setattr(archive, "_pip", lambda: [str(fake), "download"])
     store.fetch(two[0], lambda done, total: seen.append((done, total)))
     assert seen == [(5, 10), (10, 10)]
+
+
+@pytest.mark.parametrize(("version", "option"), [("23.2.1", []), ("24.1", ["--progress-bar=raw"]),
+                                                 ("26.3.dev0", ["--progress-bar=raw"])])
+def test_progress_is_asked_of_a_pip_that_knows_it(monkeypatch, version, option):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(metadata, "version", lambda name: version)
+    assert archive._pip() == [sys.executable, "-m", "pip", "download", *option]
 
 
 def test_tampered_wheel(store, two, index):
