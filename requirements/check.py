@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say what this machine lacks before anything is downloaded or built. Runs on any Python 3."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -11,17 +12,12 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 
 def missing():
     """Return (what is missing, Debian or Ubuntu package that has it) pairs."""
-    python = "python{}.{}".format(*sys.version_info[:2])
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        here = "Python 3.10 to 3.13, this is {}; choose one by PYTHON=python3.x".format(sys.version.split()[0])
-        return [(here, "python3.12-venv python3.12-dev")]
+        what = f"Python 3.10 to 3.13, and {sys.executable} is {python}; name another one by PYTHON=python3.x"
+        return [(what, "python3.12-venv python3.12-dev")]
     lacks = []
-    try:
-        import ensurepip
-        import venv
-
-        assert ensurepip and venv
-    except ImportError:
+    if not all(importlib.util.find_spec(name) for name in ("ensurepip", "venv")):
         lacks.append(("the Python modules venv and ensurepip", python + "-venv"))
     if not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
         lacks.append(("the C headers of Python (Python.h)", python + "-dev"))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arrows between the modules point one way: read from the sources, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+#: Room -> rooms it may use. A room is a folder or a module of pose_ros; every room may use itself.
+MAY_USE = {
+    "errors": set(),
+    "folders": set(),
+    "core": {"errors"},
+    "skeletons": {"core", "errors"},
+    "decode": {"core", "errors"},
+    "runtime": {"core", "errors", "folders"},
+    "models": {"core", "errors", "folders", "skeletons"},
+    "plugin": {"core", "errors", "models", "runtime"},
+    "registry": {"errors", "plugin"},
+    "media": {"core", "errors", "folders", "skeletons"},
+    "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "estimators": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "pipeline": {"core", "detectors", "errors", "estimators"},
+    "build": {
+        "core", "detectors", "errors", "estimators", "models", "pipeline", "plugin", "registry", "runtime", "skeletons"
+    },
+}  # fmt: skip
+#: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.
+ROS = {"ros", "nodes"}
+TOP = {"cli"}
+BELOW_ROS = {*MAY_USE, "msg", "srv"}
+MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | ROS}
+PLUGIN_ROOMS = {"detectors", "estimators"}
+#: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
+TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images"}
+#: The only module outside the ROS rooms that imports ROS at once; it is imported when nodes have been started.
+MONITOR = "pose_ros.cli.monitor"
+ROS_PACKAGES = ("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py", "tf2_ros", "cv_bridge")
+
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "pose_ros").rglob("*.py"))
+}
+
+
+def imports(module: str) -> list[tuple[str, bool]]:
+    """Return what a module imports as full names, and whether that happens whenever the module is imported."""
+    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, eager: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((name.name, eager) for name in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{module}:{child.lineno}: a relative import"
+                for name in child.names:
+                    full = f"{child.module}.{name.name}"
+                    found.append((full if full in SOURCES else str(child.module), eager))
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                visit(ast.Module(child.body, []), False)
+                visit(ast.Module(child.orelse, []), eager)
+            else:
+                lazy = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                visit(child, eager and not lazy)
+
+    visit(tree, True)
+    return found
+
+
+def room(module: str) -> str:
+    """Return the folder or top-level module that a module of pose_ros belongs to; "" for the package itself."""
+    return [*module.split("."), ""][1]
+
+
+def is_ros(name: str) -> bool:
+    """Whether a full name belongs to ROS: a library of it, or generated messages."""
+    top = name.split(".")[0]
+    generated = top.endswith(("_msgs", "_interfaces", "_srvs")) or name.startswith(("pose_ros.msg", "pose_ros.srv"))
+    return top in ROS_PACKAGES or generated
+
+
+def test_every_room_is_known() -> None:
+    assert {room(module) for module in SOURCES} - {""} <= MAY_USE.keys()
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_imports_point_down(module: str) -> None:
+    mine = room(module)
+    if not mine:
+        pytest.skip("the face of the package names everything, lazily")
+    names = {name for name, _ in imports(module) if name.startswith("pose_ros.")}
+    if module == "pose_ros.media.bags":
+        names -= TRANSLATIONS
+    used = {room(name) for name in names} - {mine}
+    assert used <= MAY_USE[mine], f"{module} must not use {sorted(used - MAY_USE[mine])}"
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if room(name) not in ROS and name != MONITOR])
+def test_only_ros_rooms_import_ros(module: str) -> None:
+    for name, eager in imports(module):
+        allowed = room(module) in TOP and not eager
+        assert allowed or not is_ros(name), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", sorted(TRANSLATIONS))
+def test_translations_load_without_ros(module: str) -> None:
+    assert not [name for name, eager in imports(module) if eager and is_ros(name)]
+
+
+def test_monitor_is_imported_late() -> None:
+    assert not [module for module in SOURCES if (MONITOR, True) in imports(module)]
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in PLUGIN_ROOMS])
+def test_plugins_do_not_import_plugins(module: str) -> None:
+    bases = {f"pose_ros.{name}.base" for name in PLUGIN_ROOMS} | {f"pose_ros.{name}" for name in PLUGIN_ROOMS}
+    others = {name for name, _ in imports(module) if room(name) in PLUGIN_ROOMS} - bases
+    assert not others, f"{module} imports {sorted(others)}"
+
+
+def test_no_import_circles() -> None:
+    above: list[str] = []
+    done: set[str] = set()
+
+    def walk(module: str) -> None:
+        assert module not in above, " -> ".join([*above[above.index(module) :], module])
+        if module in done:
+            return
+        above.append(module)
+        for name, eager in imports(module):
+            if eager and name in SOURCES and name != module:
+                walk(name)
+        above.pop()
+        done.add(module)
+
+    for module in SOURCES:
+        walk(module)
