@@ -50,7 +50,7 @@ class OneEuro:
         """Return smooth values.
 
         Args:
-            ids: (N,) which subject each row is, no id twice; 0: nobody knows. Who was not there before passes unchanged.
+            ids: (N,) which subject each row is, none twice; 0: not known. What was not there before passes unchanged.
             values: (N, ...); NaN stays NaN, and what comes after NaN passes unchanged.
             sizes: (N,) speed is measured in sizes per second.
             stamp_ns: When. Not later than the call before: everything passes unchanged.

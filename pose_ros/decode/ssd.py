@@ -54,7 +54,7 @@ def decode(
 
     Returns:
         Boxes (N, 4) xyxy, keypoints (N, P, 2), both in [0, 1] of the input, and scores (N,); in the order of the
-        anchors. Boxes of negative or undefined size are left out.
+        anchors. Boxes of no size and numbers that are not finite are left out.
 
     Raises:
         ShapeError: When the network's outputs do not fit the anchors.
@@ -65,7 +65,7 @@ def decode(
     if logits.size != count:
         raise ShapeError("logits", f"({count},)", logits.shape)
     scores = sigmoid(logits.reshape(-1))
-    rows = np.flatnonzero((scores >= min_score) & (values[:, 2:4] >= 0).all(axis=1))
+    rows = np.flatnonzero((scores >= min_score) & np.isfinite(values).all(axis=1) & (values[:, 2:4] > 0).all(axis=1))
     scaled = values[rows].reshape(len(rows), values.shape[1] // 2, 2) / np.float32(input_wh)
     centre, half = scaled[:, 0] + centres[rows], scaled[:, 1] / 2
     keypoints = scaled[:, 2:] + centres[rows, None]

@@ -54,19 +54,19 @@ class SsdDetector(Detector):
         size_wh = self.card.input_wh
         # MediaPipe takes pixels as points: the image reaches from 0 to its width.
         height, width = image.shape[:2]
-        whole = np.float32([[width / 2, height / 2, width, height, 0]])
+        whole = np.array([[width / 2, height / 2, width, height, 0]])
         matrix = warp.region_matrix(warp.fit_aspect(whole, size_wh)[0], size_wh, "corner")
         batch = self.card.preprocess(warp.crop(image, matrix, size_wh)[None])
         raw = self.session.run(batch)
         values, logits = (raw[name][0] for name in self.card.outputs)
         found = ssd.decode(values, logits, self._anchors, size_wh, self.options.min_score)
         boxes, keypoints, scores = ssd.weighted_nms(*found, self.options.max_iou)
-        to_image = matrix * np.float64([size_wh[0], size_wh[1], 1])
+        to_image = matrix * np.array([*size_wh, 1])
         boxes = warp.apply(to_image, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
         keypoints = warp.apply(to_image, keypoints)
         roi = self.card.params["roi"]
         if self.card.params["subject"] == "box":
             return Detections(boxes, scores, regions=aligned_regions(keypoints, boxes, **roi))
         regions = aligned_regions(keypoints, **roi)
-        circles = regions_to_boxes(regions * np.float32([1, 1, 1 / roi["scale"], 1 / roi["scale"], 0]))
+        circles = regions_to_boxes(regions * [1, 1, 1 / roi["scale"], 1 / roi["scale"], 0])
         return Detections(circles, scores, regions=regions)

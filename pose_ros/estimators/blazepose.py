@@ -14,11 +14,11 @@ from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.core.regions import keypoints_to_boxes
+from pose_ros.core.regions import check_regions, keypoints_to_boxes
 from pose_ros.decode.activation import sigmoid
 from pose_ros.decode.refine import refine
 from pose_ros.decode.rois import aligned_regions
-from pose_ros.errors import CardError, ShapeError
+from pose_ros.errors import CardError
 from pose_ros.estimators.base import CropEstimator
 from pose_ros.plugin import Model
 
@@ -32,7 +32,7 @@ _MIN_CONFIDENCE = 0.5
 #: The next region is larger than the circle around the body by this factor.
 _NEXT_SCALE = 1.25
 #: Stands in for a region that is undefined, so that N in stays N out.
-_NOWHERE = np.float32([0, 0, 1, 1, 0])
+_NOWHERE = np.array([0, 0, 1, 1, 0], np.float32)
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,12 @@ class BlazePose(CropEstimator):
     def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
         """Estimate one pose per region; see :class:`CropEstimator`."""
         check_image(image)
-        regions = np.asarray(regions, np.float32)
-        if regions.ndim != 2 or regions.shape[1] != 5:
-            raise ShapeError("regions", "(N, 5)", regions.shape)
+        regions = check_regions(regions)
         if not len(regions):
             return Poses.empty(self.skeleton)
         defined = np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
-        regions = np.where(defined[:, None], regions, _NOWHERE)
-
         size_wh = self.card.input_wh
+        regions = warp.fit_aspect(np.where(defined[:, None], regions, _NOWHERE), size_wh)
         matrices = warp.region_matrix(regions, size_wh, "corner")
         crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
         for crop, matrix in zip(crops, matrices, strict=True):
@@ -85,22 +82,26 @@ class BlazePose(CropEstimator):
 
         k = len(self.skeleton)
         landmarks = landmarks.reshape(len(regions), -1, 5)[:, : k + _EXTRA]
-        points = landmarks[..., :2] / np.float32(size_wh)
+        sound = defined[:, None] & np.isfinite(landmarks).all(axis=2)
+        points = np.where(sound[..., None], landmarks[..., :2] / size_wh, np.nan)
         if self.options.refine:
             points = refine(points, heatmap, _KERNEL, _MIN_CONFIDENCE)
-        pixels = warp.apply(matrices, points * np.float64(size_wh))
-        pixels[~defined] = np.nan
-        local = world.reshape(len(regions), -1, 3)[:, :k].copy()
-        cos, sin = np.cos(regions[:, 4, None]), np.sin(regions[:, 4, None])
-        x, y = local[..., 0].copy(), local[..., 1].copy()
-        local[..., 0], local[..., 1] = cos * x - sin * y, sin * x + cos * y
-        local[~defined] = np.nan
+        pixels = warp.apply(matrices, points * size_wh)
+        world = world.reshape(len(regions), -1, 3)[:, :k]
+        world = np.where(sound[:, :k, None] & np.isfinite(world), world, np.nan)
         return Poses(
             self.skeleton,
             pixels[:, :k],
-            sigmoid(landmarks[:, :k, 3]) * defined[:, None],
+            np.where(sound, sigmoid(landmarks[..., 3]), 0)[:, :k],
             boxes=keypoints_to_boxes(pixels[:, :k]),
-            subject_scores=flag.reshape(-1) * defined,
-            local_points=local,
+            subject_scores=np.where(defined, np.nan_to_num(flag.reshape(-1)).clip(0, 1), 0),
+            local_points=_rotated(world, regions),
             regions=aligned_regions(pixels[:, k:], start=0, end=1, scale=_NEXT_SCALE),
         )
+
+
+def _rotated(points: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Turn points (N, K, 3) from the axes of the regions to those of the image."""
+    cos, sin = np.cos(regions[:, 4, None]), np.sin(regions[:, 4, None])
+    x, y, z = np.moveaxis(points, 2, 0)
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=2)
