@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import socket
 import time
@@ -35,6 +36,15 @@ _DOMAIN, _CLAIM = _claim_domain()
 atexit.register(_CLAIM.close)
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+def pytest_configure() -> None:
+    """Let property tests try the same examples in every run, and leave no files."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from hypothesis import settings
+
+        settings.register_profile("same", derandomize=True, deadline=None, database=None)
+        settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

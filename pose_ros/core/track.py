@@ -160,7 +160,7 @@ class Tracker:
     def _with_predicted(self, poses: Poses, unseen: list[_Track], stamp_ns: int) -> Poses:
         """Append the subjects that are not seen, while their prediction is wanted."""
         limit = self.options.predict * 1e9
-        recent = [t for t in unseen if stamp_ns - t.seen_ns <= limit]
+        recent = [t for t in unseen if stamp_ns - t.seen_ns < limit]
         if not recent:
             return poses
         rows = [
