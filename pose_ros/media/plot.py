@@ -20,7 +20,7 @@ MAX_MOMENTS = 20_000
 MAX_SUBJECTS = 4
 #: Keypoints that say most about a body, for those skeletons that have them.
 _TELLING = ("nose", "left_wrist", "right_wrist", "left_ankle", "right_ankle", "left_shoulder", "right_shoulder")
-_MOST_KEYPOINTS = 5
+_MOST_KEYPOINTS, _SEEN_SHARE = 5, 0.2
 
 
 class Trajectories:
@@ -110,7 +110,7 @@ def plot_trajectories(trajectories: Trajectories, path: Path | str, keypoints: S
     ids = trajectories.ids[:MAX_SUBJECTS]
     if skeleton is None or not ids:
         raise ConfigError("plot", "expected at least one subject, none was seen")
-    names = list(keypoints) or _telling(skeleton)
+    names = list(keypoints) or _telling(skeleton, trajectories.pixels(ids[0]))
     unknown = [name for name in names if name not in skeleton.index]
     if unknown:
         raise ConfigError("plot", f"'{skeleton.name}' has no keypoint {', '.join(map(repr, unknown))}")
@@ -162,7 +162,9 @@ def _plot_metres(axes: Any, skeleton: Skeleton, metres: np.ndarray, names: list[
     axes.locator_params(nbins=5)
 
 
-def _telling(skeleton: Skeleton) -> list[str]:
-    found = [name for name in _TELLING if name in skeleton.index][:_MOST_KEYPOINTS]
+def _telling(skeleton: Skeleton, pixels: np.ndarray) -> list[str]:
+    """Return a few keypoints that say most, of those that are seen at least now and then."""
+    share = np.isfinite(pixels).all(axis=2).mean(axis=0)
+    found = [name for name in _TELLING if share[skeleton.index.get(name, 0)] >= _SEEN_SHARE and name in skeleton.index]
     spread = np.linspace(0, len(skeleton) - 1, min(_MOST_KEYPOINTS, len(skeleton))).round().astype(int)
-    return found or [skeleton.keypoints[i] for i in spread]
+    return found[:_MOST_KEYPOINTS] or [skeleton.keypoints[i] for i in spread]

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.context import Context
 from rclpy.duration import Duration
@@ -79,18 +80,23 @@ class CameraOptions:
 class CameraNode(Node):
     """Publish the frames of a source from a thread of its own."""
 
-    def __init__(self, context: Context | None = None, stop: Stop = lambda code: None) -> None:
+    def __init__(
+        self, context: Context | None = None, stop: Stop = lambda code: None, **node_arguments: Any
+    ) -> None:
         """Open the source and begin.
 
         Args:
             context: rclpy's context; the default one when left out.
             stop: Called with an exit code after the last frame.
+            node_arguments: For rclpy's Node.
 
         Raises:
             ConfigError: A parameter does not fit.
             SourceError: The source cannot be opened.
         """
-        super().__init__("camera", context=context, automatically_declare_parameters_from_overrides=True)
+        super().__init__(
+            "camera", context=context, automatically_declare_parameters_from_overrides=True, **node_arguments
+        )
         self._parameters = declare(self, CameraOptions)
         options = self._parameters.options
         if not options.source:

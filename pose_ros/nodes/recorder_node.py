@@ -59,18 +59,23 @@ class RecorderOptions:
 class RecorderNode(Node):
     """Record until :meth:`close`. Skeletons go to the bag as they come; a thread draws and encodes."""
 
-    def __init__(self, context: Context | None = None, stop: Stop = lambda code: None) -> None:
+    def __init__(
+        self, context: Context | None = None, stop: Stop = lambda code: None, **node_arguments: Any
+    ) -> None:
         """Subscribe.
 
         Args:
             context: rclpy's context; the default one when left out.
             stop: Called with an exit code when files cannot be written any more.
+            node_arguments: For rclpy's Node.
 
         Raises:
             ConfigError: A parameter does not fit.
             SourceError: The output folder cannot be written.
         """
-        super().__init__("recorder", context=context, automatically_declare_parameters_from_overrides=True)
+        super().__init__(
+            "recorder", context=context, automatically_declare_parameters_from_overrides=True, **node_arguments
+        )
         options = declare(self, RecorderOptions).options
         self._stop, self.folder = stop, Path(options.output).expanduser()
         self.tally = Tally()
