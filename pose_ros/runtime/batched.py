@@ -50,7 +50,6 @@ class BatchedSession(ABC):
         if not len(batch):
             return {t.name: np.empty((0, *(max(d, 0) for d in t.shape[1:])), t.dtype) for t in wanted}
         names = [t.name for t in wanted]
-        batch = np.ascontiguousarray(batch)
         parts = np.split(batch, len(batch)) if self._single else [batch]
         try:
             columns = zip(*(self._infer(part, names) for part in parts), strict=True)

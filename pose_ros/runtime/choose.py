@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from pose_ros.errors import DeviceError, ModelCorruptError, ModelMissingError, PoseRosError
+import numpy as np
+
+from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError, PoseRosError
 from pose_ros.runtime.batched import one_line
 from pose_ros.runtime.session import Session
 
@@ -86,6 +88,7 @@ def open_session(
         DeviceError: The device or runtime is not there, or cannot run such a file; the message says what can.
         ModelMissingError: There is no such file.
         ModelCorruptError: The file is not the model that its name promises.
+        ModelError: It is, but the library cannot run it.
         UnknownNameError: The network has no such output.
     """
     path = Path(path)
@@ -95,7 +98,7 @@ def open_session(
     for name, place in candidates:
         try:
             session = _open(name, path, place, threads, outputs)
-        except (DeviceError, ModelCorruptError) as error:
+        except (DeviceError, ModelError) as error:
             failures.append(error)
             continue
         for failure in failures:
@@ -170,4 +173,8 @@ def _open(runtime: str, path: Path, device: str, threads: int, outputs: Sequence
             path.name, f"{runtime} cannot read {path}: {one_line(error)}. The file is cut off or damaged (fetch it "
                        f"again), or made for another version of {runtime} (try another runtime)"
         ) from error
+    # Some files load and then do not run; and the first run is slow everywhere, so let it not be a camera's image.
+    tensor = session.inputs[0]
+    if -1 not in tensor.shape[1:]:
+        session.run(np.zeros((1, *tensor.shape[1:]), tensor.dtype))
     return session

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_file
 import pytest
 
-from pose_ros.errors import DeviceError, ModelCorruptError, ModelMissingError
+from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError
 from pose_ros.runtime import available, choose, onnx_session, open_session, openvino_session
 
 _HERE = {i.runtime: i for i in available() if i.version}
@@ -93,6 +93,7 @@ def test_onnxruntime_that_falls_back_in_silence_is_caught(model, monkeypatch):
 
     def on_cpu(path, options, providers, **arguments):
         assert [p[0] for p in providers] == ["CUDAExecutionProvider"]
+        assert arguments == {"enable_fallback": False}, "onnxruntime would try the CPU by itself"
         return real(path, options, providers=["CPUExecutionProvider"], **arguments)
 
     monkeypatch.setattr(onnxruntime, "get_available_providers",
@@ -134,6 +135,20 @@ def test_auto_takes_what_is_installed(model, monkeypatch):
     with pytest.raises(DeviceError, match="openvino not installed: pip install openvino; "
                                           "onnxruntime not installed: pip install onnxruntime"):
         open_session(model)
+
+
+def test_auto_moves_on_when_a_file_loads_and_does_not_run(model, monkeypatch, caplog):
+    if not {"openvino", "onnxruntime"} <= _HERE.keys():
+        pytest.skip("needs openvino and onnxruntime")
+
+    def broken(*_):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(openvino_session.OpenVinoSession, "_infer", broken)
+    assert open_session(model).runtime.startswith("onnxruntime")
+    assert "failed on cpu: no such kernel; using onnxruntime" in caplog.text
+    with pytest.raises(ModelError, match=r"openvino .* failed on cpu: no such kernel"):
+        open_session(model, runtime="openvino")
 
 
 def test_openvino_device_names(model, monkeypatch):

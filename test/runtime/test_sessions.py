@@ -118,6 +118,12 @@ def test_what_is_cut_off_is_not_computed(tmp_path):
     assert steps() - steps("size") == 2
 
 
+def test_openvino_compiles_for_one_subject_whatever_the_file_allows(tmp_path):
+    pytest.importorskip("openvino")
+    session = open_session(onnx_file.write(tmp_path / "tiny.onnx", "N"), runtime="openvino")
+    assert list(session._request.get_compiled_model().inputs[0].shape) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("runtime", _ONNX)
 def test_batch_fixed_to_another_size_is_refused(tmp_path, runtime):
     path = onnx_file.write(tmp_path / "four.onnx", 4)
@@ -173,7 +179,12 @@ def _agree(path: Path, photograph: np.ndarray, size_hw: tuple[int, int], channel
         pytest.skip(f"needs two libraries that read {path.suffix}, found {runtimes}")
     expected: dict[str, np.ndarray] = {}
     for runtime in runtimes:
-        session = open_session(path, runtime=runtime, outputs=outputs)
+        try:
+            session = open_session(path, runtime=runtime, outputs=outputs)
+        except ModelError as error:
+            if "BatchNormalization" not in str(error):
+                raise
+            pytest.skip(f"this version cannot run the batch normalisation of {path.name}: {error}")
         result = session.run(batch)
         assert [(n, v.shape[1:], v.dtype) for n, v in result.items()] == \
             [(t.name, t.shape[1:], np.dtype(t.dtype)) for t in session.outputs]
