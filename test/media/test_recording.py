@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording holds every frame, the best picture and the trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numbered import frames_of
+
+from pose_ros.core.poses import Poses
+from pose_ros.errors import SourceError
+from pose_ros.media.draw import draw
+from pose_ros.media.recording import Recording
+from pose_ros.media.sources import open_source
+
+IMAGE = np.full((480, 640, 3), 90, np.uint8)
+
+
+def record(folder: Path, poses: list[Poses], step_ns: int, **arguments: float) -> dict[str, str]:
+    recording = Recording(folder, **arguments)
+    for index, moment in enumerate(poses):
+        recording.add_poses(index * step_ns, moment)
+        recording.add_frame(index * step_ns, IMAGE, moment)
+    return recording.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 25])
+def test_every_frame_is_in_the_video(people: Callable[..., Poses], tmp_path: Path, count: int) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    done = record(tmp_path / "out", [people(1) for _ in range(count)], 40_000_000)
+    assert done == {"annotated.mp4": "", "annotated.png": "", "trajectories.png": ""}
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(done)
+    with open_source(str(tmp_path / "out" / "annotated.mp4")) as video:
+        assert video.fps == (25.0 if count > 1 else 10.0)
+        assert len(list(video)) == count
+
+
+def test_the_picture_shows_most_people(people: Callable[..., Poses], tmp_path: Path) -> None:
+    crowd = people(3)
+    record(tmp_path, [people(1), people(0), crowd, people(2)], 40_000_000)
+    np.testing.assert_array_equal(frames_of(tmp_path / "annotated.png")[0].image, draw(IMAGE, crowd))
+
+
+def test_a_lost_frame_does_not_change_the_rate(people: Callable[..., Poses], tmp_path: Path) -> None:
+    recording = Recording(tmp_path)
+    for index in (0, 1, 2, 3, 5, 6, 9, 10, 11, 12, 13):
+        recording.add_frame(index * 10**8, IMAGE, people(1))
+    recording.close()
+    assert recording.video is not None
+    assert recording.video.fps == 10.0
+
+
+def test_nothing_came(tmp_path: Path) -> None:
+    (tmp_path / "annotated.mp4").write_text("of an earlier run")
+    done = Recording(tmp_path).close()
+    assert all(done.values())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="cannot be written"):
+        Recording(tmp_path / "file" / "out")
