@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: Standard deviation of the trained blobs in pixels -> width of the smoothing kernel that DARK uses is 11 at 2 pixels.
+#: Width of DARK's smoothing in heat-map pixels for networks that were trained with blobs of sigma 2.
 BLUR_KERNEL = 11
 #: A refinement that leaves this neighbourhood of the maximum, in heat-map pixels, is noise and not used.
 _MAX_STEP = 2.0
@@ -46,7 +46,7 @@ def dark(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, n
 
     Args:
         heatmaps: See the top.
-        kernel: Width of the smoothing in heat-map pixels, odd; 11 for blobs trained with a sigma of 2.
+        kernel: Width of the smoothing in heat-map pixels, odd: 7, 11, 17 for blobs trained with sigma 1.5, 2, 3.
     """
     x, y, scores = _peaks(heatmaps)
     at = _sampler(np.log(np.maximum(_blur(heatmaps, kernel), 1e-10)), x, y)
@@ -63,7 +63,7 @@ def udp(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np
 
     Args:
         heatmaps: See the top.
-        kernel: Width of the smoothing in heat-map pixels, odd; 11 for blobs trained with a sigma of 2.
+        kernel: Width of the smoothing in heat-map pixels, odd: 7, 11, 17 for blobs trained with sigma 1.5, 2, 3.
     """
     x, y, scores = _peaks(heatmaps)
     at = _sampler(np.log(np.clip(_blur(heatmaps, kernel), 1e-3, 50.0)), x, y)
@@ -135,8 +135,8 @@ def _newton(
     determinant = dxx * dyy - dxy * dxy
     with np.errstate(invalid="ignore", divide="ignore"):
         step = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / determinant[..., None]
-        top = (determinant > 0) & (dxx < 0) & (np.abs(step) <= _MAX_STEP).all(axis=-1)
-    return _finish((np.stack([x, y], -1) + np.where(top[..., None], step, 0)).astype(np.float32), scores)
+        near = (np.abs(step) <= _MAX_STEP).all(axis=-1, keepdims=True)
+    return _finish((np.stack([x, y], -1) + np.where(near, step, 0)).astype(np.float32), scores)
 
 
 def _finish(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

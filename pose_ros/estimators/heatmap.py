@@ -60,8 +60,11 @@ class HeatmapEstimator(CropEstimator):
             self.params = from_mapping(HeatmapParams, self.card.params, "params")
         except ConfigError as error:
             raise CardError(self.card.name, str(error)) from error
+        kernel = self.params.blur_kernel
+        if kernel % 2 == 0:
+            raise CardError(self.card.name, f"params.blur_kernel: expected an odd number, got {kernel}")
         k = len(self.skeleton)
-        if [t.shape[1:2] for t in self.session.outputs] not in ([(-1,)], [(k,)]):
+        if [(len(t.shape), t.shape[1]) for t in self.session.outputs] not in ([(4, -1)], [(4, k)]):
             shapes = ", ".join(str(t.shape) for t in self.session.outputs)
             raise CardError(self.card.name, f"expected {k} heat maps (N, {k}, H, W) as only output, got {shapes}")
 
