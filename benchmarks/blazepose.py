@@ -49,7 +49,7 @@ def agreement(python: Path, testdata: Path, subjects: int, device: str) -> None:
         output = Path(folder, "all.json")
         subprocess.run([python, RECORDER, testdata, output, "--all"], check=True, stderr=subprocess.DEVNULL)
         recorded = json.loads(output.read_text())
-    found = replay(recorded["cases"], lambda name: read(testdata / name), lambda: pipeline(subjects, device))
+    found = replay(recorded["cases"], lambda name: read(testdata / name), pipeline(subjects, device))
     print(f"\nAgreement with MediaPipe {recorded['mediapipe']}, at most {subjects} people here (1 there)")
     print(f"{'':44}{'images with somebody':>22}{'landmarks, % of height':>26}{'world landmarks, cm':>26}")
     print(f"{'':34}{'images':>10}{'MediaPipe':>12}{'here':>10}" + f"{'median':>18}{'95 %':>8}" * 2)

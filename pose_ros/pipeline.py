@@ -110,6 +110,8 @@ class TopDown:
 
     def __call__(self, frame: Frame, stages: Stages) -> Poses:
         """Estimate all poses in a frame; followed subjects come first, in their old order."""
+        most = self.options.max_subjects
+        self._keys, self._regions = self._keys[:most], self._regions[:most]
         followed, found = self._regions, Detections.empty()
         if self._should_detect(frame.stamp_ns):
             with stages("detect"):
@@ -118,7 +120,7 @@ class TopDown:
             self._detected_ns, self._lost = frame.stamp_ns, False
             overlap = iou(regions_to_boxes(found.regions), regions_to_boxes(followed)).max(axis=1, initial=0)
             found = found.select(overlap <= _SAME_SUBJECT_IOU)
-            found = found.select(np.arange(max(0, self.options.max_subjects - len(followed)))[: len(found)])
+            found = found.select(np.arange(min(len(found), most - len(followed))))
         with stages("estimate"):
             poses = self.estimator.estimate(frame.image, np.concatenate([followed, found.regions]))
         if poses.regions is None:

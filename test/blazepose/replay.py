@@ -51,14 +51,14 @@ class Agreement:
 
 
 def replay(
-    cases: Sequence[dict[str, Any]], images: Callable[[str], Iterator[np.ndarray]], build: Callable[[], Pipeline]
+    cases: Sequence[dict[str, Any]], images: Callable[[str], Iterator[np.ndarray]], pipeline: Pipeline
 ) -> dict[str, Agreement]:
-    """Compare a pipeline with recorded cases; every image and every video meets a fresh one.
+    """Compare a pipeline with recorded cases; it is reset before every image and every video.
 
     Args:
         cases: What record_mediapipe.py wrote; the frames of a video in order.
         images: File name to its image, or to all frames of the video, RGB.
-        build: Makes a pipeline.
+        pipeline: What to show them to.
 
     Returns:
         Agreement by folder for images, by file for videos.
@@ -67,7 +67,7 @@ def replay(
     for name in dict.fromkeys(case["file"] for case in cases):
         mine = {case.get("frame", 0): case for case in cases if case["file"] == name}
         group = name if "frame" in mine[0] else str(Path(name).parent)
-        pipeline = build()
+        pipeline.reset()
         for number, image in enumerate(images(name)):
             poses = pipeline(Frame(image, (number + 1) * STEP_NS)).poses
             if number in mine:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real networks against what MediaPipe 0.10.21 said about the same pixels; see ../data/README.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from replay import Agreement, read, replay
+
+from pose_ros.build import build
+from pose_ros.errors import ModelMissingError
+from pose_ros.pipeline import Pipeline
+
+RECORDED = json.loads((Path(__file__).parents[1] / "data/mediapipe_pose_0_10_21.json").read_text(encoding="utf-8"))
+#: What the package promises: median landmark distance as a part of the person's height, and in metres.
+MAX_LANDMARK, MAX_WORLD_M = 0.015, 0.02
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    try:
+        return build({"model": "blazepose-full", "top_down": {"max_subjects": 1}}, allow_fetch=False)
+    except ModelMissingError as error:
+        pytest.skip(f"needs the networks: {error}")
+
+
+def check(found: Agreement) -> None:
+    assert found.ours >= found.theirs > 0
+    assert len(found.landmarks) == found.theirs
+    assert np.median(found.landmarks) < MAX_LANDMARK
+    assert np.median(found.world) < MAX_WORLD_M
+
+
+def test_the_photograph_that_ships_with_scikit_image(pipeline):
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image, for its photograph of an astronaut")
+    cases = [case for case in RECORDED["cases"] if case["file"] == "skimage/astronaut.png"]
+
+    def images(name: str) -> Iterator[np.ndarray]:
+        yield data.astronaut()
+
+    check(replay(cases, images, pipeline)["skimage"])
+
+
+@pytest.mark.parametrize(
+    "group", ["body2d/coco_mini", "video/mmpose_demo.mp4", "video/mediapipe_pose_world_landmarks.mp4"]
+)
+def test_images_and_videos(testdata, pipeline, group):
+    cases = [case for case in RECORDED["cases"] if case["file"].startswith(group)]
+    check(replay(cases, lambda name: read(testdata / name), pipeline)[group])
