@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV ?= .venv
 SOURCE ?=
 ARGS ?=
-MODELS ?= mediapipe-pose-detection blazepose-full
 
 bin := $(abspath $(VENV))/bin
 stamps := $(VENV)/stamps
@@ -45,7 +44,7 @@ demo: env
 	@$(bin)/pose-ros up config/demo.yaml $(if $(SOURCE),--source '$(SOURCE)') $(ARGS)
 
 test: env $(stamps)/dev
-	@$(bin)/pose-ros models fetch $(MODELS)
+	@$(bin)/pose-ros models fetch --all-from-pypi
 	@$(bin)/python -m pytest $(ARGS)
 
 lint: $(stamps)/dev
@@ -66,6 +65,7 @@ $(stamps)/venv: requirements/check.py
 	@$(PYTHON) -m venv $(VENV)
 	@printf '%s\n' '' '# This environment is a ROS 2 prefix, too.' \
 	    'export AMENT_PREFIX_PATH="$$VIRTUAL_ENV" CMAKE_PREFIX_PATH="$$VIRTUAL_ENV" ROS_DISTRO=jazzy' >> $(bin)/activate
+	@echo '# colcon looks for this file in a prefix; bin/activate sets all there is to set.' > $(VENV)/local_setup.sh
 	@mkdir -p $(stamps) && touch $@
 
 $(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirements/pins.txt
