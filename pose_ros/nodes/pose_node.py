@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,17 +76,12 @@ class PoseNode(LifecycleNode):
             calibration, outputs = Calibration(self, self._options, self._health.say), Outputs(self, self._options)
             worker = Worker(self, pipeline, self._subscribe, calibration, outputs, self._health)
             self._switch.worker, self._closing = worker, [worker, calibration, outputs]
-        except PoseRosError as error:
-            return self._refuse(str(error))
-        except Exception:  # otherwise nobody would ever hear of it
-            return self._refuse(f"not configured by a fault in the software:\n{traceback.format_exc()}")
+        except Exception as error:  # otherwise nobody would ever hear of it
+            self._health.fail(error)
+            self._clear()
+            return _FAILURE
         self._state = "inactive"
         return _OK
-
-    def _refuse(self, why: str) -> TransitionCallbackReturn:
-        self._health.fail(why)
-        self._clear()
-        return _FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work."""

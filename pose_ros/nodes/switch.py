@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,12 +76,11 @@ class Switch:
         threading.Thread(target=self._load, args=(config, loaded), name="loader", daemon=True).start()
         pipeline, problem = await loaded
         self.loading = ""
-        if not problem and self.worker is None:
-            problem = "the node was cleaned up meanwhile"
-        if problem:
-            self._health.fail(f"'{config['model']}' was not loaded: {problem}")
-            return problem
-        assert self.worker is not None
+        if self.worker is None:
+            return "the node was cleaned up meanwhile"
+        if problem is not None:
+            self._health.fail(problem)
+            return str(problem)
         self.worker.swap(pipeline)
         self._node.get_logger().info(f"{pipeline.source.name} ({pipeline.source.device}) takes over")
         self._show(pipeline)
@@ -91,11 +89,9 @@ class Switch:
 
     def _load(self, config: Mapping[str, Any], loaded: Future) -> None:
         try:
-            loaded.set_result((self._build(config), ""))
-        except PoseRosError as error:
-            loaded.set_result((None, str(error)))
-        except Exception:  # a plugin of a third party may raise anything, and somebody waits for an answer
-            loaded.set_result((None, f"fault in the software:\n{traceback.format_exc()}"))
+            loaded.set_result((self._build(config), None))
+        except Exception as error:  # a plugin of a third party may raise anything, and somebody waits for an answer
+            loaded.set_result((None, error))
 
     def _build(self, config: Mapping[str, Any]) -> Pipeline:
         return build(config, allow_fetch=self.options.allow_fetch)

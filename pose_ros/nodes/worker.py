@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
@@ -22,6 +21,8 @@ from pose_ros.ros.outputs import Outputs
 
 #: How long a change (a new model, a listener, the end) waits at most for an image that does not come; seconds.
 _PATIENCE_S = 0.1
+#: Rest after a fault that is not the fault of the image; seconds.
+_RECOVERY_S = 0.5
 
 
 class Worker:
@@ -87,7 +88,13 @@ class Worker:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set() and self._node.context.ok():
-                self._turn()
+                try:
+                    self._turn()
+                except PoseRosError as error:
+                    self._health.fail(error)
+                except Exception as error:  # plugins and middleware may raise anything, and the node has to survive it
+                    self._health.fail(error)
+                    self._stopping.wait(_RECOVERY_S)
         finally:
             self._listen(False)
 
@@ -103,12 +110,7 @@ class Worker:
             return
         self._health.took(taken.missed)
         self._prepare()
-        try:
-            self._frame(taken.message)
-        except PoseRosError as error:
-            self._health.fail(str(error))
-        except Exception:  # a plugin of a third party may raise anything, and one bad frame must not end the node
-            self._health.fail(f"frame lost by a fault in the software:\n{traceback.format_exc()}")
+        self._frame(taken.message)
 
     def _prepare(self) -> None:
         """Do what was asked for since the last frame."""

@@ -4,24 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from pose_ros.core.camera import Camera
+from pose_ros.core.options import option
 from pose_ros.errors import PoseRosError
 from pose_ros.ros.cameras import camera_from_info
 from pose_ros.ros.qos import sensor
 
 
-class CalibrationOptions(Protocol):
-    """The options that are read here."""
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """Where the calibration comes from, and how long it holds."""
 
-    camera_info_topic: str
-    camera_info_max_age: float
-    rectified: bool
+    camera_info_topic: str = option("camera_info", "Calibration of the camera; without one there is no metric 3D.")
+    camera_info_max_age: float = option(
+        5.0, "How far stamps of image and camera_info may lie apart; 0 for any distance.", unit="s", low=0.0, high=1e6,
+        live=True,
+    )
+    rectified: bool = option(False, "Images are rectified: use P of camera_info instead of K and D.", live=True)
 
 
 class Calibration:

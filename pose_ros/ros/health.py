@@ -6,12 +6,14 @@ from __future__ import annotations
 import re
 import threading
 import time
+import traceback
 from collections import deque
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from pose_ros.errors import PoseRosError
 from pose_ros.ros.qos import RESULT
 
 #: Percentiles and the rate are those of so many last frames.
@@ -63,21 +65,29 @@ class Health:
             self._latency_ms.append(latency_ms)
             self._inference_ms.append(inference_ms)
 
-    def fail(self, text: str) -> None:
-        """Count an error, and log it unless the same one was logged a short time ago."""
+    def fail(self, error: Exception) -> None:
+        """Count an error, and log it unless the same one was logged a short time ago.
+
+        An error that this package does not raise on purpose is logged with the way that led to it.
+        """
+        text = str(error)
+        details = ""
+        if not isinstance(error, PoseRosError):
+            text = f"fault in the software: {type(error).__name__}: {error}"
+            details = "\n" + "".join(traceback.format_exception(type(error), error, error.__traceback__))
         with self._lock:
             self.failed += 1
             self.last_error, self._failed_at = text, time.monotonic()
-        self.say(text)
+        self.say(text, details)
 
-    def say(self, text: str, level: str = "warning") -> None:
-        """Log a text, but not again and again; texts that differ only in numbers are the same."""
+    def say(self, text: str, details: str = "") -> None:
+        """Warn, but not again and again; texts that differ only in numbers are the same."""
         kind, now = re.sub(r"\d+(\.\d+)?", "#", text), time.monotonic()
         with self._lock:
             if now - self._said.get(kind, -_REPEAT_S) < _REPEAT_S:
                 return
             self._said[kind] = now
-        getattr(self._node.get_logger(), level)(text)
+        self._node.get_logger().warning(text + details)
 
     def report(self, state: str, warning: str = "", **values: object) -> DiagnosticStatus:
         """Publish and return the status.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -14,6 +14,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pose_ros.core.frame import Frame
+from pose_ros.core.options import option
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.pipeline import Result
@@ -24,15 +25,23 @@ from pose_ros.ros.qos import LATCHED, RESULT, SENSOR_OUT
 from pose_ros.ros.transforms import poses_to_transforms
 
 
-class OutputOptions(Protocol):
-    """The options that are read here, anew for every frame."""
+@dataclass(frozen=True)
+class OutputOptions:
+    """What to say, and how."""
 
-    min_score: float
-    publish_tf: bool
-    tf_prefix: str
-    tf_kind: str
-    annotated_rate: float
-    jpeg_quality: int
+    min_score: float = option(
+        0.3, "Keypoints below it are not drawn and get no TF frame; skeletons hold them all.", low=0.0, high=1.0,
+        live=True,
+    )
+    publish_tf: bool = option(True, "Publish keypoints as TF frames, where metric positions are known.", live=True)
+    tf_prefix: str = option("", "Put before every TF frame, such as 'robot1/'.", live=True)
+    tf_kind: str = option(
+        "body", "Kind of subject in the names of TF frames: <prefix><kind>_<id>/<keypoint>.", live=True
+    )
+    annotated_rate: float = option(
+        15.0, "Most annotated images per second; 0 for every one.", unit="Hz", low=0.0, high=1000.0, live=True
+    )
+    jpeg_quality: int = option(80, "Quality of compressed annotated images.", low=1, high=100, live=True)
 
 
 class Outputs:

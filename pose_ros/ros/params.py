@@ -108,7 +108,7 @@ class Parameters(Generic[T]):
             s.name: str(values[s.name])  # YAML reads `source: 0` as a number
             for s in known if s.type is str and type(values.get(s.name)) is int
         }}
-        made = from_mapping(options, values, block)
+        made: Any = from_mapping(options, values, block)
         self._values[block] = made
         for spec in known:
             name = f"{block}.{spec.name}" if block else spec.name

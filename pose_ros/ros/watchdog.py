@@ -56,7 +56,7 @@ def _words(qos: QoSProfile) -> str:
 
 def _near(node: Node, topic: str, message_type: str) -> str:
     """Say which topics of that type exist, the most similar names first."""
-    own = {name for name, _ in node.get_publisher_names_and_types_by_node(node.get_name(), node.get_namespace())}
+    own = {publisher.topic_name for publisher in node.publishers}
     images = [
         (name, kind) for name, kinds in node.get_topic_names_and_types() for kind in kinds
         if kind in {message_type, *_IMAGES} and name not in own and node.count_publishers(name)

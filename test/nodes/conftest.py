@@ -50,7 +50,7 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "stub33": ("stub", "mediapipe33", ""),
         "broken": ("broken", "coco17", ""),
         "nameless": ("stubb", "coco17", ""),
-        "tampered": ("stub", "coco17", ", sha256: " + "0" * 64),
+        "tampered": ("stub", "coco17", ", sha256: " + "ab" * 32),
     }
     for name, (plugin, skeleton, sha256) in cards.items():
         (folder / f"{name}.yaml").write_text(_CARD.format(plugin=plugin, skeleton=skeleton, sha256=sha256))
@@ -71,12 +71,14 @@ def stub_environment(stub_package: Path, monkeypatch: pytest.MonkeyPatch) -> dic
 
 
 @pytest.fixture
-def pose_node(ros: Any, stub_environment: dict[str, str]) -> Callable[..., Any]:
+def pose_node(ros: Any, stub_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Make a pose node in the test's executor; keyword arguments are parameters, ``__`` stands for a dot."""
     from rclpy.parameter import Parameter
 
+    from pose_ros.nodes import pose_node
     from pose_ros.nodes.pose_node import PoseNode
 
+    monkeypatch.setattr(pose_node, "_REPORT_S", 0.1)  # diagnostics without long waits
     made = []
 
     def make(**parameters: Any) -> Any:
@@ -97,11 +99,11 @@ def pose_node(ros: Any, stub_environment: dict[str, str]) -> Callable[..., Any]:
 class Scene:
     """A pose node between a camera and a listener, all in one executor."""
 
-    def __init__(self, ros: Any, node: Any) -> None:
+    def __init__(self, ros: Any, node: Any, capture: pytest.CaptureFixture[str]) -> None:
         """Connect the listener; the camera follows with :meth:`camera`."""
         from pose_ros.msg import SkeletonArray
 
-        self.ros, self.node = ros, node
+        self.ros, self.node, self._capture = ros, node, capture
         self.other = ros.node("other")
         self.arrays: list[Any] = []
         self.other.create_subscription(SkeletonArray, "/pose/skeletons", self.arrays.append, 100)
@@ -166,19 +168,24 @@ class Scene:
         status = got[-1].status[0]
         return status, {v.key: v.value for v in status.values}
 
-    def log(self) -> list[str]:
-        """Collect what the node logs from now on."""
-        from rcl_interfaces.msg import Log
-        from rclpy.qos import QoSProfile
+    def said(self, words: str) -> None:
+        """Check that the node logs these words, and only once."""
+        text = ""
 
-        lines: list[str] = []
-        self.other.create_subscription(Log, "/rosout", lambda m: m.name == "pose" and lines.append(m.msg),
-                                       QoSProfile(depth=1000))
-        assert self.ros.spin_until(lambda: self.other.count_publishers("/rosout"))
-        return lines
+        def logged() -> bool:
+            nonlocal text
+            text += self._capture.readouterr().err
+            return words in text
+
+        assert self.ros.spin_until(logged), text
+        self.ros.spin_for(0.1)
+        logged()
+        assert text.count(words) == 1, text
 
 
 @pytest.fixture
-def scene(ros: Any, pose_node: Callable[..., Any]) -> Callable[..., Scene]:
+def scene(
+    ros: Any, pose_node: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Scene]:
     """Make a scene; keyword arguments are parameters of its pose node."""
-    return lambda **parameters: Scene(ros, pose_node(**parameters))
+    return lambda **parameters: Scene(ros, pose_node(**parameters), capfd)
