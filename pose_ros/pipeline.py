@@ -13,7 +13,7 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
 from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses
-from pose_ros.core.regions import Detections, iou, keypoints_to_boxes, regions_to_boxes
+from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.smooth import PoseSmoother, RegionSmoother
 from pose_ros.core.stages import Stages
@@ -118,7 +118,7 @@ class TopDown:
                 found = self.detector.detect(frame.image)
             self.detections += 1
             self._detected_ns, self._lost = frame.stamp_ns, False
-            overlap = iou(regions_to_boxes(found.regions), regions_to_boxes(followed)).max(axis=1, initial=0)
+            overlap = iou(_squares(found.regions), _squares(followed)).max(axis=1, initial=0)
             found = found.select(overlap <= _SAME_SUBJECT_IOU)
             found = found.select(np.arange(min(len(found), most - len(followed))))
         with stages("estimate"):
@@ -150,6 +150,12 @@ class TopDown:
         if len(self._regions) >= self.options.max_subjects:
             return False
         return not 0 <= stamp_ns - self._detected_ns < self.options.detect_every * 1e9
+
+
+def _squares(regions: np.ndarray) -> np.ndarray:
+    """Return upright squares (N, 4) of the regions' longer sides: narrow boxes and round regions become comparable."""
+    half = regions[:, 2:4].max(axis=1, keepdims=True, initial=0) / 2
+    return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
 
 
 def _distinct(keypoints: np.ndarray) -> np.ndarray:

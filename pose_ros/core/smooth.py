@@ -80,9 +80,6 @@ def _alpha(cutoff: float | np.ndarray, seconds: float) -> float | np.ndarray:
 class PoseSmoother:
     """Smooth the keypoints of tracked subjects."""
 
-    #: A region is larger than its subject by this factor.
-    _PADDING = 1.25
-
     def __init__(self) -> None:
         """Start with nobody."""
         self._keypoints = OneEuro(0.05, 80.0)
@@ -98,7 +95,7 @@ class PoseSmoother:
         if poses.regions is None:
             sizes = (poses.boxes[:, 2:] - poses.boxes[:, :2]).max(axis=1)
         else:
-            sizes = poses.regions[:, 2:4].max(axis=1) / self._PADDING
+            sizes = poses.regions[:, 2:4].max(axis=1)
         keypoints = self._keypoints(poses.ids, poses.keypoints, np.fmax(sizes, 1.0), stamp_ns)
         if poses.local_points is None:
             return poses.replace(keypoints=keypoints)
@@ -113,7 +110,7 @@ class RegionSmoother:
 
     def __init__(self) -> None:
         """Start with no region."""
-        self._points = OneEuro(0.01, 10.0 * PoseSmoother._PADDING)
+        self._points = OneEuro(0.01, 10.0)
 
     def reset(self) -> None:
         """Forget all regions."""

@@ -68,5 +68,4 @@ class SsdDetector(Detector):
         if self.card.params["subject"] == "box":
             return Detections(boxes, scores, regions=aligned_regions(keypoints, boxes, **roi))
         regions = aligned_regions(keypoints, **roi)
-        circles = regions_to_boxes(regions * [1, 1, 1 / roi["scale"], 1 / roi["scale"], 0])
-        return Detections(circles, scores, regions=regions)
+        return Detections(regions_to_boxes(regions * [1, 1, 1, 1, 0]), scores, regions=regions)

@@ -29,8 +29,8 @@ _EXTRA = 2
 _KERNEL = 9
 #: Without a peak of this probability in the window a landmark keeps its regressed place.
 _MIN_CONFIDENCE = 0.5
-#: The next region is larger than the circle around the body by this factor.
-_NEXT_SCALE = 1.25
+#: The network sees this much more than the circle around the body.
+_PADDING = 1.25
 #: Stands in for a region that is undefined, so that N in stays N out.
 _NOWHERE = np.array([0, 0, 1, 1, 0], np.float32)
 
@@ -43,7 +43,7 @@ class BlazePoseOptions:
 
 
 class BlazePose(CropEstimator):
-    """One pose for each rotated square region, and the region in which to look next.
+    """One pose for each region, and the square around the body's circle as the region in which to look next.
 
     ``scores`` are visibilities: the probability that a keypoint lies in the image and is not covered; a covered
     keypoint has a low score and a guessed place. ``subject_scores`` is the probability that the region shows a body.
@@ -72,7 +72,7 @@ class BlazePose(CropEstimator):
             return Poses.empty(self.skeleton)
         defined = np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
         size_wh = self.card.input_wh
-        regions = warp.fit_aspect(np.where(defined[:, None], regions, _NOWHERE), size_wh)
+        regions = warp.fit_aspect(np.where(defined[:, None], regions, _NOWHERE), size_wh, _PADDING)
         matrices = warp.region_matrix(regions, size_wh, "corner")
         crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
         for crop, matrix in zip(crops, matrices, strict=True):
@@ -96,7 +96,7 @@ class BlazePose(CropEstimator):
             boxes=keypoints_to_boxes(pixels[:, :k]),
             subject_scores=np.where(defined, np.nan_to_num(flag.reshape(-1)).clip(0, 1), 0),
             local_points=_rotated(world, regions),
-            regions=aligned_regions(pixels[:, k:], start=0, end=1, scale=_NEXT_SCALE),
+            regions=aligned_regions(pixels[:, k:], start=0, end=1),
         )
 
 

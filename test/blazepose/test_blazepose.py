@@ -125,7 +125,8 @@ def test_landmarks_go_where_the_heatmap_says_unless_told_otherwise():
 
     region = REGIONS[:1]
     refined = estimator(network).estimate(ramps(), region).keypoints[0]
-    matrix = warp.region_matrix(region[0], (256, 256), "corner")
+    padded = warp.fit_aspect(region, (256, 256), 1.25)[0]
+    matrix = warp.region_matrix(padded, (256, 256), "corner")
     np.testing.assert_allclose(refined, np.tile(warp.apply(matrix, np.array([34 * 4.0, 30 * 4.0])), (33, 1)), atol=1e-3)
     plain = estimator(network, BlazePoseOptions(refine=False)).estimate(ramps(), region).keypoints[0]
     np.testing.assert_allclose(plain, np.tile(warp.apply(matrix, np.array([128.0, 128.0])), (33, 1)), atol=1e-3)

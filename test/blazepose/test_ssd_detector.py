@@ -53,7 +53,7 @@ def test_a_wide_image_sits_in_the_middle_between_black_bars():
 def test_regions_and_boxes_are_in_pixels_of_the_image():
     """In an image of 448 x 224 one pixel of the input is two, and the bars take 112 rows."""
     found = detector([([100, 120], [100, 90], 3.0)], {}).detect(np.zeros((224, 448, 3), np.uint8))
-    np.testing.assert_allclose(found.regions, [[200, 240 - 112, 2 * 60 * 1.25, 2 * 60 * 1.25, 0]], atol=1e-3)
+    np.testing.assert_allclose(found.regions, [[200, 240 - 112, 2 * 60, 2 * 60, 0]], atol=1e-3)
     np.testing.assert_allclose(found.boxes, [[140, 68, 260, 188]], atol=1e-3)
     np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-3)), rtol=1e-6)
 
@@ -61,7 +61,7 @@ def test_regions_and_boxes_are_in_pixels_of_the_image():
 def test_a_network_whose_box_covers_the_subject():
     found = detector([([100, 120], [100, 90], 3.0)], {}, subject="box").detect(np.zeros((224, 224, 3), np.uint8))
     np.testing.assert_allclose(found.boxes, [[90, 115, 110, 125]], atol=1e-3)
-    np.testing.assert_allclose(found.regions, [[100, 120, 25, 25, 0]], atol=1e-3)
+    np.testing.assert_allclose(found.regions, [[100, 120, 20, 20, 0]], atol=1e-3)
 
 
 def test_several_people_best_first():
