@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frame -> Poses over time: the order of the work, ids, places in metres, and what a jump in time does."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.frame import Frame
+from pose_ros.core.poses import Poses, TrackState
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.core.smooth import PoseSmoother
+from pose_ros.core.stages import Stages
+from pose_ros.core.track import Tracker, TrackerOptions
+from pose_ros.errors import ConfigError
+from pose_ros.pipeline import OneStage, Pipeline
+
+SECOND = 1_000_000_000
+BODY = Skeleton("body", ("head", "left", "right", "foot"), maps={"ends": (3, 0)})
+ENDS = Skeleton("ends", ("foot", "head"))
+CAMERA = Camera(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), (640, 480))
+#: Metres around the middle of the body.
+SHAPE = np.array([[0, -0.8, 0.05], [-0.3, 0, -0.1], [0.3, 0, 0.1], [0, 0.8, 0]])
+
+
+class Stage:
+    """A source of poses: people at the places (metres, optical frame) that the test names for each frame."""
+
+    skeleton = BODY
+    name = "stage"
+    device = "fake on cpu"
+
+    def __init__(self, *frames: list[tuple[float, float, float]], metric: bool = True) -> None:
+        self.frames, self.metric, self.resets = iter(frames), metric, 0
+
+    def __call__(self, frame: Frame, stages: Stages) -> Poses:
+        places = next(self.frames)
+        points = np.array([SHAPE + place for place in places]).reshape(-1, 4, 3)
+        with stages("estimate"):
+            return Poses(
+                BODY, CAMERA.project(points), np.ones(points.shape[:2]),
+                local_points=np.broadcast_to(SHAPE, points.shape) if self.metric else None,
+            )
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+def frame(seconds: float, camera: Camera | None = None) -> Frame:
+    return Frame(np.zeros((480, 640, 3), np.uint8), round(seconds * SECOND), camera=camera)
+
+
+def test_without_a_tracker_nobody_has_an_id():
+    result = Pipeline(Stage([(0, 0, 3)]))(frame(0))
+    assert result.poses.ids.tolist() == [0]
+    assert result.poses.states.tolist() == [TrackState.UNTRACKED]
+    assert result.ended_ids == ()
+
+
+def test_ids_ends_and_states():
+    stage = Stage([(0, 0, 3), (1, 0, 3)], [(0.02, 0, 3)], [], [])
+    pipeline = Pipeline(stage, Tracker(TrackerOptions(max_lost=0.15)))
+    results = [pipeline(frame(t / 10)) for t in range(4)]
+    assert [r.poses.ids.tolist() for r in results] == [[1, 2], [1], [], []]
+    assert [list(r.ended_ids) for r in results] == [[], [], [2], [1]]
+
+
+def test_stages_in_the_order_of_the_work():
+    pipeline = Pipeline(Stage(*[[(0, 0, 3)]] * 2), Tracker(), smoother=PoseSmoother())
+    stages = Stages()
+    stages.add("transport", 1.0)
+    assert pipeline(frame(0, CAMERA), stages).stages is stages
+    assert list(stages.ms) == ["transport", "estimate", "track", "place"]
+    assert list(pipeline(frame(0.1)).stages.ms) == ["estimate", "track"]
+
+
+def test_a_calibrated_camera_puts_people_where_they_are():
+    places = [(0.2, 0.1, 3), (-1, 0, 5)]
+    result = Pipeline(Stage(places))(frame(0, CAMERA))
+    np.testing.assert_allclose(result.poses.points, np.array([SHAPE + p for p in places]), atol=1e-3)
+    assert result.poses.covariances.shape == (2, 4, 3, 3)
+
+
+def test_no_camera_or_no_metres_is_no_place():
+    assert Pipeline(Stage([(0, 0, 3)]))(frame(0)).poses.points is None
+    assert Pipeline(Stage([(0, 0, 3)], metric=False))(frame(0, CAMERA)).poses.points is None
+
+
+def test_results_in_another_skeleton_are_placed_by_all_keypoints():
+    result = Pipeline(Stage([(0, 0, 3)]), Tracker(), ENDS)(frame(0, CAMERA))
+    assert result.poses.skeleton is ENDS
+    np.testing.assert_allclose(result.poses.points[0], SHAPE[[3, 0]] + [0, 0, 3], atol=1e-3)
+
+
+def test_a_skeleton_without_a_map_is_refused():
+    with pytest.raises(ConfigError, match="no map from 'body' to 'other'; known: ends"):
+        Pipeline(Stage([(0, 0, 3)]), skeleton=Skeleton("other", ("a",)))(frame(0))
+
+
+def test_a_jump_back_in_time_starts_everything_over():
+    stage = Stage(*[[(0, 0, 3)]] * 4)
+    pipeline = Pipeline(stage, Tracker(), smoother=PoseSmoother())
+    results = [pipeline(frame(t)) for t in (10, 10.1, 3, 3.1)]
+    assert [r.poses.ids.tolist() for r in results] == [[1], [1], [2], [2]]
+    assert [list(r.ended_ids) for r in results] == [[], [], [1], []]
+    assert (pipeline.time_jumps, stage.resets) == (1, 1)
+
+
+def test_a_stamp_that_stands_still_is_no_jump():
+    pipeline = Pipeline(Stage(*[[(0, 0, 3)]] * 3), Tracker(), smoother=PoseSmoother())
+    assert [pipeline(frame(5)).poses.ids.tolist() for _ in range(3)] == [[1]] * 3
+    assert pipeline.time_jumps == 0
+
+
+def test_reset_returns_what_ended():
+    pipeline = Pipeline(Stage([(0, 0, 3)], [(0, 0, 3)]), Tracker())
+    pipeline(frame(0))
+    assert list(pipeline.reset()) == [1]
+    assert pipeline(frame(0)).poses.ids.tolist() == [2]
+    assert list(Pipeline(Stage()).reset()) == []
+
+
+def test_an_image_without_people_is_an_empty_result_of_k_keypoints():
+    result = Pipeline(Stage([]), Tracker(), ENDS, PoseSmoother())(frame(0, CAMERA))
+    assert result.poses.keypoints.shape == (0, 2, 2)
+
+
+def test_people_come_and_go():
+    counts = [1, 3, 0, 2, 5, 0, 1]
+    spots = [(-2, 0, 5), (-1, 0, 5), (0, 0, 5), (1, 0, 5), (2, 0, 5)]
+    pipeline = Pipeline(Stage(*(spots[:n] for n in counts)), Tracker(), smoother=PoseSmoother())
+    results = [pipeline(frame(t / 30, CAMERA)) for t in range(len(counts))]
+    assert [len(r.poses) for r in results] == counts
+    assert [r.poses.ids.tolist() for r in results] == [[1], [1, 2, 3], [], [1, 2], [1, 2, 3, 4, 5], [], [1]]
+
+
+def test_what_was_seen_before_stays_as_it_was():
+    """Results of earlier frames are not changed by later ones."""
+    pipeline = Pipeline(Stage(*[[(0.01 * t, 0, 3)] for t in range(5)]), Tracker(TrackerOptions(predict=1.0)))
+    results = [pipeline(frame(t / 30)).poses for t in range(5)]
+    for before, after in itertools.pairwise(results):
+        assert after.keypoints[0, 0, 0] > before.keypoints[0, 0, 0]
+        assert after.ages_ns[0] > before.ages_ns[0]
+
+
+def test_a_one_stage_estimator_is_a_source():
+    seen = Poses(BODY, np.zeros((1, 4, 2)), np.ones((1, 4)))
+    estimator = SimpleNamespace(
+        skeleton=BODY, card=SimpleNamespace(name="rtmo"), session=SimpleNamespace(runtime="fake", device="cpu"),
+        estimate=lambda image: seen,
+    )
+    source = OneStage(estimator)  # type: ignore[arg-type]
+    assert (source.name, source.device) == ("rtmo", "fake on cpu")
+    result = Pipeline(source)(frame(0))
+    assert result.poses is seen
+    assert list(result.stages.ms) == ["estimate"]
