@@ -31,6 +31,8 @@ _KERNEL = 9
 _MIN_CONFIDENCE = 0.5
 #: The network sees this much more than the circle around the body.
 _PADDING = 1.25
+#: Landmarks lie inside the body: its box is larger than theirs by this part of it on every side.
+_BOX_MARGIN = 0.1
 #: Stands in for a region that is undefined, so that N in stays N out.
 _NOWHERE = np.array([0, 0, 1, 1, 0], np.float32)
 
@@ -89,11 +91,13 @@ class BlazePose(CropEstimator):
         pixels = warp.apply(matrices, points * size_wh)
         world = world.reshape(len(regions), -1, 3)[:, :k]
         world = np.where(sound[:, :k, None] & np.isfinite(world), world, np.nan)
+        boxes = keypoints_to_boxes(pixels[:, :k])
+        margin = _BOX_MARGIN * (boxes[:, 2:] - boxes[:, :2])
         return Poses(
             self.skeleton,
             pixels[:, :k],
             np.where(sound, sigmoid(landmarks[..., 3]), 0)[:, :k],
-            boxes=keypoints_to_boxes(pixels[:, :k]),
+            boxes=boxes + np.concatenate([-margin, margin], axis=1),
             subject_scores=np.where(defined, np.nan_to_num(flag.reshape(-1)).clip(0, 1), 0),
             local_points=_rotated(world, regions),
             regions=aligned_regions(pixels[:, k:], start=0, end=1),
