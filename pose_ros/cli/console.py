@@ -30,6 +30,8 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     title: str = ""
+    #: Lines below.
+    caption: str = ""
 
     def plain(self) -> str:
         """Return the table as aligned text."""
@@ -43,7 +45,7 @@ class Table:
             lines.append("  ".join(padded).rstrip())
             if number == 0:
                 lines.append("  ".join("-" * w for w in widths))
-        return "\n".join(lines)
+        return "\n".join([*lines, self.caption] if self.caption else lines)
 
     def rich(self) -> Any:
         """Return the table for rich."""
@@ -51,7 +53,9 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(title=self.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        title, caption = Text(self.title, "bold"), Text(self.caption, "dim")
+        table = RichTable(box=SIMPLE_HEAD, pad_edge=False, title=title if self.title else None, title_justify="left",
+                          caption=caption if self.caption else None, caption_justify="left")
         for i, column in enumerate(self.columns):
             table.add_column(column, justify="right" if self._right(i) else "left", overflow="fold")
         for row in self.rows:

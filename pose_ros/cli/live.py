@@ -21,7 +21,7 @@ _LATENCY_OVER = 100
 _LOUD = ("[WARN]", "[ERROR]", "[FATAL]")
 #: Key of a row -> title of its column.
 _COLUMNS = {
-    "node": "node", "model": "model", "frames": "frames", "dropped": "dropped",
+    "node": "node", "state": "state", "frames": "frames", "dropped": "dropped",
     "rate_hz": "rate Hz", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms", "subjects": "subjects",
 }
 
@@ -30,12 +30,13 @@ def row(watched: Watched, total: bool) -> dict[str, Any]:
     """Return what is known about one node, at this moment or over the whole run."""
     poses = watched.spec.plugin == "pose_node"
     p50, p95 = watched.latency_ms(0 if total else _LATENCY_OVER) if poses else (None, None)
-    device, model = watched.values.get("device"), watched.values.get("model")
     subjects = watched.most_subjects if total else watched.subjects
     return {
         "node": watched.spec.path,
         "plugin": watched.spec.plugin,
-        "model": f"{model} ({device})" if model and device else model,
+        "state": None if total else watched.state,
+        "model": watched.values.get("model"),
+        "device": watched.values.get("device"),
         "frames": watched.received if watched.received else None,
         "dropped": watched.count("dropped"),
         "rate_hz": watched.mean_rate() if total else watched.rate(),
@@ -48,7 +49,8 @@ def row(watched: Watched, total: bool) -> dict[str, Any]:
 def table(rows: Sequence[Mapping[str, Any]]) -> console.Table:
     """Return rows as a table of what at least one node says."""
     used = [c for c in _COLUMNS if c == "node" or any(r[c] is not None for r in rows)]
-    return console.Table([_COLUMNS[c] for c in used], [[r[c] for c in used] for r in rows])
+    running = [f"{r['node']}: {r['model']} by {r['device']}" for r in rows if r["model"]]
+    return console.Table([_COLUMNS[c] for c in used], [[r[c] for c in used] for r in rows], caption="\n".join(running))
 
 
 class Display:
@@ -100,6 +102,6 @@ class Display:
             return
         for cells in made.rows:
             known = zip(made.columns, cells, strict=True)
-            words = [f"{c} {console.cell_text(v)}" for c, v in known if v is not None and c not in ("node", "model")]
+            words = [f"{c} {console.cell_text(v)}" for c, v in known if v is not None and c != "node"]
             if words:
                 console.note(f"{cells[0]}: {', '.join(words)}")

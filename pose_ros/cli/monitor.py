@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo
 from pose_ros.cli.compose import NodeSpec
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.ros.qos import LATCHED, sensor
+from pose_ros.ros.transport import make_room_for_images
 
 #: Seconds over which the live rate is taken.
 _RATE_OVER_S = 2.0
@@ -39,6 +40,8 @@ class Watched:
         self.spec = spec
         #: Newest diagnostics, key to value.
         self.values: dict[str, str] = {}
+        #: Whether it is in the graph.
+        self.present = False
         #: Whether its latched skeleton info has come, that is, its model is loaded.
         self.loaded = False
         #: Messages received: skeleton arrays of a pose_node, camera infos (one per image) of a camera_node.
@@ -65,6 +68,21 @@ class Watched:
     def load(self, _: Any) -> None:
         """Note that the model is loaded."""
         self.loaded = True
+
+    @property
+    def state(self) -> str:
+        """What it does, in its own words if it has any."""
+        return self.values.get("state") or ("running" if self.received else "there" if self.present else "starting")
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can take images: it is there and, if it has a model, that is loaded."""
+        return self.loaded if self.spec.plugin == "pose_node" else self.present
+
+    @property
+    def refusal(self) -> str:
+        """Why it will never be ready; empty while it may be."""
+        return self.values.get("last_error", "") if self.values.get("state") == "unconfigured" else ""
 
     def rate(self) -> float | None:
         """Return messages per second over the last moments; None before the first."""
@@ -110,6 +128,7 @@ class Monitor:
         """
         #: Fully qualified name -> what is known.
         self.nodes: Mapping[str, Watched] = {spec.path: Watched(spec) for spec in specs}
+        make_room_for_images()
         self._context = Context()
         rclpy.init(context=self._context, args=[])
         self._node = Node("pose_ros_monitor", context=self._context, use_global_arguments=False)
@@ -135,17 +154,11 @@ class Monitor:
         with suppress(ExternalShutdownException):
             self._executor.spin()
 
-    def ready(self, spec: NodeSpec) -> bool:
-        """Return whether a node can take images: it is there and, if it has a model, that is loaded."""
-        if spec.plugin == "pose_node":
-            return self.nodes[spec.path].loaded
+    def look(self) -> None:
+        """Note which nodes are in the graph."""
         names = self._node.get_node_names_and_namespaces()
-        return (spec.name, spec.namespace or "/") in names
-
-    def refusal(self, spec: NodeSpec) -> str:
-        """Return why a node will never be ready; empty while it may be."""
-        values = self.nodes[spec.path].values
-        return values.get("last_error", "") if values.get("state") == "unconfigured" else ""
+        for watched in self.nodes.values():
+            watched.present = (watched.spec.name, watched.spec.namespace or "/") in names
 
     def close(self) -> None:
         """Leave the graph."""

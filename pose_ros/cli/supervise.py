@@ -59,8 +59,8 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with self.log.open("w", encoding="utf-8") as file:
-            for line in self._process.stdout:
+        with self._process.stdout as lines, self.log.open("w", encoding="utf-8") as file:
+            for line in lines:
                 file.write(line)
                 file.flush()
                 self.tail.append(line.rstrip("\n"))
@@ -87,25 +87,25 @@ class Child:
         self._reader.join(timeout=2.0)
 
 
-def stop(children: Sequence[Child], hurry: Callable[[], bool] = lambda: False) -> list[str]:
+def stop(children: Sequence[Child], hurry: Callable[[], int] = lambda: 0) -> list[str]:
     """End all children, politely first.
 
     Args:
         children: May have ended already.
-        hurry: Once it returns True, the next, less polite way is tried at once.
+        hurry: How often the user has asked to be quicker; each time takes the patience out of one more way.
 
     Returns:
         Names of those that had to be killed.
     """
     killed: list[str] = []
-    for number, patience_s in _ENDINGS:
+    for step, (number, patience_s) in enumerate(_ENDINGS):
         left = [c for c in children if c.code is None]
         if number is signal.SIGKILL:
             killed = [c.name for c in left]
         for child in left:
             child.send(number)
         until = time.monotonic() + patience_s
-        while any(c.code is None for c in left) and time.monotonic() < until and not hurry():
+        while any(c.code is None for c in left) and time.monotonic() < until and hurry() <= step:
             time.sleep(0.02)
     for child in children:
         child.join()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command line with a toy model: no weights, no network, known answers."""
+"""A command line, and a toy model of a third party: no weights, no network, known answers."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,36 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_ros import registry
 from pose_ros.cli.main import main
-from pose_ros.core.poses import Poses
-from pose_ros.estimators.base import ImageEstimator
 from pose_ros.media.video import write_image
-from pose_ros.runtime.session import FakeSession, Tensor
 
+_HERE = Path(__file__).parent
 _CARD = """\
 kind: estimator
 plugin: toy
 summary: One person in every bright image.
-file: {path: toy.onnx}
+file: {path: tiny.onnx}
 licence: {weights: Apache-2.0}
 input_wh: [8, 8]
 skeleton: coco17
 """
-
-
-class Toy(ImageEstimator):
-    """One person in a bright image, with the nose missing; nobody in a dark one."""
-
-    def estimate(self, image: np.ndarray) -> Poses:
-        if image.mean() < 100:
-            return Poses.empty(self.skeleton)
-        keypoints = np.tile(np.array([[[10.0, 20.5]]], np.float32), (1, 17, 1))
-        keypoints[0, 0] = np.nan
-        scores = np.full((1, 17), 0.9, np.float32)
-        scores[0, 0] = 0
-        boxes, subject_scores = np.array([[1, 2, 30, 40]]), np.array([0.75])
-        return Poses(self.skeleton, keypoints, scores, boxes=boxes, subject_scores=subject_scores)
 
 
 @dataclass
@@ -65,17 +50,25 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of a model that needs no weights; its card stands in a folder of the user's own."""
-    cards = tmp_path / "cards"
-    cards.mkdir()
-    (cards / "toy.yaml").write_text(_CARD)
-    (cards / "toy.onnx").write_bytes(b"no network here")
-    monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(cards))
+    """Name of a model that is installed for this process and for those it starts; nothing else can be fetched."""
+    folder = tmp_path / "site-packages"
+    info = folder / "toy_pose-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-pose\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pose_ros.estimators]\ntoy = toy_pose:Toy\n")
+    shutil.copy(_HERE / "toy_pose.py", folder)
+    (folder / "toy.yaml").write_text(_CARD)
+    spec = importlib.util.spec_from_file_location("onnx_file", _HERE.parent / "runtime" / "onnx_file.py")
+    assert spec is not None
+    assert spec.loader is not None
+    onnx_file = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(onnx_file)
+    onnx_file.write(folder / "tiny.onnx")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")])))
+    monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(folder))
     monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path / "cache"))
-    estimators = {**registry.BUILTIN["estimators"], "toy": f"{__name__}:Toy"}
-    monkeypatch.setattr(registry, "BUILTIN", {**registry.BUILTIN, "estimators": estimators})
-    session = FakeSession(Tensor("in", (-1, 3, 8, 8)), [], lambda batch: {})
-    monkeypatch.setattr(importlib.import_module("pose_ros.build"), "open_session", lambda path, **_: session)
+    monkeypatch.setenv("POSE_ROS_OFFLINE", "1")
     return "toy"
 
 

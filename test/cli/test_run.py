@@ -111,8 +111,7 @@ def test_what_does_not_fit_is_named(cli, toy, picture, argv, code, words):
     assert words in ran.err
 
 
-def test_a_missing_model_without_a_network_is_3(cli, toy, picture, monkeypatch):
-    monkeypatch.setenv("POSE_ROS_OFFLINE", "1")
+def test_a_missing_model_without_a_network_is_3(cli, toy, picture):
     ran = cli("run", picture, "--model", "blazepose-full")
     assert ran.code == 3
     assert "pose-ros models fetch" in ran.err

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a composition: when which node starts, when the run is over, and why."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pose_ros.cli.compose import NodeSpec
+from pose_ros.cli.live import Display
+from pose_ros.cli.monitor import Monitor, Watched
+from pose_ros.cli.supervise import Child, describe, environment, stop
+
+_OK, _FAILED, _INTERRUPTED = 0, 1, 130
+#: Cameras that do not wait themselves start when the others are ready, or after this many seconds in any case.
+_READY_WITHIN_S = 60.0
+#: After the last camera has ended, results may be on their way for this long at most, and this long after the last one.
+#: The nodes' last counts are among them, which come once a second.
+_DRAIN_AT_MOST_S, _DRAIN_QUIET_S = 5.0, 1.0
+#: Time between two looks at the processes.
+_LOOK_EVERY_S = 0.05
+
+
+class Run:
+    """Call it once: it starts the nodes, returns when the run is over, and leaves no process behind."""
+
+    def __init__(self, config: Path, specs: Sequence[NodeSpec], log_dir: Path, display: Display) -> None:
+        """Start nothing yet.
+
+        Args:
+            config: Parameter file of the nodes.
+            specs: The nodes.
+            log_dir: Takes one log per node.
+            display: Shows how it goes.
+        """
+        self._config, self._specs, self._log_dir, self._display = config, specs, log_dir, display
+        self._cameras = {s.path for s in specs if s.plugin == "camera_node"}
+        #: Full name -> process.
+        self.children: dict[str, Child] = {}
+        #: What the monitor knows about the nodes.
+        self.watched: Iterable[Watched] = ()
+
+    def __call__(self) -> tuple[int, str]:
+        """Run, and return the exit code and why it is over."""
+        signals: list[int] = []
+        with _caught(signals), self._display:
+            monitor = Monitor(self._specs)
+            self.watched = monitor.nodes.values()
+            try:
+                code, why = self._supervise(monitor, signals)
+            finally:
+                # Every further Ctrl-C is one step less polite.
+                asked = len(signals[:1])
+                killed = stop(list(self.children.values()), lambda: len(signals) - asked)
+                monitor.close()
+        if killed:
+            return code or _FAILED, f"{why}; had to be killed: {', '.join(killed)}"
+        return code, why
+
+    def _supervise(self, monitor: Monitor, signals: Sequence[int]) -> tuple[int, str]:
+        late = [s for s in self._specs if s.path in self._cameras and not s.parameters.get("wait_for_subscribers")]
+        early = [s for s in self._specs if s not in late]
+        for spec in early:
+            self._start(spec)
+        began, end = time.monotonic(), None
+        while not end and time.monotonic() - began < _READY_WITHIN_S and not all(
+            monitor.nodes[s.path].ready for s in early
+        ):
+            end = self._look(monitor, signals)
+        for spec in late if not end else []:
+            self._start(spec)
+        while not end:
+            end = self._look(monitor, signals)
+        return end
+
+    def _start(self, spec: NodeSpec) -> None:
+        code = f"import sys; from pose_ros.nodes.{spec.plugin} import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, *spec.arguments(self._config)]
+        log = self._log_dir / f"{spec.path.strip('/').replace('/', '.')}.log"
+        self.children[spec.path] = Child(spec.path, command, log, self._display.line, environment())
+
+    def _look(self, monitor: Monitor, signals: Sequence[int]) -> tuple[int, str] | None:
+        """Wait a moment, then say whether the run is over: exit code and why."""
+        time.sleep(_LOOK_EVERY_S)
+        monitor.look()
+        self._display.draw(self.watched)
+        if signals:
+            return _INTERRUPTED, f"interrupted by {signal.Signals(signals[0]).name}"
+        ended = {path: child.code for path, child in self.children.items() if child.code is not None}
+        for path, code in ended.items():
+            if code or path not in self._cameras:
+                return _FAILED, f"{path} has ended by itself ({describe(code)})"
+        for watched in self.watched:
+            if watched.refusal:
+                return _FAILED, f"{watched.spec.path} cannot work: {watched.refusal}"
+        if self._cameras and ended.keys() == self._cameras:
+            self._drain()
+            return _OK, "the source has ended"
+        return None
+
+    def _drain(self) -> None:
+        """Let the last results arrive."""
+        began = changed = time.monotonic()
+        count = -1
+        while time.monotonic() - began < _DRAIN_AT_MOST_S and time.monotonic() - changed < _DRAIN_QUIET_S:
+            received = sum(watched.received for watched in self.watched)
+            if received != count:
+                count, changed = received, time.monotonic()
+            time.sleep(_LOOK_EVERY_S)
+
+
+@contextmanager
+def _caught(signals: list[int]) -> Iterator[None]:
+    """Note SIGINT and SIGTERM instead of dying of them, so that the nodes are ended in order."""
+
+    def note(number: int, _: object) -> None:
+        signals.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pose_ros.cli import compose
+from pose_ros.errors import ConfigError, UnknownNameError
+
+POSE = "{ros__parameters: {plugin: pose_node, model: blazepose-full}}"
+
+
+def load(tmp_path: Path, text: str, *overrides: str) -> dict[str, compose.NodeSpec]:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return {spec.path: spec for spec in compose.load(path, overrides)}
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (f"pose: {POSE}", "/pose"),
+        (f"/pose: {POSE}", "/pose"),
+        (f"/robot/pose: {POSE}", "/robot/pose"),
+        (f"robot: {{pose: {POSE}}}", "/robot/pose"),
+        (f"/a/b: {{c: {{pose: {POSE}}}}}", "/a/b/c/pose"),
+    ],
+)
+def test_names_and_namespaces(tmp_path, text, path):
+    (spec,) = load(tmp_path, text).values()
+    assert spec.path == path
+    assert (spec.plugin, spec.parameters["model"]) == ("pose_node", "blazepose-full")
+
+
+@pytest.mark.parametrize("pattern", ["/**", "/*", "/*/b/pose", "/**/pose", "/a/*/pose", "/a/**", "/**/b/*"])
+def test_wildcards_reach_what_they_reach_in_ros(tmp_path, ros, pattern):
+    from rclpy.node import Node
+
+    text = f"pose: {POSE}\n/a/b/pose: {POSE}\n{pattern}: {{ros__parameters: {{watchdog: 9.0}}}}"
+    for path, spec in load(tmp_path, text).items():
+        arguments = spec.arguments(tmp_path / "config.yaml")
+        node = ros.add(Node("other", context=ros.context, cli_args=arguments, use_global_arguments=False,
+                            automatically_declare_parameters_from_overrides=True))
+        assert node.get_fully_qualified_name() == path
+        assert ("watchdog" in spec.parameters) == node.has_parameter("watchdog"), path
+
+
+def test_the_last_block_wins_as_in_ros(tmp_path):
+    text = f"pose: {POSE}\n/**: {{ros__parameters: {{model: blazepose-lite}}}}"
+    assert load(tmp_path, text)["/pose"].parameters["model"] == "blazepose-lite"
+
+
+def test_blocks_of_the_parts_become_dotted_keys(tmp_path):
+    text = "pose: {ros__parameters: {plugin: pose_node, top_down: {max_subjects: 2}, tracker.predict: 1}}"
+    parameters = load(tmp_path, text)["/pose"].parameters
+    assert parameters["top_down.max_subjects"] == 2
+    assert parameters["tracker.predict"] == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "words"),
+    [
+        ("modle: x", UnknownNameError, "unknown parameter of /pose 'modle'; did you mean 'model'"),
+        ("top_down: {max_subject: 2}", UnknownNameError, "'top_down.max_subjects'"),
+        ("model: blazepos-full", UnknownNameError, "'blazepose-full'"),
+        ("estimator: {}", ConfigError, "/pose.estimator: ROS 2 cannot read an empty"),
+        ("model: ", ConfigError, "/pose.model: expected a value"),
+        ("watchdog: soon", ConfigError, "/pose.watchdog: expected float"),
+        ("top_down: {max_subjects: 0}", ConfigError, "/pose.top_down.max_subjects: expected 1 .. 100, got 0"),
+    ],
+)
+def test_a_key_that_does_not_fit_is_named(tmp_path, keys, error, words):
+    with pytest.raises(error) as caught:
+        load(tmp_path, f"pose: {{ros__parameters: {{plugin: pose_node, {keys}}}}}")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("pose: {ros__parameters: {plugin: pose_nod}}", UnknownNameError, "'pose_nod'; did you mean 'pose_node'"),
+        ("pose: {ros__parameters: {model: blazepose-full}}", ConfigError, "/pose.plugin: missing"),
+        ("pose: {ros_parameters: {plugin: pose_node}}", ConfigError, "'ros__parameters' below, got 'ros_parameters'"),
+        ("pose: {ros__parameters: {plugin: pose_node}, extra: 1}", ConfigError, "nothing beside"),
+        ("pose: 3", ConfigError, "/pose: expected ros__parameters or a namespace"),
+        ("pose: {}", ConfigError, "expected 'ros__parameters' below"),
+        ("- pose", ConfigError, "got list"),
+        ("", ConfigError, "got NoneType"),
+        ("/**: {ros__parameters: {use_sim_time: true}}", ConfigError, "at least one node"),
+        ("pose: [", ConfigError, "is not YAML"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named(tmp_path, text, error, words):
+    with pytest.raises(error) as caught:
+        load(tmp_path, text)
+    assert words in str(caught.value)
+
+
+def test_parameters_of_rclpy_itself_are_taken(tmp_path):
+    keys = "use_sim_time: true, qos_overrides: {/tf: {publisher: {depth: 5}}}"
+    text = f"pose: {{ros__parameters: {{plugin: pose_node, {keys}}}}}"
+    assert load(tmp_path, text)["/pose"].parameters["use_sim_time"] is True
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        compose.load(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize("node", ["pose", "/robot/pose", "pose_node"])
+def test_overrides_name_a_node_by_name_path_or_plugin(tmp_path, node):
+    spec = load(tmp_path, f"/robot/pose: {POSE}", f"{node}.top_down.max_subjects=3", f"{node}.model=blazepose-lite")
+    overrides = spec["/robot/pose"].overrides
+    assert overrides == {"top_down.max_subjects": 3, "model": "blazepose-lite"}
+    assert spec["/robot/pose"].parameters["plugin"] == "pose_node"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("pose", "expected node.key=value"),
+        ("pose=1", "expected node.key=value"),
+        ("pos.model=x", "unknown node 'pos'; did you mean 'pose'"),
+        ("pose.modl=x", "did you mean 'model'"),
+        ("pose.watchdog=soon", "expected float"),
+        ("pose.device=[", None),
+    ],
+)
+def test_wrong_overrides_are_named(tmp_path, override, words):
+    if words is None:  # text stays text, whatever YAML would make of it
+        assert load(tmp_path, f"pose: {POSE}", override)["/pose"].overrides == {"device": "["}
+        return
+    with pytest.raises((ConfigError, UnknownNameError)) as caught:
+        load(tmp_path, f"pose: {POSE}", override)
+    assert words in str(caught.value)
+
+
+def test_a_process_is_given_exactly_these_parameters(tmp_path, ros):
+    """What the command line says is what rcl makes of it: quotes, spaces, numbers that are text, nested blocks."""
+    from rclpy.node import Node
+
+    text = """
+/**: {ros__parameters: {use_sim_time: false}}
+robot:
+  pose:
+    ros__parameters: {plugin: pose_node, model: blazepose-full, min_score: 0.5, top_down: {max_subjects: 2}}
+"""
+    changes = "pose.image_topic=0", "pose.tf_kind=a: 'b' \"c\" ü", "pose.watchdog=5", "pose.tf_prefix="
+    spec = load(tmp_path, text, *changes)
+    arguments = spec["/robot/pose"].arguments(tmp_path / "config.yaml")
+    node = ros.add(Node("other", context=ros.context, cli_args=arguments, use_global_arguments=False,
+                        automatically_declare_parameters_from_overrides=True))
+    assert node.get_fully_qualified_name() == "/robot/pose"
+    got = {name: node.get_parameter(name).value for name in node.get_parameters_by_prefix("")}
+    assert got["model"] == "blazepose-full"
+    assert got["top_down.max_subjects"] == 2
+    assert got["image_topic"] == "0"
+    assert got["tf_kind"] == "a: 'b' \"c\" ü"
+    assert got["watchdog"] == 5
+    assert got["tf_prefix"] == ""
+    assert {k: got[k] for k in spec["/robot/pose"].parameters} == dict(spec["/robot/pose"].parameters)

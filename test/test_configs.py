@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every configuration is valid, builds where its model is here, and every launch file parses."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pose_ros.build import BLOCKS, PipelineOptions, build, parse_model
+from pose_ros.cli import compose
+from pose_ros.models.store import Store
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+LAUNCHES = sorted((ROOT / "launch").glob("*.launch.py"))
+
+
+def of(config: Path) -> list[compose.NodeSpec]:
+    pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed, and the options of nodes are read from them")
+    return compose.load(config)
+
+
+def test_they_are_there():
+    assert {"body.yaml", "demo.yaml", "topdown.yaml"} <= {p.name for p in CONFIGS}
+    assert [p.name for p in LAUNCHES] == ["body.launch.py"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.name)
+def test_every_key_is_known_and_every_value_fits(config):
+    assert any(spec.plugin == "pose_node" for spec in of(config))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.name)
+def test_ros_reads_the_same_values(config, ros):
+    from rclpy.node import Node
+
+    for spec in of(config):
+        node = ros.add(Node("other", context=ros.context, cli_args=spec.arguments(config), use_global_arguments=False,
+                            automatically_declare_parameters_from_overrides=True))
+        assert {k: node.get_parameter(k).value for k in spec.parameters} == dict(spec.parameters)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.name)
+def test_a_pipeline_can_be_built_where_the_model_is_here(config):
+    store = Store()
+    for spec in of(config):
+        if spec.plugin != "pose_node":
+            continue
+        for card in parse_model(str(spec.parameters["model"]), store):
+            if card is not None and store.state(card) != "ready":
+                pytest.skip(f"model '{card.name}' is not here; get it with: pose-ros models fetch {card.name}")
+        names = {f for f in PipelineOptions.__dataclass_fields__ if f in spec.parameters}
+        options = {name: spec.parameters[name] for name in names}
+        for block in BLOCKS:
+            options[block] = {k.partition(".")[2]: v for k, v in spec.parameters.items() if k.startswith(f"{block}.")}
+        built = build(options, store, allow_fetch=False)
+        assert built.source.name.endswith(str(spec.parameters["model"]))
+
+
+def test_the_nodes_of_the_demo_are_connected():
+    specs = {spec.plugin: spec.parameters for spec in of(ROOT / "config" / "demo.yaml")}
+    assert specs["pose_node"]["image_topic"] == "camera/image"
+    recorder = {**{k: s.default for k, s in compose.options_of("recorder_node", {}).items()}, **specs["recorder_node"]}
+    assert (recorder["image_topic"], recorder["skeletons_topic"]) == ("camera/image", "pose/skeletons")
+
+
+def test_commented_keys_of_the_robots_file_are_real_and_show_their_defaults():
+    """The file names every option of pose_node and of the parts of its model."""
+    config = ROOT / "config" / "body.yaml"
+    (spec,) = of(config)
+    head, body = config.read_text().split("ros__parameters:\n")
+    # A commented key is `# key: value # words` in the place where it would stand.
+    opened = re.sub(r"^( *)# (( {2})?[a-z_]+:( |$))", r"\1\2", body, flags=re.MULTILINE)
+    data = yaml.safe_load(f"{head}ros__parameters:\n{opened}")["pose"]["ros__parameters"]
+    shown = dict(compose._flat(data, "", "pose"))
+    known = compose.options_of("pose_node", spec.parameters)
+    assert shown.keys() == known.keys()
+    different = {k for k, s in known.items() if shown[k] != s.default}
+    assert different == {"image_topic", "camera_info_topic"}
+
+
+@pytest.mark.parametrize("launch_file", LAUNCHES, ids=lambda p: p.name)
+def test_launch_files_are_python_and_describe_their_arguments(launch_file):
+    tree = ast.parse(launch_file.read_text(), launch_file.name)
+    assert "generate_launch_description" in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    declared = [call for call in calls if getattr(call.func, "id", "") == "DeclareLaunchArgument"]
+    assert declared
+    assert all("description" in {k.arg for k in call.keywords} for call in declared)
+
+
+@pytest.mark.parametrize("launch_file", LAUNCHES, ids=lambda p: p.name)
+def test_launch_files_give_a_description(launch_file):
+    pytest.importorskip("launch_ros", reason="launch is not installed; it comes with ROS 2, not from PyPI")
+    spec = importlib.util.spec_from_file_location("launch_file", launch_file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    arguments = {a.name for a in module.generate_launch_description().get_launch_arguments()}
+    topics = {"image_topic", "camera_info_topic"}
+    assert topics | {"model", "device", "params_file", "namespace", "use_rviz", "log_level"} <= arguments
+
+
+def test_rviz_shows_what_the_node_publishes():
+    data = yaml.safe_load((ROOT / "config" / "body.rviz").read_text())
+    displays = {d["Class"].partition("/")[2]: d for d in data["Visualization Manager"]["Displays"]}
+    assert displays["MarkerArray"]["Topic"]["Value"] == "pose/markers"
+    assert displays["Image"]["Topic"]["Value"] == "pose/image_annotated"
+    assert displays["TF"]["Enabled"]
