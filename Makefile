@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SOURCE ?=
 ARGS ?=
+TESTDATA ?= $(or $(POSE_ROS_TESTDATA),../shared/testdata)
 
 bin := $(abspath $(VENV))/bin
 stamps := $(VENV)/stamps
@@ -34,7 +35,7 @@ help:  ## this list
 	@echo 'make test [ARGS=...]    all tests; ARGS go to pytest, e.g. ARGS="-k blazepose -x"'
 	@echo 'make env                only the environment in $(VENV), which the others make when they need it'
 	@echo 'make lint types         ruff and mypy'
-	@echo 'make bench              speed and accuracy, side by side with the references'
+	@echo 'make bench [TESTDATA=...]  speed and accuracy beside MediaPipe; TESTDATA: folder of the test data'
 	@echo 'make clean              delete $(VENV), build/, install/, log/ and out/'
 	@echo 'PYTHON=python3.x        the interpreter to make the environment with (3.10 to 3.13; here: $(PYTHON))'
 
@@ -53,8 +54,13 @@ lint: $(stamps)/dev
 types: env $(stamps)/dev
 	@$(bin)/mypy $(ARGS)
 
-bench: env $(stamps)/dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(bin)/python $$script $(ARGS) || exit 1; done
+bench: env $(stamps)/dev $(stamps)/mediapipe
+	@$(bin)/pose-ros models fetch --all-from-pypi
+	$(bin)/python benchmarks/messages.py
+	$(bin)/python benchmarks/runtimes.py
+	$(bin)/python benchmarks/latency.py
+	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
+	$(bin)/python benchmarks/blazepose.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 
 clean:
 	rm -rf $(VENV) build install log out *.egg-info
@@ -76,6 +82,12 @@ $(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirem
 $(stamps)/dev: $(stamps)/run requirements/dev.txt
 	@echo 'pose_ros: getting pytest, ruff, mypy and colcon from PyPI'
 	@$(pip) -r requirements/dev.txt
+	@touch $@
+
+$(stamps)/mediapipe:
+	@echo 'pose_ros: getting MediaPipe, to compare with, into an environment of its own'
+	@$(bin)/python -m venv $(VENV)/mediapipe
+	@$(VENV)/mediapipe/bin/pip install --quiet --disable-pip-version-check mediapipe==0.10.21
 	@touch $@
 
 $(stamps)/interfaces: $(stamps)/run $(interfaces) cmake/install.sh cmake/wheel_targets.cmake
