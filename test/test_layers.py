@@ -37,7 +37,7 @@ MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | R
 PLUGIN_ROOMS = {"detectors", "estimators"}
 #: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
 TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images"}
-#: The only module outside the ROS rooms that imports ROS at once; it is imported when nodes have been started.
+#: The only module outside the ROS rooms that imports ROS at once; it is loaded by `pose-ros up`.
 MONITOR = "pose_ros.cli.monitor"
 ROS_PACKAGES = ("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py", "tf2_ros", "cv_bridge")
 
@@ -110,8 +110,16 @@ def test_translations_load_without_ros(module: str) -> None:
     assert not [name for name, eager in imports(module) if eager and is_ros(name)]
 
 
-def test_monitor_is_imported_late() -> None:
-    assert not [module for module in SOURCES if (MONITOR, True) in imports(module)]
+def test_command_line_starts_without_ros() -> None:
+    reached: set[str] = set()
+    ahead = ["pose_ros.cli.main"]
+    while ahead:
+        module = ahead.pop()
+        reached.add(module)
+        ahead += [name for name, eager in imports(module) if eager and name in SOURCES and name not in reached]
+    assert "pose_ros.cli.up" in reached
+    assert MONITOR not in reached
+    assert not [(module, name) for module in reached for name, eager in imports(module) if eager and is_ros(name)]
 
 
 @pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in PLUGIN_ROOMS])
