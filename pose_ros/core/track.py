@@ -47,8 +47,9 @@ class _Track:
     id: int
     born_ns: int
     seen_ns: int
-    #: One subject, as it was last seen.
-    pose: Poses
+    #: Where it was last seen: the subject at ``row`` of all that were seen then.
+    sights: Poses
+    row: int
     #: (2,) pixels per second; None until it was seen twice.
     velocity: np.ndarray | None = None
 
@@ -56,29 +57,30 @@ class _Track:
         """Return how far it should have moved since it was last seen, (2,) pixels."""
         return np.zeros(2) if self.velocity is None else self.velocity * ((stamp_ns - self.seen_ns) * 1e-9)
 
-    def see(self, pose: Poses, stamp_ns: int) -> None:
+    def see(self, sights: Poses, row: int, stamp_ns: int) -> None:
         """Take a new sight of the subject."""
         seconds = (stamp_ns - self.seen_ns) * 1e-9
-        moved = pose.keypoints[0] - self.pose.keypoints[0]
+        moved = sights.keypoints[row] - self.sights.keypoints[self.row]
         moved = moved[np.isfinite(moved).all(axis=1)]
         if not len(moved):
-            moved = (pose.boxes - self.pose.boxes).reshape(2, 2)
+            moved = (sights.boxes[row] - self.sights.boxes[self.row]).reshape(2, 2)
         if seconds > 0:
             velocity = moved.mean(axis=0) / seconds
             part = 1.0 if self.velocity is None else 1 - np.exp(-seconds / _VELOCITY_S)
             self.velocity = velocity if self.velocity is None else self.velocity + part * (velocity - self.velocity)
-        self.pose, self.seen_ns = pose, stamp_ns
+        self.sights, self.row, self.seen_ns = sights, row, stamp_ns
 
     def predicted(self, stamp_ns: int, fade: float) -> Poses:
         """Return the subject moved on; what is metric in the camera's frame is not known any more."""
         shift = self.shift(stamp_ns).astype(np.float32)
-        pose = self.pose
+        pose = self.sights.select(np.array([self.row]))
         return pose.replace(
             keypoints=pose.keypoints + shift,
             boxes=pose.boxes + np.tile(shift, 2),
             scores=pose.scores * fade,
             subject_scores=pose.subject_scores * fade,
             sources=np.where(pose.sources == Source.MISSING, Source.MISSING, Source.HELD),
+            ids=np.array([self.id]),
             states=np.array([TrackState.PREDICTED]),
             ages_ns=np.array([stamp_ns - self.born_ns]),
             points=None,
@@ -105,7 +107,7 @@ class Tracker:
         """
         ended = list(self.reset()) if self._stamp_ns is not None and stamp_ns < self._stamp_ns else []
         self._stamp_ns = stamp_ns
-        if self._tracks and self._tracks[0].pose.skeleton != poses.skeleton:
+        if self._tracks and self._tracks[0].sights.skeleton != poses.skeleton:
             ended += self.reset()
         ended += self._end([t for t in self._tracks if stamp_ns - t.seen_ns > self.options.max_lost * 1e9])
 
@@ -115,15 +117,15 @@ class Tracker:
         states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
         pairs = assign(self._similarity(sights, stamp_ns), self.options.min_similarity)
         seen = []
-        for number, row in pairs:
+        for number, row in pairs.tolist():
             track = self._tracks[number]
-            track.see(sights.select(np.array([row])), stamp_ns)
+            track.see(sights, row, stamp_ns)
             ids[row], states[row], ages[row] = track.id, TrackState.TRACKED, stamp_ns - track.born_ns
             seen.append(track.id)
         unseen = [t for t in self._tracks if t.id not in seen]
-        for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)):
+        for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)).tolist():
             self._last_id += 1
-            self._tracks.append(_Track(self._last_id, stamp_ns, stamp_ns, sights.select(np.array([row]))))
+            self._tracks.append(_Track(self._last_id, stamp_ns, stamp_ns, sights, row))
             ids[row], states[row] = self._last_id, TrackState.NEW
         return self._with_predicted(poses.replace(ids=ids, states=states, ages_ns=ages), unseen, stamp_ns), ended
 
@@ -143,9 +145,9 @@ class Tracker:
             return np.zeros((len(self._tracks), len(sights)))
         shift = np.stack([t.shift(stamp_ns) for t in self._tracks])
         lost_s = np.array([stamp_ns - t.seen_ns for t in self._tracks]) * 1e-9
-        boxes = np.concatenate([t.pose.boxes for t in self._tracks]) + np.tile(shift, 2)
-        keypoints = np.concatenate([t.pose.keypoints for t in self._tracks]) + shift[:, None]
-        scores = np.concatenate([t.pose.scores for t in self._tracks])
+        boxes = np.stack([t.sights.boxes[t.row] for t in self._tracks]) + np.tile(shift, 2)
+        keypoints = np.stack([t.sights.keypoints[t.row] for t in self._tracks]) + shift[:, None]
+        scores = np.stack([t.sights.scores[t.row] for t in self._tracks])
         overlap = iou(boxes, sights.boxes)
 
         size = np.sqrt(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1))
@@ -163,7 +165,4 @@ class Tracker:
         recent = [t for t in unseen if stamp_ns - t.seen_ns < limit]
         if not recent:
             return poses
-        rows = [
-            t.predicted(stamp_ns, 1 - (stamp_ns - t.seen_ns) / limit).replace(ids=np.array([t.id])) for t in recent
-        ]
-        return concatenate([poses, *rows])
+        return concatenate([poses, *(t.predicted(stamp_ns, 1 - (stamp_ns - t.seen_ns) / limit) for t in recent)])

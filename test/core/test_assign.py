@@ -33,6 +33,13 @@ def test_no_other_pairing_gains_more(gain, minimum):
     assert chosen.sum() == pytest.approx(best_sum(np.where(gain >= minimum, gain, 0)))
 
 
+def test_no_other_pairing_gains_more_without_ties(rng):
+    for _ in range(60):
+        gain = rng.random(rng.integers(2, 6, 2))
+        pairs = assign(gain)
+        assert gain[pairs[:, 0], pairs[:, 1]].sum() == pytest.approx(best_sum(gain))
+
+
 def test_the_best_pair_may_have_to_wait():
     assert assign(np.array([[0.9, 0.8], [0.8, 0.1]])).tolist() == [[0, 1], [1, 0]]
 

@@ -61,6 +61,13 @@ def test_people_who_meet_and_turn_back_keep_their_ids():
     assert all(row == [1, 2] for row in ids_over_time(Tracker(), frames))
 
 
+def test_people_in_the_same_box_are_told_by_their_limbs():
+    other = SHAPE[[3, 1, 2, 0]]
+    both = Poses(BODY, np.float32([SHAPE, other]) + 100, np.ones((2, 4)))
+    swapped = both.select(np.array([1, 0]))
+    assert ids_over_time(Tracker(), [both, swapped, both]) == [[1, 2], [2, 1], [1, 2]]
+
+
 def test_a_gap_shorter_than_max_lost_keeps_the_id():
     tracker = Tracker(TrackerOptions(max_lost=1.0))
     walk = [people((100 + 6 * i, 100)) for i in range(40)]
