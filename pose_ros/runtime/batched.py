@@ -43,6 +43,10 @@ class BatchedSession(ABC):
     def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
         """Run once and return the outputs ``names``; the arrays belong to the caller."""
 
+    def _infer_each(self, parts: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
+        """Run once for each part and return the outputs of each; a library that can do this better overrides it."""
+        return [self._infer(part, names) for part in parts]
+
     def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Run the network; see :class:`pose_ros.runtime.session.Session`."""
         check_batch(self.inputs[0], batch)
@@ -52,7 +56,7 @@ class BatchedSession(ABC):
         names = [t.name for t in wanted]
         parts = np.split(batch, len(batch)) if self._single else [batch]
         try:
-            columns = zip(*(self._infer(part, names) for part in parts), strict=True)
+            columns = zip(*self._infer_each(parts, names), strict=True)
         except Exception as error:
             raise ModelError(self.name, f"{self.runtime} failed on {self.device}: {one_line(error)}") from error
         return {n: c[0] if len(c) == 1 else np.concatenate(c) for n, c in zip(names, columns, strict=True)}

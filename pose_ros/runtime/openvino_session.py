@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,10 +41,12 @@ def _core() -> openvino.Core:
 
 
 class OpenVinoSession(BatchedSession):
-    """A network compiled by OpenVINO for one subject at a time, and run once per subject.
+    """A network compiled by OpenVINO for one subject at a time.
 
-    That is the fastest for one subject, and never compiles anew because their number changed. On two cores, neither
-    batches nor parallel requests were faster for five (``benchmarks/runtimes.py``); the latter need a second copy.
+    One subject gets all processors at once, which is the fastest for one. Several run two at a time on half of them
+    each, which takes less processor time than one after the other or a whole batch (``benchmarks/runtimes.py``) and
+    never compiles anew because their number changed. This second form of the network is compiled in the background
+    when there are several for the first time; until it is ready they run one after the other.
     """
 
     def __init__(self, path: Path, device: str, threads: int, outputs: Sequence[str]) -> None:
@@ -59,20 +63,54 @@ class OpenVinoSession(BatchedSession):
             model = openvino.Model(results, model.get_parameters(), path.stem)
         if inputs[0].shape[0] == -1:
             model.reshape([1, *inputs[0].shape[1:]])
-        name = device.rpartition(":")[2].upper()
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if name == "CPU":
+        self._model, self._place = model, device.rpartition(":")[2].upper()
+        self._settings: dict[str, Any] = {}
+        if self._place == "CPU":
             # Some processors would compute in bfloat16 or float16; the landmarks would depend on the machine.
-            settings["INFERENCE_PRECISION_HINT"] = "f32"
+            self._settings["INFERENCE_PRECISION_HINT"] = "f32"
             if threads:
-                settings["INFERENCE_NUM_THREADS"] = threads
-        self._request = _core().compile_model(model, name, settings).create_infer_request()
+                self._settings["INFERENCE_NUM_THREADS"] = threads
         self._index = {tensor.name: i for i, tensor in enumerate(self.outputs)}
+        self._request = self._compile("LATENCY", 1)[0]
+        self._can_pair = self._place == "CPU" and (threads or len(os.sched_getaffinity(0))) > 1
+        self._pair: Future[list[openvino.InferRequest]] | None = None
+
+    def _compile(self, hint: str, streams: int) -> list[openvino.InferRequest]:
+        """Return requests that can run at the same time."""
+        settings = {**self._settings, "PERFORMANCE_HINT": hint}
+        if streams > 1:
+            settings["NUM_STREAMS"] = streams
+        compiled = _core().compile_model(self._model, self._place, settings)
+        return [compiled.create_infer_request() for _ in range(streams)]
 
     def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
         self._request.infer([batch], share_inputs=True, share_outputs=True)
+        return self._read(self._request, names)
+
+    def _infer_each(self, parts: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
+        if len(parts) == 1 or not self._can_pair:
+            return super()._infer_each(parts, names)
+        if self._pair is None:
+            executor = ThreadPoolExecutor(1, "compile")
+            self._pair = executor.submit(self._compile, "THROUGHPUT", 2)
+            executor.shutdown(wait=False)
+        if not self._pair.done():
+            return super()._infer_each(parts, names)
+        pair, rows = self._pair.result(), []
+        try:
+            for i, part in enumerate(parts):
+                if i >= 2:
+                    rows.append(self._read(pair[i % 2], names))
+                pair[i % 2].start_async([part], share_inputs=True)
+            return [*rows, *(self._read(pair[i % 2], names) for i in range(len(parts) - 2, len(parts)))]
+        finally:
+            for request in pair:  # after an error the other one must not be found busy
+                request.wait()
+
+    def _read(self, request: openvino.InferRequest, names: Sequence[str]) -> list[np.ndarray]:
+        request.wait()
         # The request overwrites its outputs in the next run.
-        return [self._request.get_output_tensor(self._index[name]).data.copy() for name in names]
+        return [request.get_output_tensor(self._index[name]).data.copy() for name in names]
 
 
 def _tensor(port: openvino.Output) -> Tensor:

@@ -124,6 +124,27 @@ def test_openvino_compiles_for_one_subject_whatever_the_file_allows(tmp_path):
     assert list(session._request.get_compiled_model().inputs[0].shape) == [1, 2, 3]
 
 
+def test_openvino_runs_several_subjects_two_at_a_time(tmp_path, rng, monkeypatch):
+    pytest.importorskip("openvino")
+    session = open_session(onnx_file.write(tmp_path / "tiny.onnx"), runtime="openvino", threads=2)
+    assert session._pair is None, "nothing is compiled before there are several"
+    batch = rng.normal(size=(5, 2, 3)).astype(np.float32)
+    np.testing.assert_array_equal(session.run(batch)["negative"], -batch)
+    session._pair.result(timeout=60)
+    monkeypatch.setattr(session, "_infer", lambda *_: pytest.fail("one by one"))
+    for n in (2, 3, 4, 5):
+        result = session.run(batch[:n])
+        np.testing.assert_array_equal(result["negative"], -batch[:n])
+        np.testing.assert_array_equal(result["size"], np.abs(batch[:n]))
+
+
+def test_openvino_with_one_thread_does_not_run_two_at_a_time(tmp_path):
+    pytest.importorskip("openvino")
+    session = open_session(onnx_file.write(tmp_path / "tiny.onnx"), runtime="openvino", threads=1)
+    session.run(np.ones((3, 2, 3), np.float32))
+    assert session._pair is None
+
+
 @pytest.mark.parametrize("runtime", _ONNX)
 def test_batch_fixed_to_another_size_is_refused(tmp_path, runtime):
     path = onnx_file.write(tmp_path / "four.onnx", 4)
@@ -185,6 +206,9 @@ def _agree(path: Path, photograph: np.ndarray, size_hw: tuple[int, int], channel
             if "BatchNormalization" not in str(error):
                 raise
             pytest.skip(f"this version cannot run the batch normalisation of {path.name}: {error}")
+        session.run(batch)
+        if pair := getattr(session, "_pair", None):
+            pair.result(timeout=60)
         result = session.run(batch)
         assert [(n, v.shape[1:], v.dtype) for n, v in result.items()] == \
             [(t.name, t.shape[1:], np.dtype(t.dtype)) for t in session.outputs]
