@@ -17,7 +17,9 @@ from pose_ros.pipeline import Pipeline
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data/mediapipe_pose_0_10_21.json").read_text(encoding="utf-8"))
 #: What the package promises: median landmark distance as a part of the person's height, and in metres.
-MAX_LANDMARK, MAX_WORLD_M = 0.015, 0.02
+PROMISED = (0.015, 0.02)
+#: Videos agree better, because both smooth; without that they would not.
+VIDEO = (0.005, 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,11 @@ def pipeline() -> Pipeline:
         pytest.skip(f"needs the networks: {error}")
 
 
-def check(found: Agreement) -> None:
+def check(found: Agreement, bounds: tuple[float, float]) -> None:
     assert found.ours >= found.theirs > 0
     assert len(found.landmarks) == found.theirs
-    assert np.median(found.landmarks) < MAX_LANDMARK
-    assert np.median(found.world) < MAX_WORLD_M
+    assert np.median(found.landmarks) < bounds[0]
+    assert np.median(found.world) < bounds[1]
 
 
 def test_the_photograph_that_ships_with_scikit_image(pipeline):
@@ -42,12 +44,17 @@ def test_the_photograph_that_ships_with_scikit_image(pipeline):
     def images(name: str) -> Iterator[np.ndarray]:
         yield data.astronaut()
 
-    check(replay(cases, images, pipeline)["skimage"])
+    check(replay(cases, images, pipeline)["skimage"], PROMISED)
 
 
 @pytest.mark.parametrize(
-    "group", ["body2d/coco_mini", "video/mmpose_demo.mp4", "video/mediapipe_pose_world_landmarks.mp4"]
+    ("group", "bounds"),
+    [
+        ("body2d/coco_mini", PROMISED),
+        ("video/mmpose_demo.mp4", VIDEO),
+        ("video/mediapipe_pose_world_landmarks.mp4", VIDEO),
+    ],
 )
-def test_images_and_videos(testdata, pipeline, group):
+def test_images_and_videos(testdata, pipeline, group, bounds):
     cases = [case for case in RECORDED["cases"] if case["file"].startswith(group)]
-    check(replay(cases, lambda name: read(testdata / name), pipeline)[group])
+    check(replay(cases, lambda name: read(testdata / name), pipeline)[group], bounds)
