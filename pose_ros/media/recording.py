@@ -14,8 +14,8 @@ from pose_ros.media.plot import Trajectories, plot_trajectories
 from pose_ros.media.video import VideoWriter, write_image
 
 VIDEO, PICTURE, PLOT = _FILES = "annotated.mp4", "annotated.png", "trajectories.png"
-#: Frames that wait until the frame rate is known.
-_FRAMES_TO_MEASURE = 10
+#: Bytes, and number, of the frames that wait until the frame rate is known.
+_BYTES_TO_MEASURE, _FRAMES_TO_MEASURE = 64_000_000, 60
 #: Frame rate of a video whose stamps tell none, and the range of those that they may tell.
 _FALLBACK_FPS, _FPS_RANGE = 10.0, (1.0, 240.0)
 
@@ -67,7 +67,7 @@ class Recording:
             self.video.write(annotated)
             return
         self._waiting.append((stamp_ns, annotated))
-        if self._fps or len(self._waiting) >= _FRAMES_TO_MEASURE:
+        if self._fps or len(self._waiting) >= min(_FRAMES_TO_MEASURE, _BYTES_TO_MEASURE // annotated.nbytes):
             self._begin_video()
 
     def _begin_video(self) -> None:
@@ -98,8 +98,10 @@ class Recording:
 
 
 def _measure(stamps_ns: list[int]) -> float:
-    """Return frames per second; a lost frame or two does not matter."""
+    """Return the rate at which the video lasts as long as what it shows; pauses count as three frames."""
     steps = np.diff(np.array(stamps_ns, np.int64))
-    if not (steps > 0).any():
+    steps = steps[steps > 0]
+    if not len(steps):
         return _FALLBACK_FPS
-    return float(np.clip(round(1e9 / float(np.median(steps[steps > 0])), 2), *_FPS_RANGE))
+    step = np.minimum(steps, 3 * np.median(steps)).mean()
+    return float(np.clip(round(1e9 / step, 2), *_FPS_RANGE))

@@ -66,7 +66,7 @@ class VideoWriter:
             self.path.open("wb").close()
         except OSError as error:
             raise SourceError(str(self.path), f"cannot be written: {error.strerror or error}") from error
-        writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*self.codec), self.fps, size_wh)
+        writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*self.codec), self.fps, size_wh)
         if not writer.isOpened():
             self.path.unlink(missing_ok=True)
             raise SourceError(str(self.path), f"this OpenCV cannot write codec '{self.codec}' into "

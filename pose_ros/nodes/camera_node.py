@@ -28,7 +28,7 @@ from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.media.calibration import guess_camera, read_calibration, resize_camera
 from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.sources import open_source
-from pose_ros.nodes.run import FAILED, OK, Stop, run
+from pose_ros.nodes.run import FAILED, OK, Stop, exit_code, run
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
 from pose_ros.ros.params import declare
@@ -123,14 +123,15 @@ class CameraNode(Node):
         self._thread.start()
 
     def _run(self) -> None:
-        code = FAILED
+        code = OK
         try:
             self._publish_all()
-            code = OK
         except PoseRosError as error:
             self.get_logger().fatal(str(error))
+            code = exit_code(error)
         except Exception:
             self.get_logger().fatal(traceback.format_exc())
+            code = FAILED
         self._stop(code)
 
     def _publish_all(self) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Full, Queue
+from queue import SimpleQueue
 from typing import Any
 
 from rclpy.context import Context
@@ -33,8 +33,10 @@ from pose_ros.ros.messages import array_to_poses, info_to_skeleton
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import LATCHED, sensor
 
-#: Frames that may wait to be drawn, arrays that may wait in the transport, and arrays that may wait for their info.
-_FRAMES_WAITING, _ARRAYS_WAITING, _EARLY = 30, 100, 300
+#: Arrays that may wait in the transport, and for their info.
+_ARRAYS_WAITING, _EARLY = 100, 300
+#: Images that may wait for their arrays, and as many to be drawn: so many bytes, and numbers from .. to.
+_BYTES_WAITING, _FEWEST, _MOST = 128_000_000, 4, 32
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class RecorderNode(Node):
         self.not_drawn = self.unreadable = 0
         self._skeleton: Skeleton | None = None
         self._early: deque[SkeletonArray] = deque(maxlen=_EARLY)
-        self._pairs: Pairs[Any, Poses] = Pairs()
+        self._pairs: Pairs[Any, Poses] = Pairs(_MOST)
         self._recording = Recording(self.folder, options.fps, options.min_score)
         self._bag = BagWriter(self.folder / "skeletons") if options.bag else None
 
@@ -99,7 +101,7 @@ class RecorderNode(Node):
             message = CompressedImage if options.image_topic.endswith("/compressed") else Image
             qos = sensor(options.reliability, options.depth)
             self.create_subscription(message, options.image_topic, self._on_image, qos)
-        self._work: Queue[tuple[int, Any, Poses] | None] = Queue(_FRAMES_WAITING)
+        self._work: SimpleQueue[tuple[int, Any, Poses] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._draw_all, name="draw")
         self._thread.start()
         self.get_logger().info(f"records '{self._arrays.topic_name}' into '{self.folder}'")
@@ -142,14 +144,15 @@ class RecorderNode(Node):
     def _on_image(self, msg: Any) -> None:
         self.tally.images += 1
         stamp = stamp_ns(msg)
+        self._pairs.depth = min(max(_BYTES_WAITING // max(len(msg.data), 1), _FEWEST), _MOST)
         self._draw(stamp, self._pairs.add_a(stamp, msg))
 
     def _draw(self, stamp: int, pair: tuple[Any, Poses] | None) -> None:
         if pair is None:
             return
-        try:
-            self._work.put_nowait((stamp, *pair))
-        except Full:
+        if self._work.qsize() < self._pairs.depth:
+            self._work.put((stamp, *pair))
+        else:
             self.not_drawn += 1
             self.get_logger().warning("drawing is slower than the images: frames are left out of the video",
                                       throttle_duration_sec=5.0)
@@ -177,12 +180,7 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Draw what still waits, finish all files, and say which."""
-        while self._thread.is_alive():
-            try:
-                self._work.put(None, timeout=0.1)
-                break
-            except Full:
-                continue
+        self._work.put(None)
         self._thread.join()
         missing = self._recording.close()
         if self._bag is not None:

@@ -59,10 +59,15 @@ def run(
         return _run(make_node, make_executor, context, stops)
     except PoseRosError as error:
         get_logger("pose_ros").fatal(str(error))
-        return MISCONFIGURED if isinstance(error, (ConfigError, UnknownNameError)) else FAILED
+        return exit_code(error)
     finally:
         context.try_shutdown()
         sys.stdout.flush()
+
+
+def exit_code(error: PoseRosError) -> int:
+    """Return the exit code that tells a wrong configuration from everything else that fails."""
+    return MISCONFIGURED if isinstance(error, (ConfigError, UnknownNameError)) else FAILED
 
 
 def _run(

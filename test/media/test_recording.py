@@ -12,6 +12,7 @@ from numbered import frames_of
 
 from pose_ros.core.poses import Poses
 from pose_ros.errors import SourceError
+from pose_ros.media import recording as recording_module
 from pose_ros.media.draw import draw
 from pose_ros.media.recording import Recording
 from pose_ros.media.sources import open_source
@@ -27,7 +28,7 @@ def record(folder: Path, poses: list[Poses], step_ns: int, **arguments: float) -
     return recording.close()
 
 
-@pytest.mark.parametrize("count", [1, 2, 9, 10, 25])
+@pytest.mark.parametrize("count", [1, 2, 25, 60, 70])
 def test_every_frame_is_in_the_video(people: Callable[..., Poses], tmp_path: Path, count: int) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     done = record(tmp_path / "out", [people(1) for _ in range(count)], 40_000_000)
@@ -44,13 +45,35 @@ def test_the_picture_shows_most_people(people: Callable[..., Poses], tmp_path: P
     np.testing.assert_array_equal(frames_of(tmp_path / "annotated.png")[0].image, draw(IMAGE, crowd))
 
 
-def test_a_lost_frame_does_not_change_the_rate(people: Callable[..., Poses], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("moments", "fps"),
+    [
+        ((0, 1, 2, 3, 5, 6, 8, 9, 10), 8.0),  # two frames lost: nine frames last one second and a bit
+        ((0, 1, 2, 3, 4, 5, 1000, 1001, 1002), 8.0),  # a pause is not waited for
+        ((0, 1, 2, 3, 1, 2, 3, 4), 10.0),  # a loop
+        ((5, 5, 5), 10.0),
+    ],
+)
+def test_the_video_lasts_as_long_as_what_it_shows(
+    people: Callable[..., Poses], tmp_path: Path, moments: tuple[int, ...], fps: float
+) -> None:
     recording = Recording(tmp_path)
-    for index in (0, 1, 2, 3, 5, 6, 9, 10, 11, 12, 13):
-        recording.add_frame(index * 10**8, IMAGE, people(1))
+    for moment in moments:
+        recording.add_frame(moment * 10**8, IMAGE, people(1))
     recording.close()
     assert recording.video is not None
-    assert recording.video.fps == 10.0
+    assert (recording.video.fps, recording.video.frames) == (fps, len(moments))
+
+
+def test_few_large_frames_wait(people: Callable[..., Poses], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording_module, "_BYTES_TO_MEASURE", 3 * IMAGE.nbytes)
+    recording = Recording(tmp_path)
+    begun = []
+    for moment in range(4):
+        recording.add_frame(moment * 10**8, IMAGE, people(1))
+        begun.append(recording.video is not None)
+    recording.close()
+    assert begun == [False, False, True, True]
 
 
 def test_nothing_came(tmp_path: Path) -> None:

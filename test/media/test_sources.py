@@ -177,6 +177,37 @@ def test_stream_that_is_not_there(server: str, monkeypatch: pytest.MonkeyPatch) 
         open_source(f"{server}/nothing")
 
 
+class _Webcam:
+    """Answers like cv2.VideoCapture of a webcam, three frames long."""
+
+    def __init__(self, index: int) -> None:
+        assert index == 3
+        self.left, self.open = 3, True
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, what: int) -> float:
+        return {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: -1.0}[what]
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.left -= 1
+        return (True, ramp(2)) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.open = False
+
+
+@pytest.mark.parametrize("spec", ["3", "/dev/video3"])
+def test_webcam(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", _Webcam)
+    with open_source(spec) as source:
+        assert (source.live, source.absolute, source.fps, source.length) == (True, True, 30.0, None)
+        frames = list(source)
+    assert [number(f.image) for f in frames] == [2, 2, 2]
+    assert stamps_increase([f.stamp_ns for f in frames])
+
+
 REAL = {
     # path -> frames, size, frames per second
     "video/mmpose_demo.mp4": (5, (960, 540), 5.0),

@@ -170,8 +170,14 @@ def test_a_calibration_of_another_size_ends_it(stage: Stage, tmp_path: Path) -> 
     )
     write_image(tmp_path / "a.png", np.zeros((10, 10, 3), np.uint8))
     stage.play(source=str(tmp_path / "a.png"), camera_info=str(tmp_path / "camera.yaml"))
-    assert stage.codes == [1]
+    assert stage.codes == [2]
     assert not stage.images
+
+
+def test_a_source_that_breaks_ends_it(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    stage.play(source=str(tmp_path / "a.png"))
+    assert stage.codes == [1]
 
 
 def test_a_loop_does_not_end(stage: Stage, clip: Path) -> None:

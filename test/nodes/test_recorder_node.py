@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
 from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.draw import draw
+from pose_ros.media.recording import Recording
 from pose_ros.media.sources import open_source
 from pose_ros.nodes.recorder_node import RecorderNode
 from pose_ros.pipeline import Result
@@ -199,6 +201,24 @@ def test_without_images_there_is_still_a_bag_and_a_plot(robot: Robot) -> None:
     assert set(summary["missing_files"]) == {"annotated.mp4", "annotated.png"}
     assert summary["arrays_without_image"] == 1
     assert files(robot.folder) == [f for f in FILES if not f.startswith("annotated")]
+
+
+def test_a_slow_disk_costs_frames_and_says_so(robot: Robot, monkeypatch: Any) -> None:
+    may_go_on = threading.Event()
+    original = Recording.add_frame
+    monkeypatch.setattr(Recording, "add_frame", lambda *a: may_go_on.wait(30) and original(*a))
+    robot.explain()
+    recorder = robot.record()
+    for index in range(40):
+        header = robot.header(index)
+        robot.see(header, index % 12)
+        robot.answer(header, poses(index % 12))
+        robot.ros.spin_until(lambda count=index + 1: recorder.tally.arrays == recorder.tally.images == count)
+    may_go_on.set()
+    summary = robot.finish(images=40, arrays=40)
+    assert summary["frames_not_drawn_in_time"] == 40 - 33, "one is being drawn, 32 wait"
+    assert summary["video_frames"] == 33
+    assert summary["arrays_without_image"] == 0
 
 
 def test_nothing_came_at_all(robot: Robot) -> None:
