@@ -72,7 +72,15 @@ def test_agrees_with_the_formulas_also_at_the_border(rule, rng):
     refined = (np.abs(expected - peaks) <= 2).all(axis=2)
     assert refined.mean() > 0.9
     np.testing.assert_allclose(keypoints[refined], expected[refined], atol=2e-3)
-    assert (np.abs(keypoints - peaks) <= 2).all(), "a step that leaves the neighbourhood is not taken"
+    assert (np.abs(keypoints - peaks) <= 2).all()
+
+
+@pytest.mark.parametrize("rule", ["dark", "udp"])
+def test_a_step_that_leaves_the_neighbourhood_is_not_taken(rule, rng):
+    noise = rng.random((20, 17, 64, 48)).astype(np.float32)
+    peaks = h.argmax(noise)[0]
+    assert (np.abs(reference(noise, rule) - peaks) > 2).any()
+    assert (np.abs(h.DECODERS[rule](noise, h.BLUR_KERNEL)[0] - peaks) <= 2).all()
 
 
 @pytest.mark.parametrize("rule", h.DECODERS)

@@ -83,6 +83,14 @@ def test_thresholds():
     np.testing.assert_allclose(best.scores, [0.9, 0.8], atol=1e-6)
 
 
+def test_the_best_is_found_among_many_doubtful_ones():
+    output = output_of()
+    output[:, 2:4] = -3.0
+    output[:, 4:6] = 0.6
+    output[-1, 4:6] = 1.0
+    assert detector(output, max_detections=1).detect(image()).scores.tolist() == [1.0]
+
+
 def test_nobody_there():
     assert len(detector(output_of()).detect(image())) == 0
 
