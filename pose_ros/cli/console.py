@@ -50,17 +50,18 @@ class Table:
     def rich(self) -> Any:
         """Return the table for rich."""
         from rich.box import SIMPLE_HEAD
+        from rich.console import Group
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        title, caption = Text(self.title, "bold"), Text(self.caption, "dim")
-        table = RichTable(box=SIMPLE_HEAD, pad_edge=False, title=title if self.title else None, title_justify="left",
-                          caption=caption if self.caption else None, caption_justify="left")
+        table = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+        last = len(self.columns) - 1  # takes the rest of the line, and more lines if it has to
         for i, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if self._right(i) else "left", overflow="fold")
+            table.add_column(column, justify="right" if self._right(i) else "left", overflow="fold", no_wrap=i < last)
         for row in self.rows:
             table.add_row(*(Text(cell_text(c)) for c in row))
-        return table
+        around = Text(self.title, "bold"), table, Text(self.caption, "dim")
+        return Group(*(part for part in around if part is table or part))
 
     def _right(self, column: int) -> bool:
         present = [row[column] for row in self.rows if row[column] is not None]

@@ -45,6 +45,10 @@ def handle(args: argparse.Namespace) -> int:
 
 
 def _table(what: str, rows: list[dict[str, Any]]) -> console.Table:
+    if what == "models":
+        from pose_ros.cli.models import table
+
+        return table(rows, title=what)
     columns = [c for c in rows[0] if not isinstance(rows[0][c], list)] if rows else ["name"]
     return console.Table(columns, [[row[c] for c in columns] for row in rows], title=what)
 

@@ -30,7 +30,7 @@ examples:
   pose-ros doctor                            what is installed here, and what is missing
   pose-ros models list                       which networks there are, and which are here
   pose-ros run photo.jpg --output out        find people without ROS; picture and JSON land in out/
-  pose-ros up config/demo.yaml               camera, estimator and recorder as ROS 2 nodes
+  pose-ros up demo                           camera, estimator and recorder as ROS 2 nodes
   pose-ros COMMAND --help                    more about one command
 
 {EXIT_CODES}"""

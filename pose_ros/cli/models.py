@@ -64,7 +64,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
 
 
 def rows(store: Store) -> list[dict[str, Any]]:
-    """Return what `models list` shows, one mapping per model."""
+    """Return what `models list --json` shows, one mapping per model."""
     return [
         {
             "name": card.name,
@@ -73,11 +73,18 @@ def rows(store: Store) -> list[dict[str, Any]]:
             "skeleton": card.skeleton or None,
             "detector": card.detector or None,
             "MB": card.file.size / 1e6 if card.file.size else None,
-            "licence": card.licence.weights + (" (no commercial use)" if card.licence.non_commercial else ""),
+            "licence": card.licence.weights,
+            "non_commercial": card.licence.non_commercial,
             "summary": card.summary,
         }
         for card in map(store.card, store.names())
     ]
+
+
+def table(found: Sequence[dict[str, Any]], title: str = "") -> console.Table:
+    """Return rows as a table that fits a terminal."""
+    columns = ("name", "state", "skeleton", "MB", "licence", "summary")
+    return console.Table(columns, [[row[c] for c in columns] for row in found], title=title)
 
 
 def licence_text(card: ModelCard) -> str:
@@ -108,7 +115,7 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         console.show_json(found)
     else:
-        console.show(console.Table(list(found[0]), [list(row.values()) for row in found]))
+        console.show(table(found))
     return _OK
 
 

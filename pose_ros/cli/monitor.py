@@ -72,7 +72,8 @@ class Watched:
     @property
     def state(self) -> str:
         """What it does, in its own words if it has any."""
-        return self.values.get("state") or ("running" if self.received else "there" if self.present else "starting")
+        waiting = self.spec.plugin == "camera_node" and not self.received
+        return self.values.get("state") or ("starting" if not self.present else "waiting" if waiting else "running")
 
     @property
     def ready(self) -> bool:

@@ -16,8 +16,8 @@ Ours (``schema`` is ``pose_ros.run/1``)::
 
 Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``local_points`` are metres
 from the subject's root, axes parallel to the camera's optical frame; they are absent where the model has none. What was
-not found is null. ``id`` is the track of a subject in a video, null in single images. A source that could not be read
-has ``error`` instead of ``frames``.
+not found is null. ``id`` is the track of a subject in a video, null in single images. A source that could not be read,
+or not to its end, has ``error``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def to_coco(sources: Sequence[dict[str, Any]], image_ids: Sequence[int]) -> list
     """
     entries = []
     for source, image_id in zip(sources, image_ids, strict=True):
-        for frame in source.get("frames", ()):
+        for frame in source["frames"]:
             for subject in frame["subjects"]:
                 points = np.array(subject["keypoints"], np.float64)
                 points[np.isnan(points).any(axis=1)] = 0

@@ -4,34 +4,23 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import re
 import statistics
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pose_ros.cli import console
 from pose_ros.errors import ConfigError
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from pose_ros.media.sources import Source
-    from pose_ros.pipeline import Pipeline, Result
-
-_OK, _FAILED = 0, 1
-#: Frames per second of an annotated video whose source does not say.
-_FPS_UNKNOWN = 30.0
+_OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
 _EPILOG = """\
 examples:
   pose-ros run photo.jpg                                         a table of who is in it
   pose-ros run photos/ --output out                              annotated pictures and out/results.json
   pose-ros run clip.mp4 --output out --max-frames 300            an annotated video; people keep their ids
-  pose-ros run 0                                                 the webcam, until Ctrl-C
+  pose-ros run 0                                                 the webcam, until Ctrl-C; what was found is kept
   pose-ros run photo.jpg --model yolox-nano+simplepose-ultralight --skeleton coco17
   pose-ros run photo.jpg --json | jq '.sources[0].frames[0].subjects | length'
 
@@ -74,11 +63,12 @@ def handle(args: argparse.Namespace) -> int:
     if args.coco and args.output is None:
         raise ConfigError("--coco", "expected --output DIR to write to")
     from pose_ros.cli import results
+    from pose_ros.cli.runner import Runner
 
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-    runner = _Runner(args)
-    done = [runner.run(spec) for spec in _expand(args.sources)]
+    runner = Runner(args)
+    done = list(runner.run(_expand(args.sources)))
     document = {"schema": results.SCHEMA, **runner.about(), "sources": done}
     files = [Path(d["annotated"]) for d in done if "annotated" in d]
     if args.output is not None:
@@ -92,6 +82,8 @@ def handle(args: argparse.Namespace) -> int:
         console.show_json(document)
     else:
         _show(f"{document['model']} by {document['device']}", done, args.min_score, files)
+    if runner.interrupted:
+        return _INTERRUPTED
     return _FAILED if any("error" in d for d in done) else _OK
 
 
@@ -108,125 +100,6 @@ def _expand(specs: list[str]) -> Iterator[str]:
         yield spec
 
 
-class _Runner:
-    """One model for all sources; a video is followed over time, an image stands for itself."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self._pipelines: dict[bool, Pipeline] = {}
-        self._used: Counter[str] = Counter()
-
-    def pipeline(self, follow: bool) -> Pipeline:
-        from pose_ros.build import build, parse_model
-        from pose_ros.cli.models import fetch
-        from pose_ros.models.store import Store
-
-        if follow not in self._pipelines:
-            store = Store()
-            for card in parse_model(self.args.model, store):
-                if card is not None:
-                    fetch(store, card)
-            top_down: dict[str, Any] = {"follow": follow}
-            top_down.update({} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects})
-            config = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
-            self._pipelines[follow] = build({**config, "track": follow, "top_down": top_down}, store)
-        pipeline = self._pipelines[follow]
-        pipeline.reset()
-        return pipeline
-
-    def about(self) -> dict[str, Any]:
-        """Return what ran and on which keypoints."""
-        from pose_ros.cli.results import skeleton_to_dict
-
-        if not self._pipelines:
-            return {"model": self.args.model, "device": None, "skeleton": None}
-        pipeline = next(iter(self._pipelines.values()))
-        source = pipeline.source
-        return {"model": source.name, "device": source.device, "skeleton": skeleton_to_dict(pipeline.skeleton)}
-
-    def run(self, spec: str) -> dict[str, Any]:
-        """Return the results of one source; one that cannot be read says why, and the next one has its turn."""
-        from pose_ros.errors import ImageError, SourceError
-        from pose_ros.media.sources import Images, open_source
-
-        found: dict[str, Any] = {"source": spec}
-        try:
-            with open_source(spec) as source:
-                still = isinstance(source, Images)
-                found["kind"] = "image" if still else "video"
-                self._frames(source, self.pipeline(follow=not still), found)
-        except (SourceError, ImageError) as error:
-            console.note(f"pose-ros: {error}")
-            found["error"] = str(error)
-        return found
-
-    def _frames(self, source: Source, pipeline: Pipeline, found: dict[str, Any]) -> None:
-        from pose_ros.cli.results import frame_to_dict
-
-        args = self.args
-        found["frames"] = []
-        total = -(-source.length // args.every) if source.length else 0
-        total = min(total, args.max_frames) if args.max_frames and total else total or args.max_frames
-        frames = itertools.islice(source, 0, None, args.every)
-        frames = itertools.islice(frames, args.max_frames or None)
-        began = None
-        fps = source.fps / args.every if source.fps else None
-        path = self._name(source, ".jpg" if found["kind"] == "image" else ".mp4")
-        with _Media(path, fps, args.min_score) as media, console.progress(source.name) as progress:
-            for count, frame in enumerate(frames):
-                result = pipeline(frame)
-                began = frame.stamp_ns if began is None else began
-                found["width"], found["height"] = frame.size_wh
-                found["frames"].append(frame_to_dict(result, count * args.every, (frame.stamp_ns - began) / 1e9))
-                media.write(frame.image, result)
-                if source.length != 1:
-                    progress(count + 1, total)
-        if path is not None:
-            found["annotated"] = str(path)
-
-    def _name(self, source: Source, suffix: str) -> Path | None:
-        """Return where the annotated copy goes; two sources of one name get two files."""
-        if self.args.output is None:
-            return None
-        stem = re.sub(r"[^\w.-]+", "_", Path(source.name).stem or source.name)
-        self._used[stem] += 1
-        again = f"_{self._used[stem]}" if self._used[stem] > 1 else ""
-        return Path(self.args.output / f"{stem}_pose{again}{suffix}")
-
-
-class _Media:
-    """The annotated copy of one source: a picture, or a video that is opened with its first frame."""
-
-    def __init__(self, path: Path | None, fps: float | None, min_score: float) -> None:
-        self.path, self._min_score = path, min_score
-        self._fps = fps or _FPS_UNKNOWN
-        self._video: Any = None
-
-    def __enter__(self) -> _Media:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._video is not None:
-            self._video.close()
-
-    def write(self, image: np.ndarray, result: Result) -> None:
-        """Add one frame."""
-        if self.path is None:
-            return
-        from pose_ros.media.draw import draw
-
-        drawn = draw(image, result.poses, self._min_score)
-        if self.path.suffix == ".mp4":
-            from pose_ros.media.video import VideoWriter
-
-            self._video = self._video or VideoWriter(self.path, self._fps)
-            self._video.write(drawn)
-        else:
-            from pose_ros.media.video import write_image
-
-            write_image(self.path, drawn)
-
-
 def _write(path: Path, data: Any) -> Path:
     path.write_text(json.dumps(console.jsonable(data), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
@@ -236,9 +109,9 @@ def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[
     """Print one table per image, one line of a table per video, and what was written."""
     parts: list[console.Table | str] = [model]
     for source in done:
-        if source.get("kind") == "image" and "error" not in source:
+        if source.get("kind") == "image" and source["frames"]:
             parts.append(_image_table(source, min_score))
-    videos = [s for s in done if s.get("kind") == "video" and "error" not in s]
+    videos = [s for s in done if s.get("kind") == "video" and s["frames"]]
     if videos:
         columns = ["video", "frames", "with people", "most at once", "ids", "ms per frame"]
         parts.append(console.Table(columns, [_video_row(v) for v in videos]))

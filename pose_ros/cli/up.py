@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pose_ros
 from pose_ros.cli import console, live
+from pose_ros.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from pose_ros.cli.compose import NodeSpec
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 _FAILED = 1
 
 _EPILOG = """\
-CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take:
+CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take, or the name of a
+shipped one (demo, body, topdown):
 
   camera:
     ros__parameters:
@@ -37,9 +41,9 @@ words are shown.
 Unless ROS_AUTOMATIC_DISCOVERY_RANGE is set, the nodes are seen on this machine only (LOCALHOST).
 
 examples:
-  pose-ros up config/demo.yaml                                a photograph under a moving camera, recorded to out/
-  pose-ros up config/demo.yaml --source clip.mp4              your video, image folder, webcam number, stream or bag
-  pose-ros up config/demo.yaml --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
+  pose-ros up demo                                            a photograph under a moving camera, recorded to out/
+  pose-ros up demo --source clip.mp4 --output found           your video, image folder, webcam number, stream or bag
+  pose-ros up demo --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 
 """
@@ -55,7 +59,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
         epilog=_EPILOG + exit_codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="ROS 2 parameter file, see below")
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="ROS 2 parameter file or `demo`, see below")
     parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`")
     parser.add_argument("--output", metavar="DIR", help="where recorder nodes write, instead of the file's `output`")
     parser.add_argument("--set", dest="overrides", metavar="NODE.KEY=VALUE", action="append", default=[],
@@ -75,7 +79,8 @@ def handle(args: argparse.Namespace) -> int:
     overrides = list(args.overrides)
     overrides += [f"camera_node.source={args.source}"] if args.source is not None else []
     overrides += [f"recorder_node.output={args.output}"] if args.output is not None else []
-    specs = compose.load(args.config, overrides)
+    config = _find(args.config)
+    specs = compose.load(config, overrides)
     _fetch_models(specs, offline=args.offline)
     from pose_ros.cli.running import Run
 
@@ -83,7 +88,7 @@ def handle(args: argparse.Namespace) -> int:
     log_dir: Path = args.log_dir or (outputs[0] / "log" if outputs else _ros_log_dir())
     log_dir.mkdir(parents=True, exist_ok=True)
     began = time.time()
-    run = Run(args.config.resolve(), specs, log_dir, live.Display(live=not args.no_table))
+    run = Run(config.resolve(), specs, log_dir, live.Display(live=not args.no_table))
     code, why = run()
     files = sorted(
         str(p) for folder in outputs for p in folder.rglob("*")
@@ -99,6 +104,18 @@ def handle(args: argparse.Namespace) -> int:
         text = [f"{why}; logs are in {log_dir}", *(["written:"] if files else []), *(f"  {f}" for f in files)]
         console.show(live.table(nodes), "\n".join(text))
     return code
+
+
+def _find(config: Path) -> Path:
+    """Return the file, or the shipped configuration of that name: beside the sources, or where a build installed it."""
+    if config.exists() or config.name != str(config) or config.suffix:
+        return config
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    shares = [Path(pose_ros.__file__).parents[1], *(Path(p, "share", "pose_ros") for p in [*prefixes, sys.prefix] if p)]
+    found = {path.stem: path for share in reversed(shares) for path in share.glob("config/*.yaml")}
+    if config.name not in found:
+        raise UnknownNameError("configuration", config.name, found, "or give the path of a file")
+    return found[config.name]
 
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:

@@ -115,3 +115,23 @@ def test_a_missing_model_without_a_network_is_3(cli, toy, picture):
     ran = cli("run", picture, "--model", "blazepose-full")
     assert ran.code == 3
     assert "pose-ros models fetch" in ran.err
+
+
+def test_ctrl_c_keeps_what_was_found_until_then(cli, toy, clip, tmp_path, monkeypatch):
+    from pose_ros.pipeline import Pipeline
+
+    real, calls = Pipeline.__call__, []
+
+    def interrupted(self, frame, stages=None):
+        calls.append(frame)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return real(self, frame, stages)
+
+    monkeypatch.setattr(Pipeline, "__call__", interrupted)
+    ran = cli("run", clip, "later.mp4", "--model", toy, "--json", "--output", tmp_path / "out")
+    assert ran.code == 130
+    (source,) = json.loads(ran.out)["sources"]
+    assert len(source["frames"]) == 5
+    with open_source(source["annotated"]) as annotated:
+        assert len(list(annotated)) == 5

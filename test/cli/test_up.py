@@ -141,6 +141,17 @@ def test_source_without_a_camera_is_named(tmp_path, toy, cli):
     assert "unknown node 'camera_node'" in ran.err
 
 
+def test_shipped_configurations_have_names(cli, toy, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ran = cli("up", "demo", "--set", "pose.model=toi")
+    assert ran.code == 2
+    assert "did you mean 'toy'" in ran.err
+    ran = cli("up", "dmo")
+    assert ran.code == 2
+    assert "unknown configuration 'dmo'; did you mean 'demo'" in ran.err
+    assert "cannot be read" in cli("up", "dmo.yaml").err
+
+
 def wait_for(condition, process):
     until = time.monotonic() + 30
     while not condition():
