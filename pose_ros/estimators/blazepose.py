@@ -33,6 +33,8 @@ _MIN_CONFIDENCE = 0.5
 _PADDING = 1.25
 #: Landmarks lie inside the body: its box is larger than theirs by this part of it on every side.
 _BOX_MARGIN = 0.1
+#: Nothing is as large or as far away as this, pixels.
+_FAR = 1e7
 #: Stands in for a region that is undefined, so that N in stays N out.
 _NOWHERE = np.array([0, 0, 1, 1, 0], np.float32)
 
@@ -72,7 +74,7 @@ class BlazePose(CropEstimator):
         regions = check_regions(regions)
         if not len(regions):
             return Poses.empty(self.skeleton)
-        defined = np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
+        defined = (np.abs(regions) < _FAR).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
         size_wh = self.card.input_wh
         regions = warp.fit_aspect(np.where(defined[:, None], regions, _NOWHERE), size_wh, _PADDING)
         matrices = warp.region_matrix(regions, size_wh, "corner")

@@ -145,6 +145,13 @@ def test_the_box_holds_all_keypoints_and_a_margin():
     np.testing.assert_allclose(box, [*points.min(axis=0) - margin, *points.max(axis=0) + margin], rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e6, 1e8, 3e38])
+def test_a_region_of_any_size_is_survived(size):
+    poses = estimator().estimate(ramps(), np.array([[128, 128, size, size, 1], REGIONS[0]], np.float32))
+    np.testing.assert_allclose(poses.keypoints[1], np.tile(REGIONS[0, :2], (33, 1)), atol=1e-3)
+    assert np.isnan(poses.keypoints[0]).all() == (size > 1e7)
+
+
 def test_the_mask_is_never_asked_for():
     assert "Identity_2" not in CARD.outputs
     assert all("Identity_2" not in cards.get(f"blazepose-{size}").outputs for size in ("lite", "full", "heavy"))
