@@ -90,6 +90,16 @@ def test_no_camera_or_no_metres_is_no_place():
     assert Pipeline(Stage([(0, 0, 3)], metric=False))(frame(0, CAMERA)).poses.points is None
 
 
+def test_points_that_the_estimator_knows_are_not_replaced():
+    stage = Stage([(0, 0, 3)])
+    known = np.full((1, 4, 3), 7.0, np.float32)
+    pipeline = Pipeline(stage)
+    pipeline.source = lambda frame, stages: stage(frame, stages).replace(points=known)
+    result = pipeline(frame(0, CAMERA))
+    np.testing.assert_array_equal(result.poses.points, known)
+    assert "place" not in result.stages.ms
+
+
 def test_results_in_another_skeleton_are_placed_by_all_keypoints():
     result = Pipeline(Stage([(0, 0, 3)]), Tracker(), ENDS)(frame(0, CAMERA))
     assert result.poses.skeleton is ENDS
