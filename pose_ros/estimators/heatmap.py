@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -60,6 +61,7 @@ class HeatmapEstimator(CropEstimator):
             self.params = from_mapping(HeatmapParams, self.card.params, "params")
         except ConfigError as error:
             raise CardError(self.card.name, str(error)) from error
+        self._align = cast(warp.Align, self.params.align)
         kernel = self.params.blur_kernel
         if kernel % 2 == 0:
             raise CardError(self.card.name, f"params.blur_kernel: expected an odd number, got {kernel}")
@@ -81,7 +83,7 @@ class HeatmapEstimator(CropEstimator):
             heatmaps = self._heatmaps(image, padded)
             found, values = DECODERS[self.params.decoder](heatmaps, self.params.blur_kernel)
             # The heat map covers the region by the same rule as the crop does, with fewer steps.
-            to_image = warp.region_matrix(padded, heatmaps.shape[:1:-1], self.params.align)
+            to_image = warp.region_matrix(padded, heatmaps.shape[:1:-1], self._align)
             keypoints[rows], scores[rows] = warp.apply(to_image, found), np.clip(values, 0, 1)
         return Poses(self.skeleton, keypoints, scores)
 
@@ -89,13 +91,13 @@ class HeatmapEstimator(CropEstimator):
         """Return (N, K, H, W)."""
         size_wh = self.card.input_wh
         crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
-        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self.params.align), strict=True):
+        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self._align), strict=True):
             warp.crop(image, matrix, size_wh, out=target)
         if not self.options.flip_test:
             return self._run(crops)
         both = self._run(np.concatenate([crops, crops[:, :, ::-1]]))
         straight, mirrored = both[: len(crops)], both[len(crops) :, self.skeleton.flip_index, :, ::-1]
-        shift = _FLIP_SHIFT[self.params.align]
+        shift = _FLIP_SHIFT[self._align]
         if shift:
             mirrored = np.concatenate([mirrored[..., :shift], mirrored[..., :-shift]], axis=3)
         return (straight + mirrored) / 2
