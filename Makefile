@@ -9,7 +9,7 @@ TESTDATA ?= $(or $(POSE_ROS_TESTDATA),../shared/testdata)
 
 bin := $(abspath $(VENV))/bin
 stamps := $(VENV)/stamps
-pip := $(bin)/pip install --quiet --disable-pip-version-check --constraint requirements/pins.txt
+pip := $(bin)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint requirements/pins.txt
 
 # A ROS 2 or another environment that this shell has set up must not leak into ours, which is a ROS 2 prefix itself.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
