@@ -22,7 +22,7 @@ from pose_ros.ros import qos
 from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.health import Health
 from pose_ros.ros.intake import Intake
-from pose_ros.ros.memory import keep_freed_memory
+from pose_ros.ros.memory import keep_freed_memory, settle
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.srv import SetModel
@@ -80,6 +80,7 @@ class PoseNode(LifecycleNode):
             self._health.fail(error)
             self._clear()
             return _FAILURE
+        settle()
         self._state = "inactive"
         return _OK
 

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure what the pose node adds to its networks: from the call that publishes an image to the skeleton's reception.
+
+Three processes over DDS, as on a robot: a camera, the pose node, a listener. The times that the node reports for
+detection and estimation are subtracted. With --minutes it also shows the memory of the node over time.
+
+    python benchmarks/latency.py
+    python benchmarks/latency.py --sizes 640x480 --minutes 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+_HERE = Path(__file__).resolve()
+_NODE = "from pose_ros.nodes.pose_node import main; raise SystemExit(main())"
+
+
+def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -> None:
+    """Publish a photograph with somebody in it; the stamp is the moment of the call."""
+    import cv2
+    import rclpy
+    from rclpy.node import Node
+    from std_msgs.msg import Header
+
+    from pose_ros.media.demo import photograph
+    from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
+    from pose_ros.ros.memory import keep_freed_memory
+    from pose_ros.ros.qos import SENSOR_OUT
+    from pose_ros.ros.transport import make_room_for_images
+
+    keep_freed_memory()
+    make_room_for_images()
+    rclpy.init()
+    node = Node("camera", start_parameter_services=False, enable_rosout=False)
+    photo = photograph()
+    scale = min(size[0] / photo.shape[1], size[1] / photo.shape[0])
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    rgb = np.zeros((size[1], size[0], 3), np.uint8)
+    rgb[: small.shape[0], : small.shape[1]] = small
+    header = Header(frame_id="camera")
+    message = rgb_to_image(rgb, header) if transport == "raw" else rgb_to_compressed(rgb, header)
+    publisher = node.create_publisher(type(message), "image" if transport == "raw" else "image/compressed", SENSOR_OUT)
+    while not publisher.get_subscription_count():
+        time.sleep(0.02)
+    time.sleep(0.5)
+    start, calls = time.perf_counter(), []
+    for i in range(int(rate * seconds)):
+        time.sleep(max(0.0, start + i / rate - time.perf_counter()))
+        now = time.time_ns()
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
+        publisher.publish(message)
+        calls.append([now, (time.time_ns() - now) * 1e-6])
+    print(json.dumps(calls), flush=True)
+    time.sleep(1.0)
+
+
+def listener(spin: bool) -> None:
+    """Print one line for every array: stamp, time since then, time of the networks, milliseconds."""
+    import rclpy
+    from pose_ros.msg import SkeletonArray
+    from rclpy.node import Node
+
+    from pose_ros.ros.health import INFERENCE
+    from pose_ros.ros.intake import Intake
+    from pose_ros.ros.qos import RESULT
+
+    def heard(array: SkeletonArray) -> None:
+        now = time.time_ns()
+        stamp = array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
+        stages = dict(zip(array.stage_names, array.stage_ms, strict=True))
+        inference = sum(stages.get(name, 0.0) for name in INFERENCE)
+        print(json.dumps([stamp, (now - stamp) * 1e-6, inference, stages]), flush=True)
+
+    rclpy.init()
+    node = Node("listener", start_parameter_services=False, enable_rosout=False)
+    if spin:
+        node.create_subscription(SkeletonArray, "/pose/skeletons", heard, RESULT)
+        rclpy.spin(node)
+    intake = Intake(node, SkeletonArray, "/pose/skeletons", RESULT)
+    while rclpy.ok():
+        taken = intake.take(0.2)
+        if taken is not None:
+            heard(taken.message)
+
+
+def memory_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def measure(arguments: argparse.Namespace, size: str, transport: str) -> None:
+    """Run the three processes once and print a row."""
+    environment = dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if arguments.profile:
+        environment["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(arguments.profile.resolve())
+
+    def start(*command: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE,
+            stderr=None if arguments.verbose else subprocess.DEVNULL,
+        )
+
+    seconds = arguments.minutes * 60 if arguments.minutes else arguments.seconds
+    itself = [str(_HERE), "--role"]
+    node = start("-c", _NODE, "--ros-args", "-p", f"model:={arguments.model}", "-p", f"image_transport:={transport}",
+                 "-p", f"threads:={arguments.threads}", "-p", f"reliability:={arguments.reliability}")
+    hearing = start(*itself, "listener", *(["--spin"] if arguments.spin else []))
+    sending = start(*itself, "camera", "--sizes", size, "--transports", transport, "--rate", str(arguments.rate),
+                    "--seconds", str(seconds))
+    try:
+        if arguments.minutes:
+            watch(node, sending)
+        sent = json.loads(sending.communicate(timeout=seconds + 60)[0])
+        memory = memory_mb(node.pid)
+    finally:
+        for process in (hearing, node, sending):
+            process.send_signal(signal.SIGINT if process is not hearing else signal.SIGTERM)
+        heard = [json.loads(line) for line in hearing.communicate()[0].splitlines()]
+        code = node.wait()
+    # The first second is warming up.
+    rows = heard[int(arguments.rate):]
+    if not rows:
+        raise SystemExit("no array came; --verbose shows what the node says")
+    calls = dict(sent)
+    call, total, inference = np.array([(calls[r[0]], r[1], r[2]) for r in rows]).T
+    added = total - inference
+    print(f"{size:>10} {transport:>10} {len(sent):6} {len(sent) - len(heard):6} {np.median(inference):9.2f} "
+          f"{np.median(call):8.2f} {np.median(added - call):8.2f} {np.median(added):8.2f} "
+          f"{np.percentile(added, 95):8.2f} {memory:7.0f}", flush=True)
+    if code:
+        raise SystemExit(f"the pose node ended with exit code {code}")
+    if arguments.verbose:
+        for stage in rows[0][3]:
+            print(f"    {stage:>12}: {np.median([r[3].get(stage, 0) for r in rows]):.2f} ms")
+
+
+def watch(node: subprocess.Popen, sending: subprocess.Popen) -> None:
+    """Print the memory of the node every 30 s, and its slope after the first minute."""
+    start, samples = time.monotonic(), []
+    while sending.poll() is None:
+        samples.append((time.monotonic() - start, memory_mb(node.pid)))
+        print(f"{samples[-1][0]:6.0f} s  {samples[-1][1]:6.1f} MB", flush=True)
+        try:
+            sending.wait(30)
+        except subprocess.TimeoutExpired:
+            continue
+    settled = np.array([s for s in samples if s[0] >= 60] or samples)
+    if len(settled) > 1:
+        slope = np.polyfit(settled[:, 0] / 60, settled[:, 1], 1)[0]
+        print(f"slope {slope:+.2f} MB per minute")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="blazepose-full")
+    parser.add_argument("--sizes", nargs="+", default=["640x480", "1920x1080"])
+    parser.add_argument("--transports", nargs="+", default=["raw", "compressed"], choices=("raw", "compressed"))
+    parser.add_argument("--rate", type=float, default=10.0, help="images per second")
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--minutes", type=float, default=0.0, help="watch the memory of the node for so long")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--reliability", default="best_effort")
+    parser.add_argument("--profile", type=Path, help="Fast DDS profile to use instead of the package's own")
+    parser.add_argument("--spin", action="store_true", help="listen by rclpy.spin, and not by one thread")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--role", choices=("camera", "listener"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.role == "camera":
+        width, height = map(int, arguments.sizes[0].split("x"))
+        camera((width, height), arguments.rate, arguments.seconds, arguments.transports[0])
+    elif arguments.role == "listener":
+        listener(arguments.spin)
+    else:
+        print("Milliseconds, medians. 'call' is the camera's own call of publish, 'rest' everything after it but the "
+              "networks,\n'added' their sum and 'p95' its 95th percentile; MB is the memory of the node.")
+        print(f"{'size':>10} {'transport':>10} {'sent':>6} {'lost':>6} {'networks':>9} {'call':>8} {'rest':>8} "
+              f"{'added':>8} {'p95':>8} {'MB':>7}")
+        for size in arguments.sizes:
+            for transport in arguments.transports:
+                measure(arguments, size, transport)
+
+
+if __name__ == "__main__":
+    main()
