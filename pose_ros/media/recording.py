@@ -46,6 +46,7 @@ class Recording:
         self._fps = fps
         self._waiting: list[tuple[int, np.ndarray]] = []
         self._best: np.ndarray | None = None
+        self._canvas: np.ndarray | None = None
         self._best_score = -1.0
 
     def add_poses(self, stamp_ns: int, poses: Poses) -> None:
@@ -58,12 +59,15 @@ class Recording:
         Raises:
             SourceError: The video cannot be written.
         """
-        annotated = draw(image, poses, self.min_score)
+        # Frames of a running video are drawn over one another: fresh memory costs more than drawing.
+        fits = self._canvas is not None and self._canvas.shape == image.shape
+        annotated = draw(image, poses, self.min_score, out=self._canvas if fits else None)
         # Most people, then the surest keypoints.
         score = len(poses) + float(poses.scores.mean()) / 2 if len(poses) else 0.0
         if score > self._best_score:
-            self._best, self._best_score = annotated, score
+            self._best, self._best_score = annotated.copy(), score
         if self.video is not None:
+            self._canvas = annotated
             self.video.write(annotated)
             return
         self._waiting.append((stamp_ns, annotated))

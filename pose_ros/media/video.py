@@ -33,6 +33,7 @@ class VideoWriter:
         #: Frames that had another size than the first one and were scaled to fit, with black bars.
         self.fitted = 0
         self._size_wh = (0, 0)
+        self._bgr: np.ndarray | None = None
         self._writer: Any = None
 
     def write(self, image: np.ndarray) -> None:
@@ -55,7 +56,8 @@ class VideoWriter:
                             *self._size_wh)
             self.fitted += 1
             image = fit(image, self._size_wh)
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self._bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=self._bgr)
+        self._writer.write(self._bgr)
         self.frames += 1
 
     def _open(self, size_wh: tuple[int, int]) -> Any:

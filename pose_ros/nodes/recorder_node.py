@@ -35,7 +35,7 @@ from pose_ros.ros.qos import LATCHED, sensor
 
 #: Arrays that may wait in the transport, and for their info.
 _ARRAYS_WAITING, _EARLY = 100, 300
-#: Images that may wait for their arrays, and as many to be drawn: so many bytes, and numbers from .. to.
+#: Images that may wait for their arrays: so many bytes, and numbers from .. to.
 _BYTES_WAITING, _FEWEST, _MOST = 128_000_000, 4, 32
 
 
@@ -56,6 +56,8 @@ class RecorderOptions:
     reliability: str = option("best_effort", "Of the image subscription; best_effort also hears reliable publishers.",
                               choices=("best_effort", "reliable"))
     depth: int = option(10, "Images that may wait in the transport.", low=1, high=1000)
+    queue: int = option(512, "Memory for frames that wait to be drawn; beyond it they are left out of the video, and "
+                        "counted.", unit="MB", low=1, high=1_000_000)
 
 
 class RecorderNode(Node):
@@ -86,6 +88,7 @@ class RecorderNode(Node):
         self._skeleton: Skeleton | None = None
         self._early: deque[SkeletonArray] = deque(maxlen=_EARLY)
         self._pairs: Pairs[Any, Poses] = Pairs(_MOST)
+        self._queue_bytes = options.queue * 1_000_000
         self._recording = Recording(self.folder, options.fps, options.min_score)
         self._bag = BagWriter(self.folder / "skeletons") if options.bag else None
 
@@ -150,7 +153,7 @@ class RecorderNode(Node):
     def _draw(self, stamp: int, pair: tuple[Any, Poses] | None) -> None:
         if pair is None:
             return
-        if self._work.qsize() < self._pairs.depth:
+        if self._work.qsize() < max(self._queue_bytes // max(len(pair[0].data), 1), _FEWEST):
             self._work.put((stamp, *pair))
         else:
             self.not_drawn += 1

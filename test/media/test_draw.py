@@ -47,6 +47,13 @@ def test_what_was_not_found_is_not_drawn(people: Callable[..., Poses], bad: str)
     np.testing.assert_array_equal(out, GREY)
 
 
+def test_drawing_into_old_memory_is_the_same(people: Callable[..., Poses]) -> None:
+    first, second = people(3), people(1)
+    out = draw(GREY, first)
+    assert draw(GREY, second, out=out) is out
+    np.testing.assert_array_equal(out, draw(GREY, second))
+
+
 def test_nobody(people: Callable[..., Poses]) -> None:
     np.testing.assert_array_equal(draw(GREY, people(0)), GREY)
 

@@ -76,6 +76,18 @@ def test_few_large_frames_wait(people: Callable[..., Poses], tmp_path: Path, mon
     assert begun == [False, False, True, True]
 
 
+def test_frames_of_a_running_video_do_not_show_through(people: Callable[..., Poses], tmp_path: Path) -> None:
+    recording, moments = Recording(tmp_path, fps=10.0), [people(1) for _ in range(6)]
+    moments[3] = people(2)
+    for index, moment in enumerate(moments):
+        recording.add_frame(index * 10**8, IMAGE, moment)
+    recording.close()
+    np.testing.assert_array_equal(frames_of(tmp_path / "annotated.png")[0].image, draw(IMAGE, moments[3]))
+    for frame, moment in zip(frames_of(tmp_path / "annotated.mp4"), moments, strict=True):
+        errors = [np.abs(frame.image.astype(int) - draw(IMAGE, other)).mean() for other in moments]
+        assert moments[int(np.argmin(errors))] is moment
+
+
 def test_nothing_came(tmp_path: Path) -> None:
     (tmp_path / "annotated.mp4").write_text("of an earlier run")
     done = Recording(tmp_path).close()
