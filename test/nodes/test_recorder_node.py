@@ -215,6 +215,8 @@ def test_a_slow_disk_costs_frames_and_says_so(robot: Robot, monkeypatch: Any) ->
         robot.see(header, index % 12)
         robot.answer(header, poses(index % 12))
         robot.ros.spin_until(lambda count=index + 1: recorder.tally.arrays == recorder.tally.images == count)
+        if index == 0:
+            assert robot.ros.spin_until(lambda: not recorder._early and not recorder._work.qsize()), "it is drawn"
     may_go_on.set()
     summary = robot.finish(images=40, arrays=40)
     fitting = 1_000_000 // picture(0).nbytes
