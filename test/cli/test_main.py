@@ -98,9 +98,11 @@ def test_debug_shows_where_an_error_came_from(cli, monkeypatch):
 
 
 def test_a_reader_that_goes_away_early_is_no_error():
-    command = f"{sys.executable} -m pose_ros.cli list --json | head -c 10"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert ran.stderr == ""
+    command = [sys.executable, "-m", "pose_ros.cli", "list", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == FAILED
 
 
 def test_json_stands_alone_on_stdout():

@@ -77,6 +77,17 @@ def test_runs_until_the_source_ends_and_leaves_files_and_numbers(config, spawn, 
     assert {p.name for p in Path(summary["log"]).iterdir()} == {"camera.log", "pose.log", "recorder.log"}
 
 
+def test_results_that_come_after_the_last_image_are_waited_for(config, spawn):
+    """All images are there at once, and the model takes its time for each."""
+    changes = ["camera.pace=as_fast", "camera.depth=100", "pose.depth=100", "pose.reliability=reliable",
+               "pose.estimator.delay=0.12", "recorder.bag=false"]
+    process = spawn(config, "--output", config.parent / "out", "--json", *(f"--set={c}" for c in changes))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    nodes = {n["node"]: n for n in json.loads(out)["nodes"]}
+    assert nodes["/camera"]["frames"] == nodes["/pose"]["frames"] == 30
+
+
 def test_ctrl_c_ends_all_nodes_in_order(config, spawn, tmp_path):
     out = tmp_path / "out"
     process = spawn(config, "--output", out, "--source", "demo:100", "--json")
