@@ -22,7 +22,7 @@ from pose_ros.ros import qos
 from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.health import Health
 from pose_ros.ros.intake import Intake
-from pose_ros.ros.memory import keep_freed_memory, settle
+from pose_ros.ros.memory import settle
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.srv import SetModel
@@ -198,5 +198,4 @@ def main(args: Sequence[str] | None = None) -> int:
     def make(context: Context, stop: Stop) -> PoseNode:
         return PoseNode(context=context)
 
-    keep_freed_memory()
     return run(make, args)
