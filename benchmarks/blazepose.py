@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pose_ros.build import build
+from pose_ros.wiring import build
 from pose_ros.core.frame import Frame
 from pose_ros.pipeline import Pipeline
 
@@ -86,6 +86,8 @@ def speed(python: Path, video: Path, count: int, runs: int, subjects: int, devic
     print(
         f"\nSpeed on {video.name}, {count} frames, median of {runs} runs, at most {subjects} people here\n"
         f"MediaPipe {a:.1f} frames/s ({1e3 / a:.1f} ms), here {b:.1f} frames/s ({1e3 / b:.1f} ms): {b / a:.2f} x\n"
+        f"median of the runs' ratios {statistics.median(y / x for x, y in zip(theirs, ours, strict=True)):.2f} x, "
+        f"best runs {max(ours) / max(theirs):.2f} x (a busy machine disturbs single runs)\n"
         f"here by {pipeline(subjects, device).source.device}"
     )
 

@@ -25,7 +25,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pose_ros.build import build, parse_model
+from pose_ros.wiring import build, parse_model
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions

@@ -17,7 +17,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pose_ros.build import build
+    from pose_ros.wiring import build
     from pose_ros.core.camera import Camera
     from pose_ros.core.frame import Frame
     from pose_ros.core.poses import Poses
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pose_ros.ros.view import view
 
 _HOMES = {
-    "build": "pose_ros.build",
+    "build": "pose_ros.wiring",
     "Camera": "pose_ros.core.camera",
     "Frame": "pose_ros.core.frame",
     "Poses": "pose_ros.core.poses",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pose_ros.build import BLOCKS, PipelineOptions, build, parse_model
+from pose_ros.wiring import BLOCKS, PipelineOptions, build, parse_model
 from pose_ros.cli import compose
 from pose_ros.models.store import Store
 

@@ -25,7 +25,7 @@ MAY_USE = {
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "pipeline": {"core", "detectors", "errors", "estimators"},
-    "build": {
+    "wiring": {
         "core", "detectors", "errors", "estimators", "models", "pipeline", "plugin", "registry", "runtime", "skeletons"
     },
 }  # fmt: skip

@@ -126,7 +126,7 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
     module, options = NODES[plugin]
     known = {s.name: s for s in specs(getattr(importlib.import_module(module), options))}
     if plugin == "pose_node":
-        from pose_ros.build import PipelineOptions
+        from pose_ros.wiring import PipelineOptions
 
         model = str(parameters.get("model", PipelineOptions().model))
         for block, part in _blocks_of_model(model).items():
@@ -137,7 +137,7 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
 def _blocks_of_model(model: str) -> dict[str, type]:
     """Return block -> options of the parts of which a pipeline with this model is made."""
     from pose_ros import registry
-    from pose_ros.build import parse_model
+    from pose_ros.wiring import parse_model
     from pose_ros.core.track import TrackerOptions
     from pose_ros.models.store import Store
     from pose_ros.pipeline import TopDownOptions

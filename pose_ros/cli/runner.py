@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_ros.build import build, parse_model
+from pose_ros.wiring import build, parse_model
 from pose_ros.cli import console
 from pose_ros.cli.models import fetch
 from pose_ros.cli.results import frame_to_dict, skeleton_to_dict

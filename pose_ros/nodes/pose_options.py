@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pose_ros.build import BLOCKS, PipelineOptions
+from pose_ros.wiring import BLOCKS, PipelineOptions
 from pose_ros.core.options import option
 from pose_ros.pipeline import Pipeline, TopDown
 from pose_ros.ros.calibration import CalibrationOptions

@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
-from pose_ros.build import BLOCKS, build, parse_model
+from pose_ros.wiring import BLOCKS, build, parse_model
 from pose_ros.core.options import specs
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.models.store import Store
@@ -59,7 +59,7 @@ class Switch:
         """Load another pipeline while the present one goes on, then let it take over.
 
         Args:
-            changes: Of :class:`~pose_ros.build.PipelineOptions`, and blocks as dataclasses.
+            changes: Of :class:`~pose_ros.wiring.PipelineOptions`, and blocks as dataclasses.
 
         Returns:
             What went wrong; empty when nothing did.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from replay import Agreement, read, replay
 
-from pose_ros.build import build
+from pose_ros.wiring import build
 from pose_ros.errors import ModelMissingError
 from pose_ros.pipeline import Pipeline
 

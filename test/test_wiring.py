@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pose_ros import build as wiring
+from pose_ros import wiring
 from pose_ros.core.frame import Frame
 from pose_ros.errors import ConfigError, ModelMissingError, UnknownNameError
 from pose_ros.models.store import Store
