@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pose_ros.wiring import build
 from pose_ros.core.frame import Frame
 from pose_ros.pipeline import Pipeline
+from pose_ros.wiring import build
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDER = ROOT / "test/data/record_mediapipe.py"

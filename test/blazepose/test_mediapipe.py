@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from replay import Agreement, read, replay
 
-from pose_ros.wiring import build
 from pose_ros.errors import ModelMissingError
 from pose_ros.pipeline import Pipeline
+from pose_ros.wiring import build
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data/mediapipe_pose_0_10_21.json").read_text(encoding="utf-8"))
 #: What the package promises: median landmark distance as a part of the person's height, and in metres.
