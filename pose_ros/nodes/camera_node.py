@@ -97,8 +97,8 @@ class CameraNode(Node):
         super().__init__(
             "camera", context=context, automatically_declare_parameters_from_overrides=True, **node_arguments
         )
-        self._parameters = declare(self, CameraOptions)
-        options = self._parameters.options
+        self._declared = declare(self, CameraOptions)
+        options = self._declared.options
         if not options.source:
             raise ConfigError("source", "expected what to show: a video, image, folder, webcam number such as '0', "
                                         "stream address, bag, or 'demo'")
@@ -135,7 +135,7 @@ class CameraNode(Node):
         self._stop(code)
 
     def _publish_all(self) -> None:
-        options = self._parameters.options
+        options = self._declared.options
         if not self._wait():
             return
         pacer = Pacer(options.rate) if options.pace == "real_time" and not self._source.live else None
@@ -152,7 +152,7 @@ class CameraNode(Node):
 
     def _wait(self) -> bool:
         """Wait for the others; returns whether to go on."""
-        options = self._parameters.options
+        options = self._declared.options
         if self._closing.wait(options.start_delay):
             return False
         end = time.monotonic() + options.wait_timeout
@@ -183,7 +183,7 @@ class CameraNode(Node):
         """Resize a frame, and say what took it."""
         import cv2
 
-        options, image = self._parameters.options, frame.image
+        options, image = self._declared.options, frame.image
         camera = self._calibration or frame.camera
         if camera is None and options.fov:
             camera = guess_camera(frame.size_wh, math.radians(options.fov))
@@ -200,16 +200,16 @@ class CameraNode(Node):
     def _publish(self, frame: Frame) -> None:
         header = Header(frame_id=frame.frame_id, stamp=Time(nanoseconds=self._stamp_ns(frame)).to_msg())
         if self._raw is not None and self._raw.get_subscription_count():
-            self._raw.publish(rgb_to_image(frame.image, header, self._parameters.options.encoding))
+            self._raw.publish(rgb_to_image(frame.image, header, self._declared.options.encoding))
         if self._compressed is not None and self._compressed.get_subscription_count():
-            quality = self._parameters.options.jpeg_quality
+            quality = self._declared.options.jpeg_quality
             self._compressed.publish(rgb_to_compressed(frame.image, header, quality=quality))
         self._info.publish(self._camera_info(frame, header))
         self.published += 1
 
     def _stamp_ns(self, frame: Frame) -> int:
         now = self.get_clock().now().nanoseconds
-        if self._parameters.options.stamps == "source":
+        if self._declared.options.stamps == "source":
             if not self._source.absolute and not self.published:
                 self._anchor_ns = now - frame.stamp_ns
             return frame.stamp_ns + (0 if self._source.absolute else self._anchor_ns)
