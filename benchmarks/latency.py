@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,14 +54,13 @@ def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -
     while not publisher.get_subscription_count():
         time.sleep(0.02)
     time.sleep(0.5)
-    start, calls = time.perf_counter(), []
+    start = time.perf_counter()
     for i in range(int(rate * seconds)):
         time.sleep(max(0.0, start + i / rate - time.perf_counter()))
         now = time.time_ns()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
         publisher.publish(message)
-        calls.append([now, (time.time_ns() - now) * 1e-6])
-    print(json.dumps(calls), flush=True)
+        print(json.dumps([now, (time.time_ns() - now) * 1e-6]), flush=True)
     time.sleep(1.0)
 
 
@@ -99,36 +99,39 @@ def memory_mb(pid: int) -> float:
     return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def measure(arguments: argparse.Namespace, size: str, transport: str) -> None:
+def measure(arguments: argparse.Namespace, size: str, transport: str, folder: Path) -> None:
     """Run the three processes once and print a row."""
     environment = dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
     environment.setdefault("ROS_DOMAIN_ID", "101")  # tests use 1 .. 100
     if arguments.profile:
         environment["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(arguments.profile.resolve())
 
-    def start(*command: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE,
-            stderr=None if arguments.verbose else subprocess.DEVNULL,
-        )
+    def start(name: str, *command: str) -> subprocess.Popen:
+        # Files, because a pipe that nobody reads fills up.
+        with (folder / name).open("w") as output:
+            return subprocess.Popen([sys.executable, *command], env=environment, stdout=output,
+                                    stderr=None if arguments.verbose else subprocess.DEVNULL)
+
+    def said(name: str) -> list:
+        return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
     seconds = arguments.minutes * 60 if arguments.minutes else arguments.seconds
     itself = [str(_HERE), "--role"]
-    node = start("-c", _NODE, "--ros-args", "-p", f"model:={arguments.model}", "-p", f"image_transport:={transport}",
-                 "-p", f"threads:={arguments.threads}", "-p", f"reliability:={arguments.reliability}")
-    hearing = start(*itself, "listener", *(["--spin"] if arguments.spin else []))
-    sending = start(*itself, "camera", "--sizes", size, "--transports", transport, "--rate", str(arguments.rate),
-                    "--seconds", str(seconds))
+    node = start("node", "-c", _NODE, "--ros-args", "-p", f"model:={arguments.model}",
+                 "-p", f"image_transport:={transport}", "-p", f"reliability:={arguments.reliability}")
+    hearing = start("listener", *itself, "listener", *(["--spin"] if arguments.spin else []))
+    sending = start("camera", *itself, "camera", "--sizes", size, "--transports", transport,
+                    "--rate", str(arguments.rate), "--seconds", str(seconds))
     try:
         if arguments.minutes:
             watch(node, sending)
-        sent = json.loads(sending.communicate(timeout=seconds + 60)[0])
+        sending.wait(seconds + 60)
         memory = memory_mb(node.pid)
     finally:
-        for process in (hearing, node, sending):
-            process.send_signal(signal.SIGINT if process is not hearing else signal.SIGTERM)
-        heard = [json.loads(line) for line in hearing.communicate()[0].splitlines()]
-        code = node.wait()
+        for process in (sending, node, hearing):
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+    heard, sent = said("listener"), said("camera")
     # The first second is warming up.
     rows = heard[int(arguments.rate):]
     if not rows:
@@ -139,8 +142,8 @@ def measure(arguments: argparse.Namespace, size: str, transport: str) -> None:
     print(f"{size:>10} {transport:>10} {len(sent):6} {len(sent) - len(heard):6} {np.median(inference):9.2f} "
           f"{np.median(call):8.2f} {np.median(added - call):8.2f} {np.median(added):8.2f} "
           f"{np.percentile(added, 95):8.2f} {memory:7.0f}", flush=True)
-    if code:
-        raise SystemExit(f"the pose node ended with exit code {code}")
+    if node.returncode:
+        raise SystemExit(f"the pose node ended with exit code {node.returncode}")
     if arguments.verbose:
         for stage in rows[0][3]:
             print(f"    {stage:>12}: {np.median([r[3].get(stage, 0) for r in rows]):.2f} ms")
@@ -170,7 +173,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="images per second")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--minutes", type=float, default=0.0, help="watch the memory of the node for so long")
-    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--reliability", default="best_effort")
     parser.add_argument("--profile", type=Path, help="Fast DDS profile to use instead of the package's own")
     parser.add_argument("--spin", action="store_true", help="listen by rclpy.spin, and not by one thread")
@@ -189,7 +191,8 @@ def main() -> None:
               f"{'added':>8} {'p95':>8} {'MB':>7}")
         for size in arguments.sizes:
             for transport in arguments.transports:
-                measure(arguments, size, transport)
+                with tempfile.TemporaryDirectory() as folder:
+                    measure(arguments, size, transport, Path(folder))
 
 
 if __name__ == "__main__":
