@@ -25,7 +25,6 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pose_ros.wiring import build, parse_model
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions
@@ -35,6 +34,7 @@ from pose_ros.models.store import Store
 from pose_ros.pipeline import TopDown
 from pose_ros.registry import load
 from pose_ros.skeletons import catalogue
+from pose_ros.wiring import build, parse_model
 
 _PERSON = 1
 _KEYPOINT_STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")

@@ -48,7 +48,8 @@ def models(_: str) -> str:
         licence = card.licence.weights + (" (not for commercial use)" if card.licence.non_commercial else "")
         rows.append((f"`{name}`", card.kind, f"`{card.plugin}`", card.skeleton, "x".join(map(str, card.input_wh)),
                      accuracy, licence))
-    return _table(("model", "kind", "plugin", "skeleton", "input", "published accuracy", "licence of the weights"), rows)
+    head = ("model", "kind", "plugin", "skeleton", "input", "published accuracy", "licence of the weights")
+    return _table(head, rows)
 
 
 def skeletons(_: str) -> str:

@@ -17,13 +17,13 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pose_ros.wiring import build
     from pose_ros.core.camera import Camera
     from pose_ros.core.frame import Frame
     from pose_ros.core.poses import Poses
     from pose_ros.core.skeleton import Skeleton
     from pose_ros.errors import PoseRosError
     from pose_ros.ros.view import view
+    from pose_ros.wiring import build
 
 _HOMES = {
     "build": "pose_ros.wiring",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pose_ros.core.closeness import closeness
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
 from pose_ros.core.place import placed
@@ -24,8 +25,11 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
 _SAME_SUBJECT_IOU = 0.6
-#: Poses whose keypoints are nearer than this, as a part of the subject's size, are the same subject.
-_SAME_POSE = 0.3
+#: Poses that are closer than this are the same subject: doubles of one person were seen at 0.7 to 1.0; people side by
+#: side, a shoulder's width (0.4 of their size) apart, are at 0.03 ...
+_SAME_POSE = 0.5
+#: ... where a keypoint may be off by this part of the subject's size.
+_REACH = 0.15
 
 
 class PoseSource(Protocol):
@@ -129,7 +133,7 @@ class TopDown:
             return poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
-        rows = present[_distinct(poses.keypoints[present])]
+        rows = present[_distinct(poses.select(present))]
         self._lost |= bool((rows < len(followed)).sum() < len(followed))
         self._follow(rows, poses.regions, len(found), frame.stamp_ns)
         poses = poses.select(rows)
@@ -158,15 +162,18 @@ def _squares(regions: np.ndarray) -> np.ndarray:
     return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
 
 
-def _distinct(keypoints: np.ndarray) -> np.ndarray:
-    """Return the rows of (N, K, 2) keypoints without those that repeat an earlier row."""
-    size = np.sqrt(np.prod(np.diff(keypoints_to_boxes(keypoints).reshape(-1, 2, 2), axis=1)[:, 0], axis=1))
+def _distinct(poses: Poses) -> np.ndarray:
+    """Return the rows without those that repeat an earlier row, as far as both are sure of their keypoints.
+
+    A keypoint that is guessed (legs outside the image) lies elsewhere in each guess, and says nothing.
+    """
+    extent = keypoints_to_boxes(poses.keypoints)
+    reach = _REACH * np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
+    alike = closeness(poses.keypoints, poses.scores, poses.keypoints, poses.scores, reach) > _SAME_POSE
     kept: list[int] = []
-    for row in range(len(keypoints)):
-        gap = np.linalg.norm(keypoints[kept] - keypoints[row], axis=2)
-        shared = np.isfinite(gap)
-        mean = np.where(shared, gap, 0).sum(axis=1) / np.maximum(shared.sum(axis=1), 1)
-        if not (shared.any(axis=1) & (mean < _SAME_POSE * np.fmax(size[kept], size[row]))).any():
+    for row in range(len(poses)):
+        # Larger reach of the two: a double may be larger or smaller.
+        if not (alike[row, kept] | alike[kept, row]).any():
             kept.append(row)
     return np.array(kept, np.int64)
 

@@ -30,7 +30,7 @@ class NoOptions:
     """For plugins without options."""
 
 
-class Plugin(ABC):
+class Plugin(ABC):  # noqa: B024 - each kind adds its own verb
     """Base of detectors, estimators and fusers."""
 
     #: Contract the plugin was written for.

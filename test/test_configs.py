@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pose_ros.wiring import BLOCKS, PipelineOptions, build, parse_model
 from pose_ros.cli import compose
 from pose_ros.models.store import Store
+from pose_ros.wiring import BLOCKS, PipelineOptions, build, parse_model
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))

@@ -137,10 +137,10 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
 def _blocks_of_model(model: str) -> dict[str, type]:
     """Return block -> options of the parts of which a pipeline with this model is made."""
     from pose_ros import registry
-    from pose_ros.wiring import parse_model
     from pose_ros.core.track import TrackerOptions
     from pose_ros.models.store import Store
     from pose_ros.pipeline import TopDownOptions
+    from pose_ros.wiring import parse_model
 
     detector, estimator = parse_model(model, Store())
     blocks = {"estimator": registry.load("estimators", estimator.plugin).Options, "tracker": TrackerOptions}

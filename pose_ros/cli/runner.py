@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from pose_ros.wiring import build, parse_model
 from pose_ros.cli import console
 from pose_ros.cli.models import fetch
 from pose_ros.cli.results import frame_to_dict, skeleton_to_dict
@@ -23,6 +22,7 @@ from pose_ros.media.sources import Images, Source, open_source
 from pose_ros.media.video import VideoWriter, write_image
 from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline, Result
+from pose_ros.wiring import build, parse_model
 
 #: Frames per second of an annotated video whose source does not say.
 _FPS_UNKNOWN = 30.0

@@ -120,9 +120,9 @@ def _find(config: Path) -> Path:
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
     """Bring the models here before any node starts: nodes never wait for a network."""
-    from pose_ros.wiring import parse_model
     from pose_ros.cli.models import fetch
     from pose_ros.models.store import Store
+    from pose_ros.wiring import parse_model
 
     store = Store()
     for spec in specs:

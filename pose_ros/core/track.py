@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.assign import assign
+from pose_ros.core.closeness import closeness
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, Source, TrackState, concatenate
 from pose_ros.core.regions import iou, keypoints_to_boxes
@@ -152,11 +153,8 @@ class Tracker:
 
         size = np.sqrt(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1))
         reach = np.maximum(size, _MIN_SIZE) * (_TOLERANCE + _TOLERANCE_PER_S * lost_s)
-        distance = np.linalg.norm(keypoints[:, None] - sights.keypoints[None], axis=3) / reach[:, None, None]
-        weight = np.where(np.isnan(distance), 0, scores[:, None] * sights.scores[None])
-        total = weight.sum(axis=2)
-        close = np.divide((weight * np.exp(-0.5 * np.nan_to_num(distance) ** 2)).sum(axis=2), total,
-                          out=overlap.copy(), where=total > 0)
+        close = closeness(keypoints, scores, sights.keypoints, sights.scores, reach)
+        close = np.where(np.isnan(close), overlap, close)
         return (overlap + close) / 2
 
     def _with_predicted(self, poses: Poses, unseen: list[_Track], stamp_ns: int) -> Poses:

@@ -66,7 +66,7 @@ def decode(
         raise ShapeError("logits", f"({count},)", logits.shape)
     scores = sigmoid(logits.reshape(-1))
     rows = np.flatnonzero((scores >= min_score) & np.isfinite(values).all(axis=1) & (values[:, 2:4] > 0).all(axis=1))
-    scaled = values[rows].reshape(len(rows), values.shape[1] // 2, 2) / np.float32(input_wh)
+    scaled = values[rows].reshape(len(rows), values.shape[1] // 2, 2) / np.asarray(input_wh, np.float32)
     centre, half = scaled[:, 0] + centres[rows], scaled[:, 1] / 2
     keypoints = scaled[:, 2:] + centres[rows, None]
     return np.concatenate([centre - half, centre + half], axis=1), keypoints, scores[rows]

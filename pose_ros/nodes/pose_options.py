@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pose_ros.wiring import BLOCKS, PipelineOptions
 from pose_ros.core.options import option
 from pose_ros.pipeline import Pipeline, TopDown
 from pose_ros.ros.calibration import CalibrationOptions
 from pose_ros.ros.outputs import OutputOptions
+from pose_ros.wiring import BLOCKS, PipelineOptions
 
 #: Names of the options that make a pipeline.
 PIPELINE = tuple(f.name for f in dataclasses.fields(PipelineOptions))

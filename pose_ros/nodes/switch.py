@@ -11,7 +11,6 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
-from pose_ros.wiring import BLOCKS, build, parse_model
 from pose_ros.core.options import specs
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.models.store import Store
@@ -20,6 +19,7 @@ from pose_ros.nodes.worker import Worker
 from pose_ros.pipeline import Pipeline
 from pose_ros.ros.health import Health
 from pose_ros.ros.params import Parameters
+from pose_ros.wiring import BLOCKS, build, parse_model
 
 
 class Switch:

@@ -136,6 +136,26 @@ def test_two_that_run_into_one_leave_the_elder():
     assert top_down._keys.tolist() == [elder]
 
 
+def test_doubles_are_told_by_what_both_are_sure_of():
+    """One person cut off at the waist: each look guesses other legs, with low scores, and is the same person."""
+    world = World(200)
+
+    def guess_legs(image: np.ndarray, regions: np.ndarray) -> Poses:
+        poses = World.estimate(world, image, regions)
+        keypoints, scores = poses.keypoints.copy(), poses.scores.copy()
+        keypoints[:, 11:, 1] += np.linspace(0, 400, len(regions))[:, None]
+        scores[:, 11:] = 0.05
+        return poses.replace(keypoints=keypoints, scores=scores)
+
+    world.estimator.estimate = guess_legs
+    world.people = [200, 205]
+    top_down = make(world)
+    assert len(run(top_down, 0.0)) == 1
+    world.people = [200, 245]
+    top_down.reset()
+    assert len(run(top_down, 0.0)) == 2
+
+
 def test_people_side_by_side_are_two():
     world = World(200)
     top_down = make(world, detect_every=0.0)
