@@ -103,6 +103,8 @@ def measure(arguments: argparse.Namespace, size: str, transport: str, folder: Pa
     """Run the three processes once and print a row."""
     environment = dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
     environment.setdefault("ROS_DOMAIN_ID", "101")  # tests use 1 .. 100
+    # What is measured is this checkout.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_HERE.parents[1]), os.environ.get("PYTHONPATH")]))
     if arguments.profile:
         environment["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(arguments.profile.resolve())
 
