@@ -20,10 +20,15 @@ from pose_ros.skeletons import catalogue
 _BLOCK = re.compile(r"(<!-- table: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
+def _cell(text: str) -> str:
+    """Return text that neither ends its cell nor reads as HTML."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(head)
     lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(_cell(text) for text in line) + " |\n" for line in lines)
 
 
 def options(where: str) -> str:
