@@ -22,7 +22,6 @@ from pose_ros.ros import qos
 from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.health import Health
 from pose_ros.ros.intake import Intake
-from pose_ros.ros.memory import settle
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.srv import SetModel
@@ -80,7 +79,6 @@ class PoseNode(LifecycleNode):
             self._health.fail(error)
             self._clear()
             return _FAILURE
-        settle()
         self._state = "inactive"
         return _OK
 

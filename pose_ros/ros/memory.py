@@ -24,7 +24,9 @@ def keep_freed_memory() -> bool:
     return [mallopt(name, value) for name, value in settings.items()] == [1, 1, 1]
 
 
-def settle() -> None:
-    """Spare the collector what is loaded by now: it would look at all of it again and again, 20 ms each time."""
-    gc.collect()
+def spare_loaded_modules() -> None:
+    """Let the collector pass over what is loaded by now; to look at all of it takes 20 ms, again and again.
+
+    Only for a process of our own: what is garbage at this moment stays.
+    """
     gc.freeze()
