@@ -232,7 +232,8 @@ class CameraNode(Node):
 
     def _deliver(self) -> None:
         """Give the transport time to hand over the last image."""
-        for publisher in (self._raw, self._compressed, self._info):
+        # An acknowledgement of the small camera_info may wait for the next heartbeat, which comes every 3 s.
+        for publisher in (self._raw, self._compressed):
             if publisher is not None:
                 publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
         self._closing.wait(_LINGER_S)
