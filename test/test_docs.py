@@ -17,7 +17,8 @@ def test_tables_are_those_of_the_code():
     """Run ``python docs/tables.py`` after an option, a card or a skeleton has changed."""
     pytest.importorskip("rclpy", reason="the nodes' options are read from the nodes, which need ROS 2")
     check = [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"]
-    result = subprocess.run(check, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -89,7 +89,8 @@ def handle(args: argparse.Namespace) -> int:
 
 def _expand(specs: list[str]) -> Iterator[str]:
     """Take folders of images apart: every image stands for itself."""
-    from pose_ros.media.sources import Images, open_source
+    from pose_ros.media.images import Images
+    from pose_ros.media.sources import open_source
 
     for spec in specs:
         if Path(spec).is_dir():

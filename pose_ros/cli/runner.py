@@ -18,7 +18,9 @@ from pose_ros.cli.models import fetch
 from pose_ros.cli.results import frame_to_dict, skeleton_to_dict
 from pose_ros.errors import ImageError, SourceError
 from pose_ros.media.draw import draw
-from pose_ros.media.sources import Images, Source, open_source
+from pose_ros.media.images import Images
+from pose_ros.media.source import Source
+from pose_ros.media.sources import open_source
 from pose_ros.media.video import VideoWriter, write_image
 from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline, Result

@@ -11,7 +11,7 @@ from typing import Any
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.errors import ConfigError, ImageError, SourceError
-from pose_ros.media.sources import Source
+from pose_ros.media.source import Source
 
 # Both read anything that has the fields of the message, and import nothing of ROS.
 from pose_ros.ros.cameras import camera_from_info

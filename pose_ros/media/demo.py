@@ -16,7 +16,7 @@ import numpy as np
 from pose_ros.core.frame import Frame
 from pose_ros.errors import SourceError
 from pose_ros.media.calibration import guess_camera
-from pose_ros.media.sources import Source
+from pose_ros.media.source import Source
 
 SECONDS, FPS, SIZE_WH = 10.0, 30.0, (640, 480)
 #: Horizontal field of view of the camera.

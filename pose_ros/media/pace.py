@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from queue import Full, Queue
 
 from pose_ros.core.frame import Frame
-from pose_ros.media.sources import Source
+from pose_ros.media.source import Source
 
 #: A schedule that is missed by more than this moves: a slow source is not followed by a rush.
 _MAX_LATE_S = 0.1

@@ -14,7 +14,8 @@ from pose_ros.core.frame import Frame
 from pose_ros.errors import SourceError
 from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.pairs import Pairs
-from pose_ros.media.sources import Source, open_source
+from pose_ros.media.source import Source
+from pose_ros.media.sources import open_source
 
 
 class Clock:

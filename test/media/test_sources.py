@@ -17,7 +17,7 @@ import pytest
 from numbered import frames_of, number, ramp
 
 from pose_ros.errors import SourceError
-from pose_ros.media import sources
+from pose_ros.media import capture
 from pose_ros.media.sources import open_source
 from pose_ros.media.video import write_image
 
@@ -174,7 +174,7 @@ def test_a_looped_stream_is_opened_again(server: str) -> None:
 
 
 def test_stream_that_is_not_there(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "STREAM_TIMEOUT_MS", 300)
+    monkeypatch.setattr(capture, "STREAM_TIMEOUT_MS", 300)
     with pytest.raises(SourceError, match=r"did not open within 0\.3 s"):
         open_source(f"{server}/nothing")
 
