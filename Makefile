@@ -74,7 +74,9 @@ $(stamps)/venv: requirements/check.py
 	@$(PYTHON) -m venv $(VENV)
 	@printf '%s\n' '' '# This environment is a ROS 2 prefix, too.' \
 	    'export AMENT_PREFIX_PATH="$$VIRTUAL_ENV" CMAKE_PREFIX_PATH="$$VIRTUAL_ENV" ROS_DISTRO=jazzy' >> $(bin)/activate
-	@echo '# colcon looks for this file in a prefix; bin/activate sets all there is to set.' > $(VENV)/local_setup.sh
+	@for shell in sh bash zsh; do \
+	    echo '# colcon looks for this file in a prefix; bin/activate sets all there is to set.' > $(VENV)/local_setup.$$shell; \
+	done
 	@mkdir -p $(stamps) && touch $@
 
 $(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirements/pins.txt
