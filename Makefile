@@ -26,8 +26,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 interfaces := $(sort $(wildcard interfaces/*/package.xml interfaces/*/*/*))
 definitions := package.xml CMakeLists.txt $(wildcard cmake/* msg/* srv/*)
-# The sources are linked into the environment: a changed file is live, a new or deleted one needs a new list.
-sources := $(shell find pose_ros config launch -type f ! -name '*.pyc' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+shared := $(wildcard config/* launch/*)
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint types bench clean
@@ -42,7 +41,7 @@ help:  ## this list
 	@echo 'make clean              delete $(VENV), build/, install/, log/ and out/'
 	@echo 'PYTHON=python3.x        the interpreter to make the environment with (3.10 to 3.13; here: $(PYTHON))'
 
-env: $(stamps)/package-$(sources)
+env: $(stamps)/package
 
 demo: env
 	@$(bin)/pose-ros up config/demo.yaml $(if $(SOURCE),--source '$(SOURCE)') $(ARGS)
@@ -96,13 +95,14 @@ $(stamps)/mediapipe:
 	@touch $@
 
 $(stamps)/interfaces: $(stamps)/run $(interfaces) cmake/install.sh cmake/wheel_targets.cmake
-	@for package in $(sort $(dir $(wildcard interfaces/*/package.xml))); do \
-	    echo "pose_ros: building the messages of $$(basename $$package)"; \
-	    cmake/install.sh $(VENV) $$package || exit 1; \
+	@for package in $(notdir $(wildcard interfaces/*_msgs)); do \
+	    [ ! -e $(VENV)/share/$$package ] || [ -e $(VENV)/build/$$package ] || continue; \
+	    echo "pose_ros: building the messages of $$package"; \
+	    cmake/install.sh $(VENV) interfaces/$$package || exit 1; \
 	done
 	@touch $@
 
-$(stamps)/package-$(sources): $(stamps)/interfaces $(definitions)
+$(stamps)/package: $(stamps)/interfaces $(definitions) $(shared)
 	@echo 'pose_ros: building its own messages, linking its sources'
-	@cmake/install.sh $(VENV) . -DAMENT_CMAKE_SYMLINK_INSTALL=ON
-	@rm -f $(stamps)/package-* && touch $@
+	@cmake/install.sh $(VENV) . -DAMENT_CMAKE_SYMLINK_INSTALL=ON -DPOSE_ROS_EDITABLE=ON
+	@touch $@

@@ -11,9 +11,6 @@ name=$(basename "$source")
 build=$venv/build/$name
 log=$build.log
 
-if [ ! -d "$build" ] && [ -e "$venv/share/$name/package.xml" ]; then
-    exit 0 # somebody else, such as a wheel, provides it
-fi
 mkdir -p "$build"
 if ! {
     "$venv/bin/cmake" -G Ninja -S "$source" -B "$build" -Wno-dev \
