@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -119,3 +120,31 @@ def ros() -> Iterator[Ros]:
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(7)
+
+
+#: Model -> file of the test data, for networks that do not come from PyPI.
+_TESTDATA_MODELS = {
+    "yolox-nano": "detector/yolox_nano.onnx",
+    "simplepose-ultralight": "body/ultralight_simplepose_256x192.onnx",
+}
+
+
+@pytest.fixture
+def models(testdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder with real networks: those that ``make test`` fetched from PyPI, and those of the test data."""
+    from pose_ros.errors import ModelMissingError
+    from pose_ros.models.store import Store
+
+    cache = Store()
+    try:
+        fetched = [cache.path(cache.card(name)) for name in ("blazepose-full", "mediapipe-pose-detection")]
+    except ModelMissingError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path))
+    monkeypatch.setenv("POSE_ROS_ACCEPT_LICENCES", "simplepose-ultralight")
+    (tmp_path / "models").mkdir()
+    for path in fetched:
+        shutil.copy(path, tmp_path / "models")
+    own = Store()
+    for name, file in _TESTDATA_MODELS.items():
+        own.fetch(own.card(name), source=testdata / "models" / file)

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
@@ -15,29 +12,7 @@ import numpy as np
 from pose_ros.srv import SetModel
 from std_msgs.msg import Header
 
-from pose_ros.errors import ModelMissingError
-from pose_ros.models.store import Store
 from pose_ros.ros.images import rgb_to_image
-
-_FILES = {"yolox-nano": "detector/yolox_nano.onnx", "simplepose-ultralight": "body/ultralight_simplepose_256x192.onnx"}
-
-
-@pytest.fixture
-def models(testdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache folder with both kinds of models."""
-    store = Store()
-    try:
-        blazepose = [store.path(store.card(n)) for n in ("blazepose-full", "mediapipe-pose-detection")]
-    except ModelMissingError as error:
-        pytest.skip(str(error))
-    monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path))
-    monkeypatch.setenv("POSE_ROS_ACCEPT_LICENCES", "simplepose-ultralight")
-    (tmp_path / "models").mkdir()
-    for path in blazepose:
-        shutil.copy(path, tmp_path / "models")
-    own = Store()
-    for name, file in _FILES.items():
-        own.fetch(own.card(name), source=testdata / "models" / file)
 
 
 def test_set_model_swaps_real_models_without_losing_a_stamp(models, scene, ros, testdata):
