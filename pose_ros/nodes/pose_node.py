@@ -24,6 +24,7 @@ from pose_ros.ros.health import Health
 from pose_ros.ros.intake import Intake
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.watchdog import why_silent
+from pose_ros.ros.wire import read_image
 from pose_ros.srv import SetModel
 
 _OK, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -157,7 +158,10 @@ class PoseNode(LifecycleNode):
 
     def _subscribe(self) -> Intake:
         self._quiet_since = time.monotonic()
-        return Intake(self, CompressedImage if self._options().compressed else Image, self._options().topic, self._qos)
+        topic = self._options().topic
+        if self._options().compressed:
+            return Intake(self, CompressedImage, topic, self._qos)
+        return Intake(self, Image, topic, self._qos, read_image)
 
     def _report(self) -> None:
         """Publish diagnostics, and say why no image comes."""

@@ -8,6 +8,7 @@ happens to an image. Here one thread waits for one subscription and takes from i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,11 @@ class Taken:
 class Intake:
     """One subscription, taken from by one thread."""
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
-        """Subscribe."""
-        self._node = node
+    def __init__(
+        self, node: Node, message_type: type, topic: str, qos: QoSProfile, read: Callable[[bytes], Any] | None = None
+    ) -> None:
+        """Subscribe; ``read`` makes messages of serialized bytes in place of rclpy."""
+        self._node, self._read = node, read
         self._subscription = node.create_subscription(
             message_type, topic, lambda _: None, qos, callback_group=_Aside()
         )
@@ -63,11 +66,12 @@ class Intake:
             self._wait_set.wait(int(timeout_s * 1e9))
             if not self._wait_set.get_ready_entities("subscription"):
                 return None
-            taken = self._subscription.handle.take_message(self._subscription.msg_type, False)
+            taken = self._subscription.handle.take_message(self._subscription.msg_type, self._read is not None)
         if taken is None:
             return None
         message, info = taken
-        return Taken(message, self._missed(info.get("publication_sequence_number")))
+        missed = self._missed(info.get("publication_sequence_number"))
+        return Taken(message if self._read is None else self._read(message), missed)
 
     def _missed(self, number: int | None) -> int:
         """Count from the publisher's own numbers, where the middleware tells them (since Iron)."""
