@@ -83,7 +83,7 @@ class Ros:
         self.executor.add_node(node)
         return node
 
-    def spin_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
+    def spin_until(self, condition: Callable[[], object], timeout_s: float = 30.0) -> bool:
         """Spin until the condition holds; returns whether it did."""
         end = time.monotonic() + timeout_s
         while not condition():

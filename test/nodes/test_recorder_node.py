@@ -291,16 +291,19 @@ def test_files_are_complete_after_a_signal(robot: Robot) -> None:
                "-p", "reliability:=reliable"]
     robot.explain()
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        robot.wait_for_recorder()
-        for index in range(20):
-            header = robot.header(index)
-            robot.see(header, index % 12)
-            robot.answer(header, poses(index % 12))
-            robot.ros.spin_for(0.01)
-        robot.ros.spin_for(0.3)
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            robot.wait_for_recorder()
+            for index in range(20):
+                header = robot.header(index)
+                robot.see(header, index % 12)
+                robot.answer(header, poses(index % 12))
+                robot.ros.spin_for(0.01)
+            robot.ros.spin_for(0.3)
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # a failure above must not wait for it
     assert process.returncode == 0, err
     assert files(robot.folder) == FILES
     assert len(robot.video()) == 20
