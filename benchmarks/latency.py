@@ -27,17 +27,22 @@ _NODE = "from pose_ros.nodes.pose_node import main; raise SystemExit(main())"
 
 
 def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -> None:
-    """Publish a photograph with somebody in it; the stamp is the moment of the call."""
+    """Publish a photograph with somebody in it as the camera node does.
+
+    Prints for every image: stamp, time from there to the call of publish, time of the call, milliseconds.
+    """
     import cv2
     import rclpy
     from rclpy.node import Node
+    from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
 
     from pose_ros.media.demo import photograph
-    from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
+    from pose_ros.ros.images import rgb_to_compressed
     from pose_ros.ros.memory import keep_freed_memory
     from pose_ros.ros.qos import SENSOR_OUT
     from pose_ros.ros.transport import make_room_for_images
+    from pose_ros.ros.wire import write_image
 
     keep_freed_memory()
     make_room_for_images()
@@ -49,18 +54,22 @@ def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     rgb[: small.shape[0], : small.shape[1]] = small
     header = Header(frame_id="camera")
-    message = rgb_to_image(rgb, header) if transport == "raw" else rgb_to_compressed(rgb, header)
-    publisher = node.create_publisher(type(message), "image" if transport == "raw" else "image/compressed", SENSOR_OUT)
+    make, kind, topic = write_image, Image, "image"
+    if transport == "compressed":
+        make, kind, topic = rgb_to_compressed, CompressedImage, "image/compressed"
+    publisher = node.create_publisher(kind, topic, SENSOR_OUT)
     while not publisher.get_subscription_count():
         time.sleep(0.02)
     time.sleep(0.5)
     start = time.perf_counter()
     for i in range(int(rate * seconds)):
         time.sleep(max(0.0, start + i / rate - time.perf_counter()))
-        now = time.time_ns()
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
+        stamp = time.time_ns()
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+        message = make(rgb, header)
+        called = time.time_ns()
         publisher.publish(message)
-        print(json.dumps([now, (time.time_ns() - now) * 1e-6]), flush=True)
+        print(json.dumps([stamp, (called - stamp) * 1e-6, (time.time_ns() - called) * 1e-6]), flush=True)
     time.sleep(1.0)
 
 
@@ -138,9 +147,9 @@ def measure(arguments: argparse.Namespace, size: str, transport: str, folder: Pa
     rows = heard[int(arguments.rate):]
     if not rows:
         raise SystemExit("no array came; --verbose shows what the node says")
-    calls = dict(sent)
-    call, total, inference = np.array([(calls[r[0]], r[1], r[2]) for r in rows]).T
-    added = total - inference
+    calls = {stamp: times for stamp, *times in sent}
+    made, call, total, inference = np.array([(*calls[r[0]], r[1], r[2]) for r in rows]).T
+    added = total - made - inference
     print(f"{size:>10} {transport:>10} {len(sent):6} {len(sent) - len(heard):6} {np.median(inference):9.2f} "
           f"{np.median(call):8.2f} {np.median(added - call):8.2f} {np.median(added):8.2f} "
           f"{np.percentile(added, 95):8.2f} {memory:7.0f}", flush=True)

@@ -30,9 +30,10 @@ from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.sources import open_source
 from pose_ros.nodes.run import FAILED, OK, Stop, exit_code, run
 from pose_ros.ros.cameras import camera_to_info
-from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
+from pose_ros.ros.images import rgb_to_compressed
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
+from pose_ros.ros.wire import write_image
 
 #: Longest wait at the end for subscribers to confirm the last image, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
@@ -200,7 +201,7 @@ class CameraNode(Node):
     def _publish(self, frame: Frame) -> None:
         header = Header(frame_id=frame.frame_id, stamp=Time(nanoseconds=self._stamp_ns(frame)).to_msg())
         if self._raw is not None and self._raw.get_subscription_count():
-            self._raw.publish(rgb_to_image(frame.image, header, self._declared.options.encoding))
+            self._raw.publish(write_image(frame.image, header, self._declared.options.encoding))
         if self._compressed is not None and self._compressed.get_subscription_count():
             quality = self._declared.options.jpeg_quality
             self._compressed.publish(rgb_to_compressed(frame.image, header, quality=quality))

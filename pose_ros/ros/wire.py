@@ -11,12 +11,16 @@ say so, then the fields in order, each aligned to its size, counted from behind 
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+
+from pose_ros.ros.images import rgb_to_encoding
 
 #: First two bytes of plain CDR -> byte order in the words of struct.
 _ORDER = {b"\x00\x00": ">", b"\x00\x01": "<"}
@@ -35,6 +39,38 @@ class WireImage:
     is_bigendian: int
     step: int
     data: memoryview
+
+
+def write_image(rgb: np.ndarray, header: Header, encoding: str = "bgr8") -> bytes:
+    """Return the serialized message of an image, which rclpy's publishers take as well.
+
+    Args:
+        rgb: RGB uint8 (H, W, 3).
+        header: Of the message.
+        encoding: See :func:`pose_ros.ros.images.rgb_to_encoding`.
+
+    Raises:
+        ShapeError: ``rgb`` is no image.
+        ImageError: The encoding cannot be written.
+    """
+    pixels = rgb_to_encoding(rgb, encoding)
+    height, width = pixels.shape[:2]
+    head = bytearray(struct.pack("<iI", header.stamp.sec, header.stamp.nanosec))
+
+    def add(kinds: str, *values: int) -> None:
+        head.extend(bytes(-len(head) % 4) + struct.pack("<" + kinds, *values))
+
+    def add_text(text: str) -> None:
+        encoded = text.encode() + b"\0"
+        add("I", len(encoded))
+        head.extend(encoded)
+
+    add_text(header.frame_id)
+    add("II", height, width)
+    add_text(encoding)
+    head.append(sys.byteorder == "big")
+    add("II", pixels.nbytes // height, pixels.nbytes)
+    return b"".join((b"\0\1\0\0", head, pixels.data))
 
 
 def read_image(raw: bytes) -> WireImage | Image:

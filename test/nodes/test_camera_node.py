@@ -103,7 +103,7 @@ def test_every_frame_arrives_in_order_as_it_was(stage: Stage, clip: Path, encodi
 
 
 def test_compressed_and_nothing_else_when_nobody_asks(stage: Stage, clip: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pose_ros.nodes.camera_node.rgb_to_image", lambda *_: pytest.fail("nobody wants it"))
+    monkeypatch.setattr("pose_ros.nodes.camera_node.write_image", lambda *_: pytest.fail("nobody wants it"))
     stage.play("compressed", source=str(clip), depth=100)
     assert numbers([compressed_to_rgb(m) for m in stage.compressed]) == list(range(12))
     assert stamps(stage.infos) == stamps(stage.compressed)
