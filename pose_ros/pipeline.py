@@ -167,6 +167,8 @@ def _distinct(poses: Poses) -> np.ndarray:
 
     A keypoint that is guessed (legs outside the image) lies elsewhere in each guess, and says nothing.
     """
+    if len(poses) < 2:
+        return np.arange(len(poses))
     extent = keypoints_to_boxes(poses.keypoints)
     reach = _REACH * np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
     alike = closeness(poses.keypoints, poses.scores, poses.keypoints, poses.scores, reach) > _SAME_POSE

@@ -20,7 +20,10 @@ def assign(gain: np.ndarray, minimum: float = 0.0) -> np.ndarray:
     Returns:
         (P, 2) int64: row and column of each pair, rows ascending.
     """
-    gain = np.nan_to_num(np.asarray(gain, np.float64), nan=0.0)
+    gain = np.asarray(gain, np.float64)
+    if gain.shape == (1, 1):  # one person: by far the most frequent case
+        return np.zeros((int(gain[0, 0] >= minimum and gain[0, 0] > 0), 2), np.int64)
+    gain = np.nan_to_num(gain, nan=0.0)
     gain = np.where((gain >= minimum) & (gain > 0), gain, 0.0)
     if gain.shape[0] > gain.shape[1]:
         pairs = assign(gain.T)[:, ::-1]

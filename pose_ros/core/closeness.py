@@ -25,7 +25,9 @@ def closeness(
         (N, M) in [0, 1]; NaN for pairs without a keypoint that both have.
     """
     distance = np.linalg.norm(keypoints[:, None] - others[None], axis=3) / reach[:, None, None]
-    weight = np.where(np.isnan(distance), 0, scores[:, None] * other_scores[None])
+    missing = np.isnan(distance)
+    distance[missing] = 0
+    weight = np.where(missing, 0, scores[:, None] * other_scores[None])
     total = weight.sum(axis=2)
-    alike = (weight * np.exp(-0.5 * np.nan_to_num(distance) ** 2)).sum(axis=2)
+    alike = (weight * np.exp(-0.5 * distance**2)).sum(axis=2)
     return np.divide(alike, total, out=np.full(total.shape, np.nan), where=total > 0)

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +33,35 @@ class TrackState(IntEnum):
     TRACKED = 2
     PREDICTED = 3
     LOST = 4
+
+
+class _Column(NamedTuple):
+    """What a column of :class:`Poses` holds for each subject."""
+
+    shape: tuple[int, ...] = ()
+    dtype: type = np.float32
+    fill: float = 0
+    each_keypoint: bool = False
+    #: Whether it may be None.
+    optional: bool = False
+
+
+_COLUMNS = {
+    "keypoints": _Column((2,), each_keypoint=True),
+    "scores": _Column(each_keypoint=True),
+    "boxes": _Column((4,), fill=np.nan),
+    "subject_scores": _Column(fill=1),
+    "sources": _Column(dtype=np.uint8, each_keypoint=True),
+    "ids": _Column(dtype=np.int64),
+    "states": _Column(dtype=np.uint8),
+    "ages_ns": _Column(dtype=np.int64),
+    "sides": _Column(dtype=np.uint8),
+    "side_scores": _Column(),
+    "points": _Column((3,), each_keypoint=True, optional=True),
+    "covariances": _Column((3, 3), each_keypoint=True, optional=True),
+    "local_points": _Column((3,), each_keypoint=True, optional=True),
+    "regions": _Column((5,), optional=True),
+}
 
 
 def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: type, fill: float) -> np.ndarray:
@@ -81,36 +113,25 @@ class Poses:
 
     def __post_init__(self) -> None:
         """Fill neutral columns and check every shape."""
-
-        def put(name: str, value: np.ndarray) -> None:
-            object.__setattr__(self, name, value)
-
         keypoints = np.asarray(self.keypoints, np.float32)
         k = len(self.skeleton)
         if keypoints.ndim != 3 or keypoints.shape[1:] != (k, 2):
             raise ShapeError("keypoints", f"(N, {k}, 2) for skeleton '{self.skeleton.name}'", keypoints.shape)
-        n = len(keypoints)
-        put("keypoints", keypoints)
-        put("scores", _column("scores", self.scores, (n, k), np.float32, 0))
-        put("boxes", _column("boxes", self.boxes, (n, 4), np.float32, np.nan))
-        put("subject_scores", _column("subject_scores", self.subject_scores, (n,), np.float32, 1))
-        if self.sources is None:
-            seen = np.isfinite(keypoints).all(axis=2)
-            put("sources", np.where(seen, Source.MEASURED, Source.MISSING).astype(np.uint8))
-        put("sources", _column("sources", self.sources, (n, k), np.uint8, 0))
-        put("ids", _column("ids", self.ids, (n,), np.int64, 0))
-        put("states", _column("states", self.states, (n,), np.uint8, 0))
-        put("ages_ns", _column("ages_ns", self.ages_ns, (n,), np.int64, 0))
-        put("sides", _column("sides", self.sides, (n,), np.uint8, 0))
-        put("side_scores", _column("side_scores", self.side_scores, (n,), np.float32, 0))
-        for name, shape in (
-            ("points", (n, k, 3)),
-            ("covariances", (n, k, 3, 3)),
-            ("local_points", (n, k, 3)),
-            ("regions", (n, 5)),
-        ):
-            if getattr(self, name) is not None:
-                put(name, _column(name, getattr(self, name), shape, np.float32, np.nan))
+        self.__dict__["keypoints"] = keypoints
+        self._put({name: getattr(self, name) for name in _COLUMNS})
+
+    def _put(self, columns: Mapping[str, Any]) -> None:
+        """Check columns and keep them; what is left out is filled."""
+        n, k = self.keypoints.shape[:2]
+        for name, value in columns.items():
+            kind = _COLUMNS[name]
+            shape = (n, k, *kind.shape) if kind.each_keypoint else (n, *kind.shape)
+            if value is None and name == "sources":
+                seen = np.isfinite(self.keypoints).all(axis=2)
+                value = np.where(seen, Source.MEASURED, Source.MISSING)
+            if value is not None or not kind.optional:
+                value = _column(name, value, shape, kind.dtype, kind.fill)
+            self.__dict__[name] = value
 
     @classmethod
     def empty(cls, skeleton: Skeleton) -> Poses:
@@ -122,17 +143,18 @@ class Poses:
         """Return N."""
         return len(self.keypoints)
 
-    def replace(self, **columns: object) -> Poses:
+    def replace(self, **columns: Any) -> Poses:
         """Return a copy with other columns."""
-        return dataclasses.replace(self, **columns)  # type: ignore[arg-type]
+        if not columns.keys() <= _COLUMNS.keys() or len(columns.get("keypoints", self.keypoints)) != len(self):
+            return dataclasses.replace(self, **columns)
+        # What stays was checked before; this runs several times for every image.
+        new = copy(self)
+        new._put({name: columns[name] for name in _COLUMNS if name in columns})
+        return new
 
     def select(self, rows: np.ndarray) -> Poses:
         """Return the subjects at ``rows`` (indices or a mask), in that order."""
-        columns = {
-            f.name: getattr(self, f.name)[rows]
-            for f in dataclasses.fields(self)
-            if f.name != "skeleton" and getattr(self, f.name) is not None
-        }
+        columns = {name: column[rows] for name in _COLUMNS if (column := getattr(self, name)) is not None}
         return dataclasses.replace(self, **columns)
 
     def keypoint(self, name: str) -> np.ndarray:

@@ -51,3 +51,8 @@ def test_nan_is_worthless():
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
 def test_nobody_to_pair(shape):
     assert assign(np.zeros(shape)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(("gain", "pairs"), [(0.5, [[0, 0]]), (0.4, []), (np.nan, []), (-1.0, [])])
+def test_one_and_one(gain, pairs):
+    assert assign(np.array([[gain]]), 0.5).tolist() == pairs

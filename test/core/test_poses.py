@@ -51,6 +51,8 @@ def test_a_missing_keypoint_is_marked_as_such():
 def test_a_column_of_another_shape_is_refused_by_name(columns, message):
     with pytest.raises(ShapeError, match=message):
         Poses(**{"skeleton": ARM, "keypoints": np.zeros((1, 3, 2)), "scores": np.zeros((1, 3)), **columns})
+    with pytest.raises(ShapeError, match=message.partition(" ")[0]):
+        arms(1).replace(**columns)
 
 
 def test_empty_keeps_k():
@@ -116,3 +118,14 @@ def test_concatenate_refuses_what_does_not_belong_together():
         concatenate([arms(), Poses.empty(HAND)])
     with pytest.raises(ConfigError, match="at least one"):
         concatenate([])
+
+
+def test_replace_keeps_the_rest_and_the_original():
+    poses = arms(ids=np.array([3, 4]), points=np.ones((2, 3, 3)))
+    moved = poses.replace(sources=None, keypoints=np.full((2, 3, 2), np.nan), points=None, sides=[1, 2])
+    assert moved.sources.tolist() == [[Source.MISSING] * 3] * 2
+    assert (moved.ids.tolist(), moved.sides.tolist(), moved.points) == ([3, 4], [1, 2], None)
+    assert (moved.keypoints.dtype, moved.sides.dtype) == (np.float32, np.uint8)
+    assert (poses.sources == Source.MEASURED).all()
+    assert poses.sides.tolist() == [0, 0]
+    assert len(poses.replace(**vars(arms(3)))) == 3
