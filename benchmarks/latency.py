@@ -23,7 +23,10 @@ from pathlib import Path
 import numpy as np
 
 _HERE = Path(__file__).resolve()
-_NODE = "from pose_ros.nodes.pose_node import main; raise SystemExit(main())"
+_NODE = "from pose_ros.nodes.start import start; raise SystemExit(start('pose_node'))"
+# As nodes do: memory first, then NumPy.
+_CAMERA = ("import runpy; from pose_ros.ros.memory import keep_freed_memory; keep_freed_memory(); "
+           f"runpy.run_path({str(_HERE)!r}, run_name='__main__')")
 
 
 def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -> None:
@@ -39,12 +42,10 @@ def camera(size: tuple[int, int], rate: float, seconds: float, transport: str) -
 
     from pose_ros.media.demo import photograph
     from pose_ros.ros.images import rgb_to_compressed
-    from pose_ros.ros.memory import keep_freed_memory
     from pose_ros.ros.qos import SENSOR_OUT
     from pose_ros.ros.transport import make_room_for_images
     from pose_ros.ros.wire import write_image
 
-    keep_freed_memory()
     make_room_for_images()
     rclpy.init()
     node = Node("camera", start_parameter_services=False, enable_rosout=False)
@@ -131,7 +132,7 @@ def measure(arguments: argparse.Namespace, size: str, transport: str, folder: Pa
     node = start("node", "-c", _NODE, "--ros-args", "-p", f"model:={arguments.model}",
                  "-p", f"image_transport:={transport}", "-p", f"reliability:={arguments.reliability}")
     hearing = start("listener", *itself, "listener", *(["--spin"] if arguments.spin else []))
-    sending = start("camera", *itself, "camera", "--sizes", size, "--transports", transport,
+    sending = start("camera", "-c", _CAMERA, "--role", "camera", "--sizes", size, "--transports", transport,
                     "--rate", str(arguments.rate), "--seconds", str(seconds))
     try:
         if arguments.minutes:

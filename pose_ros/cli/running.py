@@ -78,7 +78,7 @@ class Run:
         return end
 
     def _start(self, spec: NodeSpec) -> None:
-        code = f"import sys; from pose_ros.nodes.{spec.plugin} import main; sys.exit(main())"
+        code = f"import sys; from pose_ros.nodes.start import start; sys.exit(start({spec.plugin!r}))"
         command = [sys.executable, "-c", code, *spec.arguments(self._config)]
         log = self._log_dir / f"{spec.path.strip('/').replace('/', '.')}.log"
         self.children[spec.path] = Child(spec.path, command, log, self._display.line, environment())

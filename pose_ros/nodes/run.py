@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
-from pose_ros.ros.memory import keep_freed_memory, spare_loaded_modules
+from pose_ros.ros.memory import spare_loaded_modules
 from pose_ros.ros.transport import make_room_for_images
 
 #: Asks the process to end with an exit code; may be called from any thread. The first call counts.
@@ -54,7 +54,6 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stops.put(OK))
     make_room_for_images()
-    keep_freed_memory()
     spare_loaded_modules()
     context = Context()
     rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)

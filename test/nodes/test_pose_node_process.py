@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-_NODE = "from pose_ros.nodes.pose_node import main; raise SystemExit(main())"
+_NODE = "from pose_ros.nodes.start import start; raise SystemExit(start('pose_node'))"
 _LISTENER = """
 import json, rclpy
 from pose_ros.msg import SkeletonArray

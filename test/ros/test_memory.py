@@ -34,3 +34,9 @@ for line in Path("/proc/self/smaps").read_text().splitlines():
 def test_images_may_lie_in_large_pages():
     done = subprocess.run([sys.executable, "-c", FLAGS], capture_output=True, text=True, check=True)
     assert "hg" in done.stdout.split()
+
+
+def test_a_node_settles_memory_before_anything_makes_threads():
+    """Threads that NumPy or rclpy make would bring arenas of their own."""
+    code = "import sys, pose_ros.nodes.start; sys.exit(bool({'numpy', 'rclpy', 'cv2'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
