@@ -24,7 +24,7 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
-_SAME_SUBJECT_IOU = 0.6
+_SAME_SUBJECT_IOU = 0.8
 #: Poses that are closer than this are the same subject: doubles of one person were seen at 0.7 to 1.0; people side by
 #: side, a shoulder's width (0.4 of their size) apart, are at 0.03 ...
 _SAME_POSE = 0.5
