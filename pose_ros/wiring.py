@@ -31,7 +31,7 @@ class PipelineOptions:
     )
     device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
     runtime: str = option(
-        "auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert")
+        "auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert", "torch")
     )
     threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
     skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
@@ -92,7 +92,8 @@ def build(
         plugin_options: object = from_mapping(plugin.Options, given, block)
         path = store.fetch(card) if allow_fetch else store.path(card)
         session = open_session(
-            path, device=options.device, runtime=options.runtime, threads=options.threads, outputs=card.outputs
+            path, device=options.device, runtime=options.runtime, threads=options.threads, outputs=card.outputs,
+            network=card.network, input_wh=card.input_wh,
         )
         return plugin(Model(card, session), plugin_options)
 

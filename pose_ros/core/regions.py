@@ -126,3 +126,21 @@ def nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> np.ndarray:
         keep.append(int(best))
         order = rest[iou(boxes[best : best + 1], boxes[rest])[0] <= max_iou]
     return np.array(keep, np.int64)
+
+
+def soft_nms(boxes: np.ndarray, scores: np.ndarray, sigma: float = 0.5) -> np.ndarray:
+    """Return the scores, each lowered by every better box that it overlaps (Bodla et al., ICCV 2017, Gaussian).
+
+    Args:
+        boxes: (N, 4) xyxy.
+        scores: (N,).
+        sigma: A box that overlaps a better one by ``iou`` keeps ``exp(-iou^2 / sigma)`` of its score.
+    """
+    scores = np.array(scores, np.float64)
+    overlap = iou(boxes, boxes)
+    left = np.ones(len(scores), bool)
+    for _ in range(len(scores)):
+        best = int(np.argmax(np.where(left, scores, -np.inf)))
+        left[best] = False
+        scores[left] *= np.exp(-(overlap[best, left] ** 2) / sigma)
+    return scores.astype(np.float32)

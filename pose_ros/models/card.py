@@ -18,14 +18,18 @@ from pose_ros.errors import CardError
 
 _KINDS = ("detector", "estimator")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
+_SHA256 = re.compile(r"[0-9a-f]{7,64}")
+#: Files that hold weights without the network; the card describes that in ``network``.
+CHECKPOINTS = (".pth", ".pt", ".tar", ".bin", ".safetensors", ".caffemodel")
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """Where the file of weights comes from. Exactly one of ``url``, ``wheel`` and ``path`` is given."""
 
-    #: 64 hex digits; may be empty only with ``path``.
+    #: 64 hex digits, or the first 7 or more where the authors publish no more. Empty with ``path``, and with ``url``
+    #: where the authors publish none: what came first is then remembered, and has to come every time.
     sha256: str = ""
     #: Bytes.
     size: int = 0
@@ -33,7 +37,7 @@ class ModelFile:
     url: str = ""
     #: Requirement of a package on PyPI whose wheel holds the file, such as ``mediapipe==0.10.21``; see ``member``.
     wheel: str = ""
-    #: Path of the file inside the wheel.
+    #: The file inside the wheel, or inside the zip at ``url``: its path, or its name where only one has it.
     member: str = ""
     #: A local file, relative to the card's folder.
     path: str = ""
@@ -127,6 +131,8 @@ class ModelCard:
     outputs: tuple[str, ...] = ()
     #: Names of the classes of a detector, in the order of its outputs.
     classes: tuple[str, ...] = ()
+    #: For a checkpoint: ``architecture``, see :mod:`pose_ros.networks`, and what else its constructor takes.
+    network: Mapping[str, Any] = field(default_factory=dict)
     #: Architecture details that the plugin reads (decoder, padding, anchors, ...).
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Published accuracy, such as ``{"COCO val2017 AP": 0.518}``.
@@ -152,8 +158,15 @@ class ModelCard:
         need(self.kind == "detector" or self.skeleton, "skeleton: an estimator has to name one")
         origins = [k for k in ("url", "wheel", "path") if getattr(self.file, k)]
         need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
-        need(bool(self.file.wheel) == bool(self.file.member), "file: wheel and member go together")
-        need(self.file.path or _SHA256.fullmatch(self.file.sha256), "file.sha256: expected 64 hex digits")
+        need(self.file.member or not self.file.wheel, "file: a wheel needs a member")
+        need(not self.file.path or not self.file.member, "file: a path takes no member")
+        need(_SHA256.fullmatch(self.file.sha256) or not (self.file.sha256 or self.file.wheel),
+             f"file.sha256: expected 64 hex digits, or the first 7 or more, got '{self.file.sha256}'")
+        is_checkpoint = self.file.suffix in CHECKPOINTS
+        need(is_checkpoint == bool(self.network), f"network: expected with a checkpoint ({', '.join(CHECKPOINTS)}) and "
+                                                  f"only there; the file is named '{self.file.suffix}'")
+        need(not self.network or isinstance(self.network.get("architecture"), str),
+             f"network.architecture: expected the name of an architecture, got {self.network.get('architecture')!r}")
         color, layout = self.preprocess.color, self.preprocess.layout
         need(color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{color}'")
         need(layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{layout}'")

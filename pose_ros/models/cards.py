@@ -2,7 +2,15 @@
 """Find model cards by name, and read them strictly: shipped ones, and those in folders of the user's own.
 
 ``POSE_ROS_MODEL_PATH`` (folders, separated like PATH) is searched first, then ``models`` in the user's configuration
-folder, then the shipped cards. The name of the file is the name of the model.
+folder, then the shipped cards. A file is one card, and its name the name of the model; or it is a family: what all
+its models have in common under ``shared``, and under ``models`` each one's name and what is its own::
+
+    shared: {kind: estimator, plugin: heatmap, licence: {weights: Apache-2.0}, ...}
+    models:
+      hrnet-w32: {input_wh: [192, 256], network: {width: 32}, ...}
+      hrnet-w48: {input_wh: [192, 256], network: {width: 48}, ...}
+
+Mappings are joined key by key, anything else is replaced.
 """
 
 from __future__ import annotations
@@ -11,7 +19,7 @@ import dataclasses
 import difflib
 import os
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +31,8 @@ from pose_ros.errors import CardError, UnknownNameError
 from pose_ros.models.card import ModelCard
 
 T = TypeVar("T")
+#: The same as safe_load, ten times as fast where PyYAML was built with libyaml.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def folders() -> list[Path]:
@@ -33,7 +43,7 @@ def folders() -> list[Path]:
 
 def names() -> list[str]:
     """Return the names of all cards, sorted."""
-    return sorted({p.stem for folder in folders() for p in folder.glob("*.yaml")})
+    return sorted({name for folder in folders() for path in folder.glob("*.yaml") for name in _names(path)})
 
 
 def get(name: str) -> ModelCard:
@@ -44,27 +54,54 @@ def get(name: str) -> ModelCard:
         CardError: Its file is wrong; the message names the file and the key.
     """
     for folder in folders():
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            return _read(path, path.stat().st_mtime_ns)
+        for path in (folder / f"{name}.yaml", *sorted(folder.glob("*.yaml"))):
+            if path.is_file() and name in _names(path):
+                return _read(path, path.stat().st_mtime_ns, name)
     raise UnknownNameError("model", name, names(), "own cards go into a folder named by POSE_ROS_MODEL_PATH")
 
 
-@cache
-def _read(path: Path, _mtime_ns: int) -> ModelCard:
-    def wrong(problem: str) -> CardError:
-        return CardError(path.stem, f"{path}: {problem}")
+def _names(path: Path) -> Collection[str]:
+    """Return the names of the models in a file; that of the file itself where it cannot be read."""
+    try:
+        data = _parse(path, path.stat().st_mtime_ns)
+    except CardError:
+        return (path.stem,)
+    return data["models"].keys() if _is_family(data) else (path.stem,)
 
+
+def _is_family(data: Any) -> bool:
+    return isinstance(data, Mapping) and isinstance(data.get("models"), Mapping)
+
+
+@cache
+def _parse(path: Path, _mtime_ns: int) -> Any:
+    """Return what is in a file, which is not to be changed."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise wrong(f"not readable as YAML: {error}") from error
+        raise CardError(path.stem, f"{path}: not readable as YAML: {error}") from error
+
+
+@cache
+def _read(path: Path, mtime_ns: int, name: str) -> ModelCard:
+    where = path if name == path.stem else f"{path}, models.{name}"
+    data = _parse(path, mtime_ns)
     try:
-        return _build(ModelCard, data, "", name=path.stem, folder=path.parent)
+        if _is_family(data):
+            if data.keys() - {"shared", "models"}:
+                raise ValueError(f"a family has the keys shared and models, got {', '.join(data)}")
+            data = _joined(data.get("shared") or {}, data["models"][name] or {})
+        return _build(ModelCard, data, "", name=name, folder=path.parent)
     except CardError as error:
-        raise wrong(error.problem) from error
+        raise CardError(name, f"{where}: {error.problem}") from error
     except (TypeError, ValueError) as error:
-        raise wrong(str(error)) from error
+        raise CardError(name, f"{where}: {error}") from error
+
+
+def _joined(shared: Any, own: Any) -> Any:
+    if not (isinstance(shared, Mapping) and isinstance(own, Mapping)):
+        return own
+    return {**shared, **{key: _joined(shared.get(key), value) for key, value in own.items()}}
 
 
 def _build(cls: type[T], data: Any, where: str, **implied: Any) -> T:

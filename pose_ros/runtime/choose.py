@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError, PoseRosError
 from pose_ros.runtime.batched import one_line
-from pose_ros.runtime.session import Session
+from pose_ros.runtime.session import Session, Settings
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _RUNTIMES = {
     "openvino": ("openvino_session", "OpenVinoSession", "pip install openvino"),
     "onnxruntime": ("onnx_session", "OnnxSession", "pip install onnxruntime"),
     "litert": ("litert_session", "LiteRtSession", "pip install ai-edge-litert"),
+    "torch": ("torch_session", "TorchSession", "pip install 'pose_ros[torch]'"),
 }
 _GPU = "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, on a machine with an NVIDIA GPU"
 
@@ -71,18 +73,14 @@ def _info(runtime: str) -> RuntimeInfo:
     return RuntimeInfo(runtime, version, devices, module.FORMATS, missing)
 
 
-def open_session(
-    path: Path | str, *, device: str = "auto", runtime: str = "auto", threads: int = 0, outputs: Sequence[str] = ()
-) -> Session:
+def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto", **how: Any) -> Session:
     """Open a model file.
 
     Args:
-        path: An ``.onnx`` or ``.tflite`` file.
+        path: An ``.onnx`` or ``.tflite`` file, or a checkpoint.
         device: See the top of this file. The session's ``device`` says where it really runs.
-        runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``litert``.
-        threads: Processor threads; 0 takes one per processor.
-        outputs: The outputs that are needed, in the order of the session's ``outputs``; all when left out. OpenVINO
-            does not compute the rest at all.
+        runtime: ``auto``, ``onnxruntime``, ``openvino``, ``litert`` or ``torch``.
+        how: Fields of :class:`pose_ros.runtime.session.Settings`.
 
     Raises:
         DeviceError: The device or runtime is not there, or cannot run such a file; the message says what can.
@@ -91,13 +89,13 @@ def open_session(
         ModelError: It is, but the library cannot run it.
         UnknownNameError: The network has no such output.
     """
-    path = Path(path)
+    path, settings = Path(path), Settings(**how)
     candidates = _candidates(path, device, runtime)
     _check_file(path)
     failures: list[PoseRosError] = []
     for name, place in candidates:
         try:
-            session = _open(name, path, place, threads, outputs)
+            session = _open(name, path, place, settings)
         except (DeviceError, ModelError) as error:
             failures.append(error)
             continue
@@ -161,9 +159,9 @@ def _check_file(path: Path) -> None:
                                            f"in {path}; fetch it again")
 
 
-def _open(runtime: str, path: Path, device: str, threads: int, outputs: Sequence[str]) -> Session:
+def _open(runtime: str, path: Path, device: str, settings: Settings) -> Session:
     try:
-        session: Session = getattr(_module(runtime), _RUNTIMES[runtime][1])(path, device, threads, outputs)
+        session: Session = getattr(_module(runtime), _RUNTIMES[runtime][1])(path, device, settings)
     except PoseRosError:
         raise
     except Exception as error:  # each library has its own kinds of errors, native ones among them

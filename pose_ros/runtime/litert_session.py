@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pose_ros.runtime.batched import BatchedSession, select
-from pose_ros.runtime.session import Tensor
+from pose_ros.runtime.session import Settings, Tensor
 
 FORMATS = (".tflite",)
 
@@ -32,16 +32,16 @@ def devices() -> tuple[str, ...]:
 class LiteRtSession(BatchedSession):
     """A network run by LiteRT. It computes all outputs of the file, wanted or not."""
 
-    def __init__(self, path: Path, device: str, threads: int, outputs: Sequence[str]) -> None:
+    def __init__(self, path: Path, device: str, settings: Settings) -> None:
         """Load a file; see :func:`pose_ros.runtime.open_session`."""
         from ai_edge_litert.interpreter import Interpreter
 
         # Left alone, LiteRT uses one thread.
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = settings.threads or len(os.sched_getaffinity(0))
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         inputs, found = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        selected = select(path.name, [_tensor(d) for d in found], outputs)
+        selected = select(path.name, [_tensor(d) for d in found], settings.outputs)
         # A batch that may vary stands at 1 after loading and is left there.
         super().__init__(path.name, [_tensor(d) for d in inputs], selected, f"litert {version()}", device, single=True)
         self._input = inputs[0]["index"]

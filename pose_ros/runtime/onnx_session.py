@@ -12,7 +12,7 @@ import numpy as np
 from pose_ros import folders
 from pose_ros.errors import DeviceError
 from pose_ros.runtime.batched import BatchedSession, select
-from pose_ros.runtime.session import Tensor
+from pose_ros.runtime.session import Settings, Tensor
 
 FORMATS = (".onnx",)
 #: Kind of device -> what onnxruntime calls it.
@@ -43,7 +43,7 @@ def devices() -> tuple[str, ...]:
 class OnnxSession(BatchedSession):
     """A network run by onnxruntime."""
 
-    def __init__(self, path: Path, device: str, threads: int, outputs: Sequence[str]) -> None:
+    def __init__(self, path: Path, device: str, settings: Settings) -> None:
         """Load a file; see :func:`pose_ros.runtime.open_session`.
 
         Raises:
@@ -54,7 +54,7 @@ class OnnxSession(BatchedSession):
         kind, _, index = device.partition(":")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
         # Threads that spin while they wait take whole cores from the other nodes of a robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -70,7 +70,7 @@ class OnnxSession(BatchedSession):
         self._options = onnxruntime.RunOptions()
         self._options.add_run_config_entry("only_execute_path_to_fetches", "1")
         inputs = [_tensor(t) for t in session.get_inputs()]
-        found = select(path.name, [_tensor(t) for t in session.get_outputs()], outputs)
+        found = select(path.name, [_tensor(t) for t in session.get_outputs()], settings.outputs)
         super().__init__(
             path.name, inputs, found, f"onnxruntime {onnxruntime.__version__}", device,
             single=bool(inputs) and inputs[0].shape[:1] == (1,),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pose_ros.runtime.batched import BatchedSession, select
-from pose_ros.runtime.session import Tensor
+from pose_ros.runtime.session import Settings, Tensor
 
 if TYPE_CHECKING:
     import openvino
@@ -49,10 +49,11 @@ class OpenVinoSession(BatchedSession):
     when there are several for the first time; until it is ready they run one after the other.
     """
 
-    def __init__(self, path: Path, device: str, threads: int, outputs: Sequence[str]) -> None:
+    def __init__(self, path: Path, device: str, settings: Settings) -> None:
         """Load a file; see :func:`pose_ros.runtime.open_session`."""
         import openvino
 
+        threads, outputs = settings.threads, settings.outputs
         model = _core().read_model(path)
         inputs = [_tensor(port) for port in model.inputs]
         found = select(path.name, [_tensor(port) for port in model.outputs], outputs)

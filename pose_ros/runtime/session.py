@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,21 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a file; a library takes from it what concerns it."""
+
+    #: Processor threads; 0 takes one per processor.
+    threads: int = 0
+    #: The outputs that are needed, in the order of the session's ``outputs``; all when empty.
+    outputs: tuple[str, ...] = ()
+    #: Of the arithmetic: ``float32``, ``float16`` or ``bfloat16``. Inputs and outputs are float32 always.
+    precision: str = "float32"
+    #: What a checkpoint needs besides its weights: ``architecture`` and its arguments, and the input's size.
+    network: Mapping[str, Any] = field(default_factory=dict)
+    input_wh: tuple[int, int] = (0, 0)
 
 
 @runtime_checkable

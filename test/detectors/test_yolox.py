@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from pose_ros.decode import yolox
-from pose_ros.detectors.yolox import YoloxDetector, YoloxOptions
+from pose_ros.detectors.boxes import BoxOptions
+from pose_ros.detectors.yolox import YoloxDetector
 from pose_ros.errors import CardError, ShapeError, UnknownNameError
 from pose_ros.models.card import Licence, ModelCard, ModelFile, Preprocess
 from pose_ros.plugin import Model
@@ -33,11 +34,11 @@ def output_of(*found: tuple[tuple[float, float, float, float], float, str]) -> n
 
 def detector(output: np.ndarray, **options: object) -> YoloxDetector:
     card = ModelCard("tiny", "detector", "yolox", "A test.", ModelFile(path="x"), Licence("MIT"), SIZE,
-                     Preprocess(color="bgr"), classes=CLASSES)
+                     Preprocess(color="bgr"), classes=CLASSES, params={"find": "person"})
     seen: list[np.ndarray] = []
     session = FakeSession(Tensor("images", (-1, 3, 416, 416)), [Tensor("output", (-1, *output.shape))],
                           lambda batch: seen.append(batch) or {"output": output[None]})  # type: ignore[func-returns-value]
-    made = YoloxDetector(Model(card, session), YoloxOptions(**options))  # type: ignore[arg-type]
+    made = YoloxDetector(Model(card, session), BoxOptions(**options))  # type: ignore[arg-type]
     made.seen = seen  # type: ignore[attr-defined]
     return made
 

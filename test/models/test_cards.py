@@ -59,7 +59,7 @@ def test_defaults_and_conversions(own):
         (("kind: detector", "kind: tracker"), "kind: expected one of detector, estimator; got 'tracker'"),
         (("kind: detector", "kind: estimator"), "skeleton: an estimator has to name one"),
         (("kind: detector", "kind: [detector"), "not readable as YAML"),
-        ((_SHA, _SHA[1:]), "file.sha256: expected 64 hex digits"),
+        ((_SHA, "abcdef"), "file.sha256: expected 64 hex digits, or the first 7 or more, got 'abcdef'"),
         ((_SHA, "123"), "file.sha256: expected str, got int 123"),
         (("{url:", "{path: net.onnx, url:"), "file: expected exactly one of url, wheel, path; got url, path"),
         (("A test.", "yes"), "summary: expected str, got bool True"),

@@ -34,7 +34,7 @@ def _without(monkeypatch, *runtimes):
 def test_available_says_what_there_is_and_how_to_get_the_rest(monkeypatch):
     _without(monkeypatch, "litert")
     infos = {i.runtime: i for i in available()}
-    assert list(infos) == ["openvino", "onnxruntime", "litert"]
+    assert list(infos) == ["openvino", "onnxruntime", "litert", "torch"]
     assert infos["litert"].version is None
     assert infos["litert"].missing == "not installed: pip install ai-edge-litert"
     assert infos["openvino"].formats == (".onnx", ".tflite")

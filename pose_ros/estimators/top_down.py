@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What top-down networks share: crop, run, look at the mirror image too, and bring the keypoints back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+
+from pose_ros.core import warp
+from pose_ros.core.frame import check_image
+from pose_ros.core.options import from_mapping, option
+from pose_ros.core.poses import Poses
+from pose_ros.core.regions import check_regions
+from pose_ros.errors import CardError, ConfigError
+from pose_ros.estimators.base import CropEstimator
+from pose_ros.plugin import Model
+
+#: Outputs of a network by name, each (N, ...).
+Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class CropParams:
+    """What a card says in ``params`` about the crop."""
+
+    padding: float = option(1.25, "How much larger than the subject's box the crop is.", low=0.5, high=4.0)
+    align: str = option(
+        "corner", "Where a pixel of the crop lies in the region, see core.warp.region_matrix.",
+        choices=("area", "udp", "corner"),
+    )
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """Options of all top-down estimators."""
+
+    flip_test: bool = option(
+        False, "Look at the mirrored image too and average: a little more accurate, twice the work.", live=True
+    )
+    padding: float = option(
+        0.0, "How much larger than the subject's box the crop is; 0 takes the model's own.",
+        low=0.0, high=4.0, live=True,
+    )
+
+
+class TopDownEstimator(CropEstimator):
+    """Base of the estimators that decode one crop per subject."""
+
+    Options = CropOptions
+    #: What the card's ``params`` are; a frozen dataclass that extends :class:`CropParams`.
+    Params: ClassVar[type[CropParams]] = CropParams
+    options: CropOptions
+    params: CropParams
+
+    def __init__(self, model: Model, options: CropOptions | None = None) -> None:
+        """Read the card.
+
+        Raises:
+            CardError: A parameter does not fit.
+        """
+        super().__init__(model, options)
+        try:
+            self.params = from_mapping(self.Params, self.card.params, "params")
+        except ConfigError as error:
+            raise CardError(self.card.name, str(error)) from error
+        self.align = cast(warp.Align, self.params.align)
+
+    @abstractmethod
+    def _decode(self, outputs: Outputs) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+        """Return keypoints (N, K, 2) on a grid, their scores (N, K), and the grid's width and height.
+
+        The grid covers the region by the same rule (``params.align``) as the crop does: that of the heat maps, or the
+        crop itself (``card.input_wh``). A keypoint that was not found is NaN with score 0.
+        """
+
+    @abstractmethod
+    def _mirrored(self, outputs: Outputs) -> Outputs:
+        """Return what the outputs for mirrored crops say about the crops themselves."""
+
+    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+        """Estimate one pose per region; see :class:`CropEstimator`. Regions without an area give NaN."""
+        check_image(image)
+        regions = check_regions(regions)
+        k = len(self.skeleton)
+        keypoints = np.full((len(regions), k, 2), np.nan, np.float32)
+        scores = np.zeros((len(regions), k), np.float32)
+        rows = np.flatnonzero(np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1))
+        if len(rows):
+            padding = self.options.padding or self.params.padding
+            padded = warp.fit_aspect(regions[rows], self.card.input_wh, padding)
+            found, values, grid_wh = self._decode(self._outputs(self._crops(image, padded)))
+            keypoints[rows] = warp.apply(warp.region_matrix(padded, grid_wh, self.align), found)
+            scores[rows] = np.clip(values, 0, 1)
+        return Poses(self.skeleton, keypoints, scores)
+
+    def _crops(self, image: np.ndarray, regions: np.ndarray) -> np.ndarray:
+        """Return (N, H, W, 3)."""
+        size_wh = self.card.input_wh
+        crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
+        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self.align), strict=True):
+            warp.crop(image, matrix, size_wh, out=target)
+        return crops
+
+    def _outputs(self, crops: np.ndarray) -> Outputs:
+        if not self.options.flip_test:
+            return self.session.run(self.card.preprocess(crops))
+        both = self.session.run(self.card.preprocess(np.concatenate([crops, crops[:, :, ::-1]])))
+        straight = {name: values[: len(crops)] for name, values in both.items()}
+        mirrored = self._mirrored({name: values[len(crops) :] for name, values in both.items()})
+        return {name: (values + mirrored[name]) / 2 for name, values in straight.items()}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Architectures by name: a built-in table and entry points, loaded only when asked for.
+
+Third parties add architectures in their own packages::
+
+    [project.entry-points."pose_ros.networks"]
+    my_net = "my_package.my_net:MyNet"
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from pose_ros.errors import ConfigError, PluginError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pose_ros.networks.network import Network
+
+#: Name -> "module:Class".
+ARCHITECTURES: Mapping[str, str] = {
+}
+
+
+def build(description: Mapping[str, Any]) -> Network:
+    """Build a network with random weights, in evaluation mode.
+
+    Args:
+        description: A card's ``network``: ``architecture`` and arguments of its constructor.
+
+    Raises:
+        UnknownNameError: There is no such architecture.
+        ConfigError: It takes other arguments; the message lists them.
+        PluginError: Its module cannot be imported; where PyTorch is missing, the message says how to get it.
+    """
+    arguments = dict(description)
+    name = arguments.pop("architecture")
+    known = {**{e.name: e.value for e in metadata.entry_points(group="pose_ros.networks")}, **ARCHITECTURES}
+    if name not in known:
+        raise UnknownNameError("architecture", name, known)
+    module, _, attribute = known[name].partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        how = f"it needs the package '{error.name}': pip install 'pose_ros[torch]'"
+        raise PluginError(name, f"cannot load {known[name]}: {how}") from error
+    except Exception as error:  # a library that does not load may raise anything
+        raise PluginError(name, f"cannot load {known[name]}: {type(error).__name__}: {error}") from error
+    signature = inspect.signature(made)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        takes = ", ".join(str(p) for p in signature.parameters.values())
+        raise ConfigError("network", f"architecture '{name}' takes ({takes}), got {arguments}") from error
+    network: Network = made(**arguments)
+    return network.eval()
