@@ -24,6 +24,7 @@ class HeatmapParams(CropParams):
 
     decoder: str = option("argmax", "Rule to find the keypoint, see decode.heatmap.", choices=tuple(DECODERS))
     blur_kernel: int = option(BLUR_KERNEL, "Smoothing of dark and udp, heat-map pixels, odd.", low=1, high=99)
+    background: int = option(0, "Last heat maps that are of no keypoint.", low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class HeatmapEstimator(TopDownEstimator):
         kernel = self.params.blur_kernel
         if kernel % 2 == 0:
             raise CardError(self.card.name, f"params.blur_kernel: expected an odd number, got {kernel}")
-        k = len(self.skeleton)
+        k = len(self.skeleton) + self.params.background
         if [(len(t.shape), t.shape[1]) for t in self.session.outputs] not in ([(4, -1)], [(4, k)]):
             shapes = ", ".join(str(t.shape) for t in self.session.outputs)
             raise CardError(self.card.name, f"expected {k} heat maps (N, {k}, H, W) as only output, got {shapes}")
 
     def _decode(self, outputs: Outputs) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         (heatmaps,) = outputs.values()
+        heatmaps = heatmaps[:, : len(self.skeleton)]
         decode = DECODERS[self.options.decoder or self.params.decoder]
         height, width = heatmaps.shape[2:]
         return *decode(heatmaps, self.params.blur_kernel), (width, height)
