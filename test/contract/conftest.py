@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FAKES, session
+from fakes import CROP, FAKES, IMAGE, NOBODY, PLUGINS, Network, session
 
 from pose_ros import registry
 from pose_ros.models import cards
 from pose_ros.plugin import Model, Plugin
 
-PLUGINS = [(kind, name) for kind in registry.BUILTIN for name in registry.BUILTIN[kind]]
-
-
-def _make(kind: str, name: str, spoil: Callable[[np.ndarray], np.ndarray] | None = None, **options: Any) -> Plugin:
-    card_name, network = FAKES[kind][name]
+def _make(
+    kind: str,
+    name: str,
+    spoil: Callable[[np.ndarray], np.ndarray] | None = None,
+    network: Network | None = None,
+    **options: Any,
+) -> Plugin:
+    """Make a plugin; its network can be spoiled, or replaced."""
+    card_name, own = FAKES[kind][name]
     card = cards.get(card_name)
-    fake = session(card, network if spoil is None else lambda rng: [spoil(x) for x in network(rng)])
     plugin = registry.load(kind, name)
-    return plugin(Model(card, fake), plugin.Options(**options))
+    return plugin(Model(card, session(card, network or own, spoil)), plugin.Options(**options))
 
 
 @pytest.fixture(params=PLUGINS, ids="/".join)
@@ -35,9 +38,17 @@ def make_detector(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return lambda **how: _make(*request.param, **how)
 
 
-@pytest.fixture(params=[p for p in PLUGINS if p[0] == "estimators"], ids="/".join)
+@pytest.fixture(params=CROP, ids="/".join)
 def make_estimator(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return lambda **how: _make(*request.param, **how)
+
+
+@pytest.fixture(params=IMAGE, ids="/".join)
+def make_image_estimator(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    def make(*, nobody: bool = False, **how: Any) -> Plugin:
+        return _make(*request.param, network=NOBODY[request.param[1]] if nobody else None, **how)
+
+    return make
 
 
 @pytest.fixture
@@ -48,6 +59,11 @@ def detector(make_detector: Callable[..., Any]) -> Any:
 @pytest.fixture
 def estimator(make_estimator: Callable[..., Any]) -> Any:
     return make_estimator()
+
+
+@pytest.fixture
+def image_estimator(make_image_estimator: Callable[..., Any]) -> Any:
+    return make_image_estimator()
 
 
 @pytest.fixture

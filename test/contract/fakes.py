@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Callable
 
 import numpy as np
 
+from pose_ros import registry
+from pose_ros.estimators.base import CropEstimator
 from pose_ros.models.card import ModelCard
 from pose_ros.runtime.session import FakeSession, Tensor
 
-#: A network: the input of one sample, random numbers that belong to it -> outputs in the order of the card.
-Network = Callable[[np.random.Generator], list[np.ndarray]]
+PLUGINS = [(kind, name) for kind in registry.BUILTIN for name in registry.BUILTIN[kind]]
+#: Estimators that are told where to look, and those that see for themselves.
+CROP, IMAGE = ([p for p in PLUGINS if p[0] == "estimators" and issubclass(registry.load(*p), CropEstimator) == crops]
+               for crops in (True, False))
+
+#: A network: random numbers that belong to a sample -> its outputs in the order of the card. One that takes inputs of any
+#: size has a second argument, the (height, width) of the sample.
+Network = Callable[..., list[np.ndarray]]
 
 
 def _heatmaps(rng: np.random.Generator) -> list[np.ndarray]:
@@ -38,19 +47,38 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 }
 
 
-def session(card: ModelCard, network: Network) -> FakeSession:
-    """Return a session whose outputs are a function of each sample alone, as those of a real network are."""
+#: Image estimator -> a network that sees nobody.
+NOBODY: dict[str, Network] = {}
+
+
+def session(card: ModelCard, network: Network, spoil: Callable[[np.ndarray], np.ndarray] | None = None) -> FakeSession:
+    """Return a session whose outputs are a function of each sample alone, as those of a real network are.
+
+    ``spoil`` changes each output.
+    """
     width, height = card.input_wh
-    size = (3, height, width) if card.preprocess.layout == "nchw" else (height, width, 3)
-    shapes = [output.shape for output in network(np.random.default_rng(0))]
+    takes_size = len(inspect.signature(network).parameters) == 2
+    chw = card.preprocess.layout == "nchw"
+
+    def outputs_of(seed: int, size: tuple[int, ...]) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        made = [np.asarray(x, np.float32) for x in (network(rng, size) if takes_size else network(rng))]
+        return made if spoil is None else [spoil(x) for x in made]
+
+    shapes = [output.shape for output in outputs_of(0, (height, width))]
     names = card.outputs or tuple(f"out{i}" for i in range(len(shapes)))
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
-        samples = [network(np.random.default_rng(zlib.crc32(np.ascontiguousarray(x).tobytes()))) for x in batch]
+        size = batch.shape[2:] if chw else batch.shape[1:3]
+        samples = [outputs_of(zlib.crc32(np.ascontiguousarray(x).tobytes()), size) for x in batch]
         return {
-            name: np.array([s[i] for s in samples], np.float32).reshape(len(batch), *shapes[i])
+            name: np.stack([s[i] for s in samples]) if samples else np.empty((0, *shapes[i]), np.float32)
             for i, name in enumerate(names)
         }
 
+    if takes_size:
+        width = height = -1
+        shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
+    size = (3, height, width) if chw else (height, width, 3)
     outputs = [Tensor(name, (-1, *shape)) for name, shape in zip(names, shapes, strict=True)]
     return FakeSession(Tensor("image", (-1, *size)), outputs, run)

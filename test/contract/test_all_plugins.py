@@ -12,7 +12,9 @@ from fakes import FAKES
 
 from pose_ros import registry
 from pose_ros.core.options import from_mapping, specs
+from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError, ShapeError
+from pose_ros.estimators.base import ImageEstimator
 from pose_ros.models import cards
 from pose_ros.plugin import API_VERSION
 from pose_ros.skeletons import catalogue
@@ -31,8 +33,10 @@ BAD_IMAGES = {
 
 def run(plugin: Any, image: Any) -> Any:
     """Call the one verb of the plugin."""
-    if hasattr(plugin, "detect"):
+    if isinstance(plugin, Detector):
         return plugin.detect(image)
+    if isinstance(plugin, ImageEstimator):
+        return plugin.estimate(image)
     return plugin.estimate(image, np.float32([[2, 2, 3, 3, 0]]))
 
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
+from poses_checks import check, same
 
-from pose_ros.core.poses import Poses, Source
 from pose_ros.core.warp import fit_aspect
 from pose_ros.errors import ShapeError
 
@@ -21,28 +19,6 @@ REGIONS = np.float32([
 ])
 NOWHERE = {"NaN": [np.nan] * 5, "one NaN": [80, 60, np.nan, 100, 0], "infinite": [80, np.inf, 50, 100, 0],
            "no width": [80, 60, 0, 100, 0], "negative": [80, 60, 50, -100, 0]}
-
-
-def same(a: Poses, b: Poses) -> None:
-    for f in dataclasses.fields(Poses):
-        if f.name == "skeleton":
-            assert a.skeleton == b.skeleton
-        elif getattr(a, f.name) is None or getattr(b, f.name) is None:
-            assert getattr(a, f.name) is getattr(b, f.name), f.name
-        else:
-            np.testing.assert_allclose(getattr(a, f.name), getattr(b, f.name), atol=1e-3, err_msg=f.name)
-
-
-def check(poses: Poses, n: int) -> None:
-    """Check what holds for all poses."""
-    assert len(poses) == n
-    assert poses.keypoints.dtype == poses.scores.dtype == np.float32
-    seen = np.isfinite(poses.keypoints).all(axis=2)
-    assert (np.isnan(poses.keypoints).all(axis=2) | seen).all(), "a keypoint is there, or it is NaN, both x and y"
-    assert (poses.scores[~seen] == 0).all()
-    assert ((poses.scores >= 0) & (poses.scores <= 1)).all()
-    assert ((poses.subject_scores >= 0) & (poses.subject_scores <= 1)).all()
-    assert ((poses.sources == Source.MISSING) == ~seen).all()
 
 
 def test_one_pose_for_each_region_in_one_call(estimator, image):
