@@ -25,11 +25,12 @@ ARCHITECTURES: Mapping[str, str] = {
 }
 
 
-def build(description: Mapping[str, Any]) -> Network:
+def build(description: Mapping[str, Any], input_wh: tuple[int, int] | None = None) -> Network:
     """Build a network with random weights, in evaluation mode.
 
     Args:
         description: A card's ``network``: ``architecture`` and arguments of its constructor.
+        input_wh: The card's; handed to a constructor that takes ``input_wh``, unless the description has one.
 
     Raises:
         UnknownNameError: There is no such architecture.
@@ -50,6 +51,8 @@ def build(description: Mapping[str, Any]) -> Network:
     except Exception as error:  # a library that does not load may raise anything
         raise PluginError(name, f"cannot load {known[name]}: {type(error).__name__}: {error}") from error
     signature = inspect.signature(made)
+    if input_wh is not None and "input_wh" in signature.parameters:
+        arguments.setdefault("input_wh", input_wh)
     try:
         signature.bind(**arguments)
     except TypeError as error:

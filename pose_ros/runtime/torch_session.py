@@ -46,7 +46,7 @@ class TorchSession(BatchedSession):
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._torch, self._dtype = torch, getattr(torch, settings.precision)
-        self._network = catalogue.build(settings.network)
+        self._network = catalogue.build(settings.network, settings.input_wh)
         self._network.load(checkpoint.read(path), path.name)
         self._network.to(device, self._dtype)
         self._place = device
