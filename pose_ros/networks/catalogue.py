@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",
 }
 
 
