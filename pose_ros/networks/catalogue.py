@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "corner_hourglass": "pose_ros.networks.corner_hourglass:CornerHourglass",
+    "deeppose": "pose_ros.networks.deeppose:DeepPose",
+    "hourglass": "pose_ros.networks.hourglass:StackedHourglass",
     "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",
 }
 
