@@ -11,6 +11,7 @@ import numpy as np
 
 from pose_ros.core.closeness import closeness
 from pose_ros.core.frame import Frame
+from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
 from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses
@@ -50,27 +51,60 @@ class PoseSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _SubjectOptions:
+    """What all pipelines can say about doubles, except among subjects that are followed."""
+
+    max_oks: float = option(
+        0.9, "Of two poses that are more alike than this (object keypoint similarity), the better one stays; 1 keeps "
+        "all.", low=0.1, high=1.0, live=True,
+    )
+    soft_oks: bool = option(
+        False, "Lower the scores of poses that are alike instead of removing them, by exp(-oks^2 / max_oks).", live=True
+    )
+
+    def without_doubles(self, poses: Poses) -> Poses:
+        """Return poses as these options want them."""
+        return oks_nms(poses, self.max_oks, self.soft_oks) if self.max_oks < 1 or self.soft_oks else poses
+
+
+@dataclass(frozen=True)
+class OneStageOptions(_SubjectOptions):
+    """Options of pipelines whose estimator finds the subjects itself."""
+
+    max_subjects: int = option(30, "Most subjects in one image, the best ones.", low=1, high=1000, live=True)
+    min_subject_score: float = option(
+        0.0, "Subjects below this are left out; the estimator has a threshold of its own.", low=0.0, high=1.0, live=True
+    )
+
+
 class OneStage:
     """Poses from a one-stage or bottom-up estimator; nothing is remembered."""
 
-    def __init__(self, estimator: ImageEstimator) -> None:
+    def __init__(self, estimator: ImageEstimator, options: OneStageOptions | None = None) -> None:
         """Wrap an estimator."""
         self.estimator = estimator
+        self.options = options or OneStageOptions()
         self.skeleton = estimator.skeleton
         self.name = estimator.card.name
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
 
     def __call__(self, frame: Frame, stages: Stages) -> Poses:
-        """Estimate all poses in a frame."""
+        """Estimate all poses in a frame, best first."""
         with stages("estimate"):
-            return self.estimator.estimate(frame.image)
+            poses = self.estimator.estimate(frame.image)
+        poses = self.options.without_doubles(poses)
+        best = np.argsort(-poses.subject_scores, kind="stable")
+        best = best[poses.subject_scores[best] >= self.options.min_subject_score]
+        poses = poses.select(best[: self.options.max_subjects])
+        return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
 
     def reset(self) -> None:
         """Nothing is remembered."""
 
 
 @dataclass(frozen=True)
-class TopDownOptions:
+class TopDownOptions(_SubjectOptions):
     """Options of the top-down pipeline."""
 
     max_subjects: int = option(5, "Most subjects in one image.", low=1, high=100, live=True)
@@ -130,7 +164,8 @@ class TopDown:
         if poses.regions is None:
             # Only the detector knows who is there and how much of the image that is.
             boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
-            return poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
+            poses = poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
+            return self.options.without_doubles(poses)
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
         rows = present[_distinct(poses.select(present))]

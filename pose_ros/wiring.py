@@ -16,7 +16,7 @@ from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.pipeline import OneStage, Pipeline, TopDown, TopDownOptions
+from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
 from pose_ros.runtime import open_session
 from pose_ros.skeletons import catalogue
@@ -40,7 +40,7 @@ class PipelineOptions:
 
 
 #: Blocks of a configuration that hold the options of a part.
-BLOCKS = ("detector", "estimator", "top_down", "tracker")
+BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker")
 
 
 def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
@@ -70,7 +70,7 @@ def build(
 
     Args:
         config: A model's name, or keys of :class:`PipelineOptions` and the blocks ``detector``, ``estimator``,
-            ``top_down`` and ``tracker`` with the options of those parts.
+            ``top_down``, ``one_stage`` and ``tracker`` with the options of those parts.
         store: Where cards and files are; the default store when left out.
         allow_fetch: Whether missing files may be downloaded.
 
@@ -99,6 +99,7 @@ def build(
 
     estimator = part("estimators", "estimator", estimator_card)
     top_down = from_mapping(TopDownOptions, blocks["top_down"], "top_down")
+    one_stage = from_mapping(OneStageOptions, blocks["one_stage"], "one_stage")
     tracker = Tracker(from_mapping(TrackerOptions, blocks["tracker"], "tracker"))
     source: OneStage | TopDown
     if isinstance(estimator, CropEstimator):
@@ -111,7 +112,7 @@ def build(
         assert isinstance(estimator, ImageEstimator)
         if "+" in options.model or blocks["detector"]:
             raise ConfigError("model", f"'{estimator_card.name}' finds subjects itself and takes no detector")
-        source = OneStage(estimator)
+        source = OneStage(estimator, one_stage)
     target = catalogue.get(options.skeleton) if options.skeleton else None
     smoother = PoseSmoother() if options.smooth else None
     return Pipeline(source, tracker if options.track else None, target, smoother)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pose_ros.registry import BUILTIN
+
 ROOT = Path(__file__).parents[1]
 
 #: Room -> rooms it may use. A room is a folder or a module of pose_ros; every room may use itself.
@@ -125,8 +127,9 @@ def test_command_line_starts_without_ros() -> None:
 
 @pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in PLUGIN_ROOMS])
 def test_plugins_do_not_import_plugins(module: str) -> None:
-    bases = {f"pose_ros.{name}.base" for name in PLUGIN_ROOMS} | {f"pose_ros.{name}" for name in PLUGIN_ROOMS}
-    others = {name for name, _ in imports(module) if room(name) in PLUGIN_ROOMS} - bases
+    """What several plugins share stands in modules that are none."""
+    plugins = {target.partition(":")[0] for kind in PLUGIN_ROOMS for target in BUILTIN[kind].values()}
+    others = {name for name, _ in imports(module)} & plugins - {module}
     assert not others, f"{module} imports {sorted(others)}"
 
 

@@ -12,12 +12,13 @@ import pytest
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses, TrackState
+from pose_ros.core.regions import Detections
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.errors import ConfigError
-from pose_ros.pipeline import OneStage, Pipeline
+from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
 
 SECOND = 1_000_000_000
 BODY = Skeleton("body", ("head", "left", "right", "foot"), maps={"ends": (3, 0)})
@@ -157,14 +158,71 @@ def test_what_was_seen_before_stays_as_it_was():
         assert after.ages_ns[0] > before.ages_ns[0]
 
 
-def test_a_one_stage_estimator_is_a_source():
-    seen = Poses(BODY, np.zeros((1, 4, 2)), np.ones((1, 4)))
+def one_stage(seen: Poses, **options: object) -> OneStage:
     estimator = SimpleNamespace(
         skeleton=BODY, card=SimpleNamespace(name="rtmo"), session=SimpleNamespace(runtime="fake", device="cpu"),
         estimate=lambda image: seen,
     )
-    source = OneStage(estimator)  # type: ignore[arg-type]
+    return OneStage(estimator, OneStageOptions(**options))  # type: ignore[arg-type]
+
+
+def crowd(*people: tuple[float, float]) -> Poses:
+    """Return people at (x, subject score), each 100 high."""
+    x, score = np.array(people, np.float32).reshape(-1, 2).T
+    points = np.stack([x[:, None] + [0, -20, 20, 0], np.broadcast_to([0, 50, 50, 100], (len(x), 4))], axis=2)
+    return Poses(BODY, points, np.full((len(x), 4), 0.8), subject_scores=score)
+
+
+def test_a_one_stage_estimator_is_a_source():
+    source = one_stage(crowd((50, 0.9), (200, 0.8)))
     assert (source.name, source.device) == ("rtmo", "fake on cpu")
     result = Pipeline(source)(frame(0))
-    assert result.poses is seen
     assert list(result.stages.ms) == ["estimate"]
+    np.testing.assert_array_equal(result.poses.keypoints, crowd((50, 0), (200, 0)).keypoints)
+
+
+def test_boxes_that_an_estimator_does_not_give_are_those_of_the_keypoints():
+    np.testing.assert_array_equal(one_stage(crowd((50, 0.9)))(frame(0), Stages()).boxes, [[30, 0, 70, 100]])
+    known = crowd((50, 0.9)).replace(boxes=np.float32([[20, -10, 80, 110]]))
+    np.testing.assert_array_equal(one_stage(known)(frame(0), Stages()).boxes, known.boxes)
+
+
+def test_the_best_subjects_and_no_doubtful_ones():
+    seen = crowd((50, 0.3), (200, 0.9), (350, 0.6), (500, 0.1))
+    kept = one_stage(seen, max_subjects=2)(frame(0), Stages())
+    assert kept.keypoints[:, 0, 0].tolist() == [200, 350]
+    kept = one_stage(seen, min_subject_score=0.3)(frame(0), Stages())
+    assert kept.keypoints[:, 0, 0].tolist() == [200, 350, 50]
+    assert len(one_stage(crowd())(frame(0), Stages())) == 0
+
+
+def test_doubles_of_a_one_stage_estimator_are_one_subject():
+    seen = crowd((50, 0.6), (50.5, 0.9), (200, 0.8))
+    assert one_stage(seen)(frame(0), Stages()).keypoints[:, 0, 0].tolist() == [50.5, 200]
+    assert len(one_stage(seen, max_oks=1.0)(frame(0), Stages())) == 3
+    soft = one_stage(seen, soft_oks=True)(frame(0), Stages())
+    assert soft.keypoints[:, 0, 0].tolist() == [50.5, 200, 50]
+    assert soft.subject_scores[2] < 0.3
+
+
+def test_subjects_of_a_one_stage_estimator_are_tracked():
+    people = [crowd((50 + 2.0 * t, 0.9), (200 - 2.0 * t, 0.8)) for t in range(5)]
+    source = one_stage(crowd())
+    source.estimator = SimpleNamespace(estimate=lambda image: people.pop(0))
+    pipeline = Pipeline(source, Tracker())
+    assert [pipeline(frame(t / 30)).poses.ids.tolist() for t in range(5)] == [[1, 2]] * 5
+
+
+def test_doubles_of_boxes_that_overlap_are_one_subject():
+    poses = crowd((50, 1), (50.5, 1), (200, 1))
+    boxes = np.float32([[30, 0, 70, 100], [31, 0, 71, 100], [180, 0, 220, 100]])
+    found = Detections(boxes, np.float32([0.5, 0.9, 0.4]))
+    part = SimpleNamespace(
+        skeleton=BODY, card=SimpleNamespace(name="a"), session=SimpleNamespace(runtime="fake", device="cpu"),
+        estimate=lambda image, regions: poses, detect=lambda image: found,
+    )
+    seen = TopDown(part, part)(frame(0), Stages())  # type: ignore[arg-type]
+    assert seen.keypoints[:, 0, 0].tolist() == [50.5, 200]
+    np.testing.assert_array_equal(seen.subject_scores, np.float32([0.9, 0.4]))
+    all_of_them = TopDown(part, part, TopDownOptions(max_oks=1.0))  # type: ignore[arg-type]
+    assert len(all_of_them(frame(0), Stages())) == 3

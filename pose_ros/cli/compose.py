@@ -138,8 +138,9 @@ def _blocks_of_model(model: str) -> dict[str, type]:
     """Return block -> options of the parts of which a pipeline with this model is made."""
     from pose_ros import registry
     from pose_ros.core.track import TrackerOptions
+    from pose_ros.estimators.base import ImageEstimator
     from pose_ros.models.store import Store
-    from pose_ros.pipeline import TopDownOptions
+    from pose_ros.pipeline import OneStageOptions, TopDownOptions
     from pose_ros.wiring import parse_model
 
     detector, estimator = parse_model(model, Store())
@@ -147,6 +148,8 @@ def _blocks_of_model(model: str) -> dict[str, type]:
     if detector is not None:
         blocks["detector"] = registry.load("detectors", detector.plugin).Options
         blocks["top_down"] = TopDownOptions
+    elif issubclass(registry.load("estimators", estimator.plugin), ImageEstimator):
+        blocks["one_stage"] = OneStageOptions
     return blocks
 
 

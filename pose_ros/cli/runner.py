@@ -47,10 +47,11 @@ class Runner:
             for card in parse_model(self.args.model, store):
                 if card is not None:
                     fetch(store, card)
-            top_down: dict[str, Any] = {"follow": follow}
-            top_down.update({} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects})
+            most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
             config = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
-            self._pipelines[follow] = build({**config, "track": follow, "top_down": top_down}, store)
+            self._pipelines[follow] = build(
+                {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}, store
+            )
         pipeline = self._pipelines[follow]
         pipeline.reset()
         return pipeline

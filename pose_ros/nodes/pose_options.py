@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pose_ros.core.options import option
-from pose_ros.pipeline import Pipeline, TopDown
+from pose_ros.pipeline import OneStage, Pipeline, TopDown
 from pose_ros.ros.calibration import CalibrationOptions
 from pose_ros.ros.outputs import OutputOptions
 from pose_ros.wiring import BLOCKS, PipelineOptions
@@ -55,7 +55,7 @@ def parts(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
     source = pipeline.source
     for block in BLOCKS:
         part = getattr(source, block, None) or getattr(pipeline, block, None)
-        if block == "top_down" and isinstance(source, TopDown):
+        if isinstance(source, {"top_down": TopDown, "one_stage": OneStage}.get(block, ())):
             part = source
         if part is not None and dataclasses.is_dataclass(part.options):
             yield block, part

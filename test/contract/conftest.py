@@ -14,6 +14,7 @@ from pose_ros import registry
 from pose_ros.models import cards
 from pose_ros.plugin import Model, Plugin
 
+
 def _make(
     kind: str,
     name: str,

@@ -19,8 +19,8 @@ PLUGINS = [(kind, name) for kind in registry.BUILTIN for name in registry.BUILTI
 CROP, IMAGE = ([p for p in PLUGINS if p[0] == "estimators" and issubclass(registry.load(*p), CropEstimator) == crops]
                for crops in (True, False))
 
-#: A network: random numbers that belong to a sample -> its outputs in the order of the card. One that takes inputs of any
-#: size has a second argument, the (height, width) of the sample.
+#: A network: random numbers that belong to a sample -> its outputs in the order of the card. One that takes inputs of
+#: any size has a second argument, the (height, width) of the sample.
 Network = Callable[..., list[np.ndarray]]
 
 

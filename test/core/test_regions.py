@@ -44,6 +44,27 @@ def test_nms_keeps_the_best_and_nothing_that_overlaps_it(boxes, data, limit):
     assert kept.tolist() == slow
 
 
+@given(_boxes, st.data(), st.sampled_from([0.1, 0.5, 2.0]))
+def test_soft_nms_is_the_rule_of_its_paper(boxes, data, sigma):
+    """Bodla et al., figure 2, line by line, with equation 3 as the rescoring function."""
+    scores = [0.05 * i for i in data.draw(st.lists(st.integers(1, 20), min_size=len(boxes), max_size=len(boxes)))]
+    lowered, rest = list(scores), list(range(len(boxes)))
+    while rest:
+        best = max(rest, key=lambda i: lowered[i])
+        rest.remove(best)
+        for i in rest:
+            lowered[i] *= np.exp(-(counted_iou(boxes[best], boxes[i]) ** 2) / sigma)
+    np.testing.assert_allclose(r.soft_nms(boxes, np.array(scores), sigma), lowered, rtol=1e-5)
+
+
+def test_soft_nms_keeps_who_stands_apart_and_lowers_doubles():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [20, 0, 30, 10.0]])
+    scores = np.array([0.8, 0.9, 0.7])
+    np.testing.assert_allclose(r.soft_nms(boxes, scores), [0.8 * np.exp(-2), 0.9, 0.7], rtol=1e-6)
+    np.testing.assert_array_equal(scores, [0.8, 0.9, 0.7])
+    assert r.soft_nms(np.empty((0, 4)), np.empty(0)).shape == (0,)
+
+
 def test_boxes_and_regions_are_the_same_upright():
     boxes = np.float32([[1, 2, 5, 10], [-3, 0, 7, 1]])
     regions = r.boxes_to_regions(boxes)
