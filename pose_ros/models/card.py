@@ -59,6 +59,8 @@ class Preprocess:
     #: ``(pixel - mean) / std`` with pixels 0 .. 255; one number per channel in the order of ``color``.
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    #: Of the input; ``uint8`` and ``int32`` are the pixels themselves, which the network scales on its own.
+    dtype: str = "float32"
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         """Return the network's input.
@@ -67,11 +69,13 @@ class Preprocess:
             crops: RGB uint8 (N, H, W, 3). Not modified.
 
         Returns:
-            float32, (N, H, W, 3) or (N, 3, H, W).
+            (N, H, W, 3) or (N, 3, H, W) of type ``dtype``.
         """
         n, h, w, _ = crops.shape
         if self.color == "bgr":
             crops = crops[..., ::-1]
+        if self.dtype != "float32":
+            return np.ascontiguousarray(crops if self.layout == "nhwc" else crops.transpose(0, 3, 1, 2), self.dtype)
         factor = 1 / np.array(self.std, np.float32)
         shift = np.array(self.mean, np.float32) * factor
         if self.layout == "nchw":
@@ -170,5 +174,10 @@ class ModelCard:
         color, layout = self.preprocess.color, self.preprocess.layout
         need(color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{color}'")
         need(layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{layout}'")
+        plain = self.preprocess.mean == (0.0, 0.0, 0.0) and self.preprocess.std == (1.0, 1.0, 1.0)
+        dtype = self.preprocess.dtype
+        need(dtype in ("float32", "uint8", "int32"),
+             f"preprocess.dtype: expected float32, uint8 or int32, got '{dtype}'")
+        need(dtype == "float32" or plain, f"preprocess: an input of type {dtype} takes no mean and std")
         need(min(self.input_wh) > 0, f"input_wh: expected positive sizes, got {self.input_wh}")
         need(min(self.preprocess.std) > 0, f"preprocess.std: expected positive numbers, got {self.preprocess.std}")
