@@ -3,30 +3,94 @@
 
 from __future__ import annotations
 
+import threading
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pose_ros import formats
 from pose_ros.errors import ModelCorruptError
+
+#: Where the weights are in what people save, the best ones first. Wrapped more than once by some.
+_INSIDE = (
+    "state_dict", "model_state_dict", "model", "ema", "state_dict_ema", "ema_state_dict", "module", "net", "network",
+    "weights", "params",
+)  # fmt: skip
+#: PyTorch keeps the names that may be read in one place for all threads.
+_reading = threading.Lock()
+
+
+class _Ignored:
+    """Stands for an object that training left beside the weights; knows nothing and does nothing."""
+
+    def __new__(cls, *_: object, **__: object) -> _Ignored:
+        return object.__new__(cls)
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _list(*_: object) -> list[Any]:
+    return []
+
+
+def _dict(*_: object) -> dict[Any, Any]:
+    return {}
+
+
+#: What may be filled after it was made has to be something that can be filled.
+_STANDS_FOR = {"collections.defaultdict": _dict, "collections.deque": _list}
 
 
 def read(path: Path) -> Mapping[str, Tensor]:
     """Return the state dict of a checkpoint.
 
+    PyTorch's own file (a zip, or the older pickle), safetensors and Caffe's .caffemodel are read. Weights are searched
+    under the usual keys; what is no tensor is left out.
+
+    Args:
+        path: A file that :func:`pose_ros.formats.check` has let pass.
+
     Raises:
-        ModelCorruptError: The file is cut off, holds other things than tensors, or asks to run code.
+        ModelCorruptError: The file is cut off, asks to run code, or holds no weights.
     """
+    try:
+        content = _read(path)
+    except ModelCorruptError:
+        raise
+    except Exception as error:  # damage shows in many ways
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ModelCorruptError(path.name, f"expected a whole checkpoint with weights alone at {path}, got one that "
+                                           f"cannot be read: {why}; fetch it again") from error
+    found: Any = content
+    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
+        found = next((found[key] for key in _INSIDE if isinstance(found.get(key), Mapping) and found[key]), None)
+    if not isinstance(found, Mapping):
+        keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
+        raise ModelCorruptError(path.name, f"expected a state dict of tensors in {path}, bare or under one of "
+                                           f"{', '.join(_INSIDE)}; got {keys or 'nothing'}")
+    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def _read(path: Path) -> Any:
+    """Return all that is in a file, with things of no function in place of what is neither data nor known."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ModelCorruptError(path.name, f"cannot read {path}: {error}") from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    return content
+    if path.suffix == ".caffemodel":
+        from pose_ros.networks import caffemodel
+
+        return caffemodel.read(path)
+    names = sorted(name for name in formats.pickled_names(path) if formats.HARMLESS.fullmatch(name))
+    stand_ins: list[Any] = [(_STANDS_FOR.get(name, _Ignored), name) for name in names]
+    with _reading, torch.serialization.safe_globals(stand_ins):
+        # Mapped, a large file is not in memory twice.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of networks: which kinds there are, and whether a file is whole and what its ending promises.
+
+Only the outlines of a file are read and nothing of it is executed. What is found here is said in plain words, before a
+library has to make sense of the file; that library still refuses what it cannot use.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickletools
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pose_ros.errors import ModelCorruptError
+
+#: Files that hold a network with its weights.
+NETWORKS = (".onnx", ".tflite")
+#: Files that hold weights without the network; the card describes that in ``network``.
+CHECKPOINTS = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel")
+#: What training leaves in checkpoints beside the weights. None of it is ever imported or called: where it is met, a
+#: thing without any function stands in its place (``networks.checkpoint``). ``getattr`` is how pickle writes a method.
+HARMLESS = re.compile(
+    r"(mmengine|mmcv|mmpose|mmdet|mmcls|mmpretrain|yacs|easydict|addict|omegaconf|pytorch_lightning|lightning)\..*"
+    r"|numpy\.(_?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer)|ndarray|dtypes?(\.\w+)?|u?int\w*"
+    r"|float\w*|bool_?)"
+    r"|argparse\.Namespace|pathlib\.\w*Path|datetime\.\w+|_codecs\.encode|collections\.(defaultdict|deque|Counter)"
+    r"|copyreg\._reconstructor"
+    r"|builtins\.(getattr|set|frozenset|slice|range|complex|bytearray|object|list|dict|tuple|int|float|str)"
+)
+#: What Python 2 called the modules that any pickle may name.
+_OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+#: What PyTorch itself decides about.
+_TORCH = re.compile(r"torch\..*|collections\.OrderedDict")
+_MARKUP = re.compile(rb"\s*(<[!?a-zA-Z]|\{\s*\"|version https://git-lfs)")
+
+
+def check(path: Path, suffix: str = "", model: str = "") -> None:
+    """Refuse a file that is cut off, is of another kind than its ending says, or asks to run code.
+
+    Args:
+        path: The file.
+        suffix: Its ending; that of ``path`` when left out.
+        model: What to call it in messages; the name of the file when left out.
+
+    Raises:
+        ModelCorruptError: With what is wrong.
+        OSError: It cannot be read.
+    """
+    suffix = suffix or path.suffix
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        head = file.read(64)
+        file.seek(0)
+        problem = f"{size} bytes" if size < 8 else ""
+        if not problem and _MARKUP.match(head):
+            said = " ".join(head.decode("ascii", "replace").split())
+            problem = f"a message of the server in place of a file, '{said} ...'"
+        asked: list[str] = []
+        try:
+            problem = problem or _problem(file, size, suffix)
+            if not problem and suffix in CHECKPOINTS:
+                known = (name for name in pickled_names(path) if not _TORCH.fullmatch(name))
+                asked = sorted(name for name in known if not HARMLESS.fullmatch(name))
+        except (struct.error, ValueError, EOFError, LookupError, zipfile.BadZipFile) as error:
+            problem = f"one that is cut off or damaged ({error})"
+    if problem:
+        raise ModelCorruptError(
+            model or path.name, f"expected a whole {suffix} file at {path}, got {problem}; fetch it again"
+        )
+    if asked:
+        raise ModelCorruptError(
+            model or path.name, f"expected a checkpoint with weights alone, got one that asks to run "
+                                f"{', '.join(asked[:4])} when it is read ({path}). Nothing of it was run. If you trust "
+                                f"its authors, read it with their program and save its state_dict() anew"
+        )
+
+
+def pickled_names(path: Path) -> set[str]:
+    """Return the full names of everything that a checkpoint's pickles would import, without importing any of it."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(0)
+        if head[:2] == b"PK":
+            with zipfile.ZipFile(file) as archive:
+                inside = [name for name in archive.namelist() if name.endswith(".pkl")]
+                return {found for name in inside for found in _names(io.BytesIO(archive.read(name)))}
+        if head[:1] == b"\x80":  # PyTorch before 1.6: five pickles, then the numbers
+            return {found for _ in range(5) for found in _names(file)}
+    return set()
+
+
+def _problem(file: BinaryIO, size: int, suffix: str) -> str:
+    """Return what is wrong with a file, nothing where nothing is; it may raise what parsing raises."""
+    head = file.read(8)
+    file.seek(0)
+    if suffix == ".onnx":
+        return _protobuf(file, size, holds=7)
+    if suffix == ".tflite":
+        return "" if head[4:] == b"TFL3" else f"one that begins with {head!r}"
+    if suffix == ".safetensors":
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > size - 8:
+            return f"{size} bytes that do not hold its own list of tensors"
+        tensors = json.loads(file.read(length))
+        tensors.pop("__metadata__", None)
+        whole = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        return "" if whole == size else f"{size} bytes in place of {whole}: it is cut off"
+    if suffix == ".caffemodel":
+        return _protobuf(file, size, holds=0)
+    if suffix in CHECKPOINTS:
+        if head[:2] == b"PK":
+            with zipfile.ZipFile(file) as archive:
+                names = {name.rpartition("/")[2] for name in archive.namelist()}
+            if "constants.pkl" in names:
+                return "a TorchScript program in place of weights: load it in PyTorch and save its state_dict()"
+            return "" if "data.pkl" in names else f"a zip that holds {', '.join(sorted(names)[:4])}"
+        return "" if head[:1] == b"\x80" else f"one that begins with {head!r}"
+    return f"one of a kind that nothing here reads; known: {', '.join((*NETWORKS, *CHECKPOINTS))}"
+
+
+def _protobuf(file: BinaryIO, size: int, holds: int) -> str:
+    """Walk the outermost fields, which have to end where the file ends; field ``holds`` has to be among them."""
+    seen = set()
+    while (at := file.tell()) < size:
+        key = _varint(file)
+        field, kind = key >> 3, key & 7
+        seen.add(field)
+        if kind == 0:
+            _varint(file)
+        elif kind in (1, 2, 5):
+            step = {1: 8, 5: 4}.get(kind) or _varint(file)
+            if file.seek(step, io.SEEK_CUR) > size:
+                return f"{size} bytes where part {field}, at {at}, needs {file.tell()}: it is cut off or damaged"
+        else:
+            return f"one that is cut off or damaged (at byte {at} of {size})"
+    return "" if not holds or holds in seen else "one without a network in it"
+
+
+def _varint(file: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            raise EOFError("it ends within a number")
+        value |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            return value
+    raise ValueError("not protobuf")
+
+
+def _names(file: BinaryIO) -> Iterator[str]:
+    """Yield what one pickle would import, and read up to its end."""
+    texts, memo, made = ["", ""], {}, 0
+    text = ""  # what the last instruction put on the stack, if that was a text
+    for opcode, argument, _ in pickletools.genops(file):
+        kind, last, text = opcode.name, text, ""
+        if kind in ("GLOBAL", "INST"):
+            module, _, name = str(argument).partition(" ")
+            yield f"{_OLD_NAMES.get(module, module)}.{name}"
+        elif kind == "STACK_GLOBAL":  # two texts that were pushed before it
+            yield ".".join(texts[-2:])
+        elif kind.startswith("EXT"):
+            yield f"extension {argument}"
+        elif kind == "MEMOIZE" or "PUT" in kind:
+            memo[made if kind == "MEMOIZE" else int(str(argument))] = last
+            made, text = made + 1, last
+        elif "GET" in kind or isinstance(argument, str):
+            text = memo.get(int(str(argument)), "") if "GET" in kind else str(argument)
+            if text:
+                texts.append(text)
