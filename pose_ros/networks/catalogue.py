@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "vitpose": "pose_ros.networks.vitpose:ViTPose",
     "corner_hourglass": "pose_ros.networks.corner_hourglass:CornerHourglass",
     "deeppose": "pose_ros.networks.deeppose:DeepPose",
     "hourglass": "pose_ros.networks.hourglass:StackedHourglass",
