@@ -28,6 +28,8 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
+        "movenet": "pose_ros.estimators.movenet:MoveNet",
+        "movenet-multipose": "pose_ros.estimators.movenet:MoveNetMultiPose",
     },
 }
 

@@ -40,15 +40,31 @@ def _blazepose(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.normal(128, 40, 195), rng.random(1), rng.normal(0, 2, (64, 64, 39)), rng.normal(0, 0.5, 117)]
 
 
+def _movenet(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.random((1, 17, 3))]
+
+
+def _movenet_multipose(rng: np.random.Generator) -> list[np.ndarray]:
+    rows = rng.random((6, 56))
+    return [np.concatenate([rows[:, :53], rows[:, 51:53] + rows[:, 53:55], rows[:, 55:]], axis=1)]
+
+
 #: Plugin -> a shipped card and a network for it. Whoever adds a plugin adds a line here.
 FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "detectors": {"ssd": ("mediapipe-pose-detection", _ssd), "yolox": ("yolox-nano", _yolox)},
-    "estimators": {"blazepose": ("blazepose-full", _blazepose), "heatmap": ("simplepose-ultralight", _heatmaps)},
+    "estimators": {
+        "blazepose": ("blazepose-full", _blazepose),
+        "heatmap": ("simplepose-ultralight", _heatmaps),
+        "movenet": ("movenet-thunder-ptq", _movenet),
+        "movenet-multipose": ("movenet-multipose", _movenet_multipose),
+    },
 }
 
 
 #: Image estimator -> a network that sees nobody.
-NOBODY: dict[str, Network] = {}
+NOBODY: dict[str, Network] = {
+    "movenet-multipose": lambda rng: [np.zeros((6, 56))],
+}
 
 
 def session(card: ModelCard, network: Network, spoil: Callable[[np.ndarray], np.ndarray] | None = None) -> FakeSession:
@@ -81,4 +97,4 @@ def session(card: ModelCard, network: Network, spoil: Callable[[np.ndarray], np.
         shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
     size = (3, height, width) if chw else (height, width, 3)
     outputs = [Tensor(name, (-1, *shape)) for name, shape in zip(names, shapes, strict=True)]
-    return FakeSession(Tensor("image", (-1, *size)), outputs, run)
+    return FakeSession(Tensor("image", (-1, *size), card.preprocess.dtype), outputs, run)
