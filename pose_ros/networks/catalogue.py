@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "rtmpose": "pose_ros.networks.rtmpose:RtmPose",
+    "rtmw": "pose_ros.networks.rtmw:Rtmw",
+    "simcc": "pose_ros.networks.simcc:SimCC",
+    "higherhrnet": "pose_ros.networks.higherhrnet:HigherHRNet",
+    "hrnet": "pose_ros.networks.hrnet:PoseHRNet",
     "vitpose": "pose_ros.networks.vitpose:ViTPose",
     "corner_hourglass": "pose_ros.networks.corner_hourglass:CornerHourglass",
     "deeppose": "pose_ros.networks.deeppose:DeepPose",
