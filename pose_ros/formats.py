@@ -114,6 +114,9 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
         return "" if whole == size else f"{size} bytes in place of {whole}: it is cut off"
     if suffix == ".caffemodel":
         return _protobuf(file, size, holds=0)
+    if suffix == ".zip":
+        zipfile.ZipFile(file).close()
+        return ""
     if suffix in CHECKPOINTS:
         if head[:2] == b"PK":
             with zipfile.ZipFile(file) as archive:

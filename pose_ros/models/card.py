@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 
 from pose_ros.errors import CardError
+from pose_ros.formats import CHECKPOINTS, NETWORKS
 
 _KINDS = ("detector", "estimator")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 #: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
 _SHA256 = re.compile(r"[0-9a-f]{7,64}")
-#: Files that hold weights without the network; the card describes that in ``network``.
-CHECKPOINTS = (".pth", ".pt", ".tar", ".bin", ".safetensors", ".caffemodel")
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """Where the file of weights comes from. Exactly one of ``url``, ``wheel`` and ``path`` is given."""
 
-    #: 64 hex digits, or the first 7 or more where the authors publish no more. Empty with ``path``, and with ``url``
-    #: where the authors publish none: what came first is then remembered, and has to come every time.
+    #: Of what the authors publish: of the whole file at ``url``, zip or not; with ``wheel``, of the member. 64 hex
+    #: digits, or the first 7 or more where they publish no more. May be empty with ``path``, and with ``url`` where
+    #: nothing is published: what came first is then remembered, and nothing else is taken ever after.
     sha256: str = ""
-    #: Bytes.
+    #: Bytes, of the same thing.
     size: int = 0
     #: Address to download from.
     url: str = ""
@@ -46,6 +46,11 @@ class ModelFile:
     def suffix(self) -> str:
         """File name ending, such as ``.onnx``, from which the format is known."""
         return Path(self.member or self.path or self.url.split("?")[0]).suffix
+
+    @property
+    def published(self) -> str:
+        """SHA-256 that the file on this machine has to have, or its beginning; empty where only a zip's is known."""
+        return "" if self.url and self.member else self.sha256
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,9 @@ class ModelCard:
         need(not self.file.path or not self.file.member, "file: a path takes no member")
         need(_SHA256.fullmatch(self.file.sha256) or not (self.file.sha256 or self.file.wheel),
              f"file.sha256: expected 64 hex digits, or the first 7 or more, got '{self.file.sha256}'")
+        need(self.file.suffix in (*NETWORKS, *CHECKPOINTS),
+             f"file: expected one that ends in {' '.join((*NETWORKS, *CHECKPOINTS))}, got '{self.file.suffix}'"
+             + ("; name the member of the zip that it is" if self.file.suffix == ".zip" else ""))
         is_checkpoint = self.file.suffix in CHECKPOINTS
         need(is_checkpoint == bool(self.network), f"network: expected with a checkpoint ({', '.join(CHECKPOINTS)}) and "
                                                   f"only there; the file is named '{self.file.suffix}'")

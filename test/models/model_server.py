@@ -7,8 +7,14 @@ import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+
+def network(body: bytes) -> bytes:
+    """Return the outline of an .onnx file: a version, and a graph of which nothing but the length is looked at."""
+    return b"\x08\x08\x3a" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14]) + body
+
+
 #: More than one read of the downloader.
-CONTENT = bytes(range(256)) * 1024
+CONTENT = network(bytes(range(256)) * 1024)
 
 
 class Server:

@@ -11,13 +11,13 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from model_server import CONTENT
+from model_server import CONTENT, network
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
 from pose_ros.models import archive, cards
 from pose_ros.models.card import Licence
 
-_OTHER = b"another network" * 100
+_OTHER = network(b"another network" * 100)
 
 
 def _wheel(folder: Path, **members: bytes) -> Path:
