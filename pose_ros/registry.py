@@ -28,6 +28,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
+        "regression": "pose_ros.estimators.regression:RegressionEstimator",
         "simcc": "pose_ros.estimators.simcc:SimccEstimator",
         "movenet": "pose_ros.estimators.movenet:MoveNet",
         "movenet-multipose": "pose_ros.estimators.movenet:MoveNetMultiPose",

@@ -28,6 +28,10 @@ def _heatmaps(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((17, 64, 48)) * 1.2 - 0.1]
 
 
+def _regression(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.random((17, 4)) * 1.2 - 0.1]
+
+
 def _simcc(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((17, 384)) * 1.2 - 0.1, rng.random((17, 512)) * 1.2 - 0.1]
 
@@ -59,6 +63,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
         "heatmap": ("simplepose-ultralight", _heatmaps),
+        "regression": ("deeppose-res50-rle", _regression),
         "simcc": ("rtmpose-t", _simcc),
         "movenet": ("movenet-thunder-ptq", _movenet),
         "movenet-multipose": ("movenet-multipose", _movenet_multipose),
