@@ -10,6 +10,7 @@ All take (N, K, H, W) float32, leave it unchanged, and return
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,8 @@ import numpy as np
 BLUR_KERNEL = 11
 #: A refinement that leaves this neighbourhood of the maximum, in heat-map pixels, is noise and not used.
 _MAX_STEP = 2.0
+#: Radius of the disks of the combined target, as a part of the heat map's longer side.
+_DISK_RADIUS = 0.0546875
 
 
 def argmax(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,8 +77,24 @@ def udp(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np
     return _newton(at, x, y, dxx, dyy, dxy, scores)
 
 
-#: Decoders by the name that model cards use.
-DECODERS: dict[str, Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]] = {
+def combined(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maximum of a disk, and from there the offset that is drawn beside it (UDP's combined target).
+
+    Args:
+        heatmaps: (N, 3 K, H, W): for each keypoint the disk, and the way to its centre in x and y in radii.
+        kernel: Half the width of the smoothing in heat-map pixels; what is smoothed is ``2 kernel + 1`` wide.
+    """
+    n, channels, height, width = heatmaps.shape
+    parts = heatmaps.reshape(n, channels // 3, 3, height, width)
+    x, y, scores = _peaks(_smooth(parts[:, :, 0], 2 * kernel + 1, "reflect"))
+    radius = np.float32(_DISK_RADIUS * max(width, height))
+    step = np.stack([_sampler(parts[:, :, axis], x, y)(0, 0) for axis in (1, 2)], -1) * radius
+    return _finish((np.stack([x, y], -1) + np.where(np.isfinite(step), step, 0)).astype(np.float32), scores)
+
+
+Decoder = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+#: Decoders of (N, K, H, W) by the name that model cards use.
+DECODERS: dict[str, Decoder] = {
     "argmax": quarter,
     "dark": dark,
     "udp": udp,
@@ -105,20 +124,22 @@ def _sampler(maps: np.ndarray, x: np.ndarray, y: np.ndarray) -> _Sampler:
 
 def _blur(heatmaps: np.ndarray, kernel: int) -> np.ndarray:
     """Return the maps smoothed, each scaled back to its old maximum, zero outside."""
-    import cv2
-
-    n, k, height, width = heatmaps.shape
-    margin = kernel // 2
-    # One tall image instead of N K small ones; the margins keep neighbours apart.
-    tall = np.zeros((n, k, height + 2 * margin, width + 2 * margin), np.float32)
-    inner = np.s_[:, :, margin : margin + height, margin : margin + width]
-    tall[inner] = heatmaps
-    if tall.size:
-        tall = cv2.GaussianBlur(tall.reshape(-1, tall.shape[3]), (kernel, kernel), 0).reshape(tall.shape)
-    smooth = tall[inner]
+    smooth = _smooth(heatmaps, kernel, "constant")
     before, after = (m.max(axis=(2, 3), keepdims=True, initial=-np.inf) for m in (heatmaps, smooth))
     with np.errstate(invalid="ignore", divide="ignore"):
         return smooth * np.where(after > 0, before / after, 1)
+
+
+def _smooth(maps: np.ndarray, kernel: int, border: Literal["constant", "reflect"]) -> np.ndarray:
+    """Return the maps smoothed; outside they are zero, or mirrored at the centres of the border's pixels."""
+    import cv2
+
+    margin = kernel // 2
+    # One tall image instead of N K small ones; the margins keep neighbours apart.
+    tall = np.pad(maps, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode=border)
+    if tall.size:
+        tall = cv2.GaussianBlur(tall.reshape(-1, tall.shape[3]), (kernel, kernel), 0).reshape(tall.shape)
+    return tall[:, :, margin : margin + maps.shape[2], margin : margin + maps.shape[3]]
 
 
 def _newton(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.options import option
-from pose_ros.decode.heatmap import BLUR_KERNEL, DECODERS
-from pose_ros.errors import CardError
+from pose_ros.decode.heatmap import BLUR_KERNEL, DECODERS, Decoder, combined
+from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.top_down import CropOptions, CropParams, Outputs, TopDownEstimator
 from pose_ros.plugin import Model
 
@@ -22,8 +22,11 @@ _FLIP_SHIFT = {"area": 0, "udp": 0, "corner": 1}
 class HeatmapParams(CropParams):
     """What a card says in ``params``."""
 
-    decoder: str = option("argmax", "Rule to find the keypoint, see decode.heatmap.", choices=tuple(DECODERS))
-    blur_kernel: int = option(BLUR_KERNEL, "Smoothing of dark and udp, heat-map pixels, odd.", low=1, high=99)
+    decoder: str = option(
+        "argmax", "Rule to find the keypoint, see decode.heatmap; combined is for disks and offsets.",
+        choices=(*DECODERS, "combined"),
+    )
+    blur_kernel: int = option(BLUR_KERNEL, "Smoothing of all but argmax, heat-map pixels, odd.", low=1, high=99)
     background: int = option(0, "Last heat maps that are of no keypoint.", low=0, high=1)
 
 
@@ -48,27 +51,49 @@ class HeatmapEstimator(TopDownEstimator):
         """Read the card.
 
         Raises:
-            CardError: A parameter does not fit, or the network has other outputs than one heat map per keypoint.
+            CardError: A parameter does not fit, or the network has other outputs than its heat maps.
+            ConfigError: The decoder that is asked for is for other networks.
         """
         super().__init__(model, options)
         kernel = self.params.blur_kernel
         if kernel % 2 == 0:
             raise CardError(self.card.name, f"params.blur_kernel: expected an odd number, got {kernel}")
-        k = len(self.skeleton) + self.params.background
+        self._decoder()
+        #: Maps for each keypoint.
+        self.maps = 3 if self.params.decoder == "combined" else 1
+        k = (len(self.skeleton) + self.params.background) * self.maps
         if [(len(t.shape), t.shape[1]) for t in self.session.outputs] not in ([(4, -1)], [(4, k)]):
             shapes = ", ".join(str(t.shape) for t in self.session.outputs)
             raise CardError(self.card.name, f"expected {k} heat maps (N, {k}, H, W) as only output, got {shapes}")
 
+    def _decoder(self) -> Decoder:
+        """Return the rule that is in force.
+
+        Raises:
+            ConfigError: The one that is asked for is for other networks.
+        """
+        if self.params.decoder != "combined":
+            return DECODERS[self.options.decoder or self.params.decoder]
+        if self.options.decoder:
+            raise ConfigError("estimator.decoder", f"expected none, because model '{self.card.name}' draws offsets and "
+                                                   f"has a decoder of its own; got '{self.options.decoder}'")
+        return combined
+
     def _decode(self, outputs: Outputs) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         (heatmaps,) = outputs.values()
-        heatmaps = heatmaps[:, : len(self.skeleton)]
-        decode = DECODERS[self.options.decoder or self.params.decoder]
+        heatmaps = heatmaps[:, : len(self.skeleton) * self.maps]
         height, width = heatmaps.shape[2:]
-        return *decode(heatmaps, self.params.blur_kernel), (width, height)
+        return *self._decoder()(heatmaps, self.params.blur_kernel), (width, height)
 
     def _mirrored(self, outputs: Outputs) -> Outputs:
         ((name, heatmaps),) = outputs.items()
-        heatmaps = heatmaps[:, self.skeleton.flip_index, :, ::-1]
+        # Those of the background stay where they are.
+        groups = np.arange(heatmaps.shape[1] // self.maps)
+        groups[: len(self.skeleton)] = self.skeleton.flip_index
+        index = (groups[:, None] * self.maps + np.arange(self.maps)).ravel()
+        heatmaps = heatmaps[:, index, :, ::-1]
+        if self.maps == 3:  # disk, and the way to its centre in x and y
+            heatmaps[:, 1::3] *= -1
         shift = _FLIP_SHIFT[self.align]
         if shift:
             heatmaps = np.concatenate([heatmaps[..., :shift], heatmaps[..., :-shift]], axis=3)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Maps of which it is known what is in them, for decoders; NumPy only.
+
+Used by the scripts that record what reference decoders find in them, and by the tests that replay it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Sigma of the blobs and size of the heat maps of the two sizes of input, 256x192 and 384x288 ...
+HEATMAPS = ((2, (48, 64)), (3, (72, 96)))
+#: ... and the kernels of the smoothing that go with them.
+KERNELS = (11, 17)
+
+
+def blobs(xy: np.ndarray, size_wh: tuple[int, int], sigma: float = 2.0) -> np.ndarray:
+    """Return a Gaussian of height 1 at each of (..., 2), float32 (..., H, W)."""
+    x, y = np.arange(size_wh[0]), np.arange(size_wh[1])[:, None]
+    xy = np.asarray(xy, np.float64)[..., None, None, :]
+    return np.exp(-((x - xy[..., 0]) ** 2 + (y - xy[..., 1]) ** 2) / (2 * sigma**2)).astype(np.float32)
+
+
+def noisy_blobs(
+    n: int, keypoints: int, size_wh: tuple[int, int], sigma: float = 2.0, margin: float = -2.0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the blobs are (N, K, 2), and the maps with noise of 2 % (N, K, H, W).
+
+    ``margin`` keeps them so many pixels from the border; negative ones lie outside.
+    """
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform(margin, np.array(size_wh) - 1 - margin, (n, keypoints, 2))
+    noise = rng.uniform(-0.02, 0.02, (n, keypoints, size_wh[1], size_wh[0]))
+    return xy, (rng.uniform(0.3, 1, (n, keypoints, 1, 1)) * blobs(xy, size_wh, sigma) + noise).astype(np.float32)
+
+
+def noisy_offsets(n: int, keypoints: int, size_wh: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres of disks (N, K, 2), and UDP's combined target with noise of 2 % (N, 3 K, H, W).
+
+    For each keypoint a disk, and the way to its centre in x and y in radii.
+    """
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(1, np.array(size_wh) - 2, (n, keypoints, 2))
+    radius = 0.0546875 * max(size_wh)
+    xy = centres[..., None, None, :]
+    dx = (xy[..., 0] - np.arange(size_wh[0]) + np.zeros((size_wh[1], 1))) / radius
+    dy = (xy[..., 1] - np.arange(size_wh[1])[:, None] + np.zeros(size_wh[0])) / radius
+    maps = np.stack([dx**2 + dy**2 <= 1, dx, dy], axis=2) + rng.uniform(-0.02, 0.02, (n, keypoints, 3, *size_wh[::-1]))
+    return centres, maps.reshape(n, -1, *size_wh[::-1]).astype(np.float32)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay what the scripts in test/data/networks recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pose_ros.networks.export import export
+from pose_ros.networks.network import Network
+from pose_ros.runtime import open_session
+
+DATA = Path(__file__).parents[1] / "data/networks"
+sys.path.append(str(DATA))
+import weights  # noqa: E402
+
+#: As torchvision's: RGB, of 0 .. 255.
+MEAN, STD = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])
+
+
+class Case:
+    """One reference implementation of a family's file."""
+
+    def __init__(self, family: str, name: str) -> None:
+        """Read it."""
+        with np.load(DATA / f"{family}.npz") as file:
+            self._found = {k.removeprefix(f"{name}/"): file[k] for k in file if k.startswith(f"{name}/")}
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return self._found[key]
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of the reference's weights."""
+        return {key: tuple(shape) for key, shape in json.loads(str(self["state"])).items()}
+
+    def state(self) -> Mapping[str, torch.Tensor]:
+        """The weights that the reference had."""
+        return {key: torch.from_numpy(value) for key, value in weights.random_weights(self.shapes).items()}
+
+    def empty(self) -> Mapping[str, torch.Tensor]:
+        """Weights of the same names and shapes without any values."""
+        return {key: torch.empty(shape, device="meta") for key, shape in self.shapes.items()}
+
+    def crops(self, n: int) -> np.ndarray:
+        """The images that the reference saw, RGB uint8 (n, H, W, 3)."""
+        return weights.random_crops(n, tuple(self["size_wh"]))
+
+    def error(self, n: int, name: str, output: np.ndarray) -> float:
+        """Return the largest difference of an output, relative to its largest value."""
+        return float(np.abs(weights.sample(output) - self[f"{n}/{name}"]).max() / self[f"{n}/{name}/max"])
+
+
+def prepared(crops: np.ndarray) -> np.ndarray:
+    """Return the input of most networks, float32 (N, 3, H, W)."""
+    return np.ascontiguousarray(((crops - MEAN) / STD).transpose(0, 3, 1, 2))
+
+
+def run(network: Network, batch: np.ndarray) -> dict[str, np.ndarray]:
+    """Run a network by PyTorch."""
+    with torch.inference_mode():
+        return {k: v.numpy() for k, v in zip(network.outputs, network(torch.from_numpy(batch)), strict=True)}
+
+
+class Exported:
+    """A network as ONNX, run by onnxruntime."""
+
+    def __init__(self, network: Network, size_wh: tuple[int, int], folder: Path) -> None:
+        """Export it."""
+        export(network, size_wh, folder / "net.onnx")
+        self.session = open_session(folder / "net.onnx", device="cpu", runtime="onnxruntime")
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Run it."""
+        return self.session.run(batch)
