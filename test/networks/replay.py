@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,9 @@ class Case:
         """Names and shapes of the reference's weights."""
         return {key: tuple(shape) for key, shape in json.loads(str(self["state"])).items()}
 
-    def state(self) -> Mapping[str, torch.Tensor]:
-        """The weights that the reference had."""
-        return {key: torch.from_numpy(value) for key, value in weights.random_weights(self.shapes).items()}
+    def state(self, tune: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] = dict) -> dict[str, torch.Tensor]:
+        """The weights that the reference had; ``tune`` is what the script called so."""
+        return {key: torch.from_numpy(value) for key, value in tune(weights.random_weights(self.shapes)).items()}
 
     def empty(self) -> Mapping[str, torch.Tensor]:
         """Weights of the same names and shapes without any values."""

@@ -16,6 +16,8 @@ from weights import random_crops, random_weights, sample
 BATCHES = (1, 4)
 #: Preprocessed images (N, 3, H, W) -> outputs by name.
 Forward = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
+#: Random weights -> weights.
+Tune = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 #: Outputs of the images, and of their mirror images or None -> keypoints (N, K, 2) in pixels of the crop, scores (N, K).
 Decode = Callable[[Mapping[str, torch.Tensor], Mapping[str, torch.Tensor] | None], tuple[Any, Any]]
 
@@ -25,16 +27,16 @@ def names_and_shapes(module: torch.nn.Module) -> np.ndarray:
     return np.array(json.dumps({key: list(value.shape) for key, value in module.state_dict().items()}))
 
 
-def fill(module: torch.nn.Module) -> torch.nn.Module:
+def fill(module: torch.nn.Module, tune: Tune = dict) -> torch.nn.Module:
     """Give a module random weights that are the same everywhere."""
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in random_weights(shapes).items()})
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in tune(random_weights(shapes)).items()})
     return module.eval()
 
 
 def record(
     module: torch.nn.Module, size_wh: tuple[int, int], prepare: Callable[[np.ndarray], Any], forward: Forward,
-    decode: Decode,
+    decode: Decode, tune: Tune = dict,
 ) -> dict[str, np.ndarray]:
     """Run a reference and return what a test compares.
 
@@ -44,8 +46,9 @@ def record(
         prepare: The reference's preprocessing, RGB uint8 (N, H, W, 3) -> float32 (N, 3, H, W).
         forward: The reference's network.
         decode: Its decoder, with the flip test where there are outputs of mirror images.
+        tune: Changes the weights where without it the outputs would hardly depend on the images.
     """
-    fill(module)
+    fill(module, tune)
     found = {"state": names_and_shapes(module), "size_wh": np.array(size_wh)}
     for n in BATCHES:
         crops = random_crops(n, size_wh)
