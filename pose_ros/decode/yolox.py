@@ -3,25 +3,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
+from pose_ros.decode.grid import STRIDES, best, cells
 from pose_ros.errors import ShapeError
-
-#: Pixels of the network's input per grid cell, in the order of the outputs.
-STRIDES = (8, 16, 32)
-
-
-@cache
-def _cells(size_wh: tuple[int, int], strides: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the left upper corner of every cell, (A, 2), and its stride, (A, 1), float32 in input pixels."""
-    corners, sizes = [], []
-    for stride in strides:
-        x, y = np.meshgrid(np.arange(size_wh[0] // stride), np.arange(size_wh[1] // stride))
-        corners.append(np.stack([x, y], -1).reshape(-1, 2) * stride)
-        sizes.append(np.full((x.size, 1), stride))
-    return np.concatenate(corners).astype(np.float32), np.concatenate(sizes).astype(np.float32)
 
 
 def decode(
@@ -49,19 +34,15 @@ def decode(
     Raises:
         ShapeError: When A is not the number of cells, or there are no classes.
     """
-    corners, sizes = _cells(size_wh, strides)
+    corners, sizes = cells(size_wh, strides)
     if output.ndim != 2 or len(output) != len(corners) or output.shape[1] < 6:
         raise ShapeError("output", f"({len(corners)}, 5 + C) for an input of {size_wh}", output.shape)
     # A network that fails may say anything; what is not a finite box is left out below.
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = output[:, 4:5] * output[:, 5 + classes]
-        best = scores.argmax(axis=1)
-        scores = scores[np.arange(len(scores)), best]
-        good = np.flatnonzero(scores >= min_score)
+        good, scores, found = best(output[:, 4:5] * output[:, 5 + classes], classes, min_score)
         centre = output[good, :2] * sizes[good] + corners[good]
         half = np.exp(output[good, 2:4]) * sizes[good] / 2
         # YOLOX measures from the image's edge, where the first pixel's area begins.
         boxes = np.concatenate([centre - half, centre + half], axis=1) - 0.5
     finite = np.isfinite(boxes).all(axis=1)
-    good, boxes = good[finite], boxes[finite]
-    return boxes, scores[good], classes[best[good]]
+    return boxes[finite], scores[finite], found[finite]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "yolox": "pose_ros.networks.yolox:Yolox",
+    "rtmo": "pose_ros.networks.rtmo:Rtmo",
+    "rtmdet": "pose_ros.networks.rtmdet:RtmDet",
     "rtmpose": "pose_ros.networks.rtmpose:RtmPose",
     "rtmw": "pose_ros.networks.rtmw:Rtmw",
     "simcc": "pose_ros.networks.simcc:SimCC",

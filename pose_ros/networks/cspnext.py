@@ -7,7 +7,7 @@ Names of parameters are those of mmpose 1.x and mmdet 3.x.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -45,15 +45,15 @@ class SeparableConv(nn.Sequential):
         ))
 
 
-def _conv3(depthwise: bool) -> type[nn.Module]:
-    """Return what 3x3 convolutions are made of."""
+def conv3_of(depthwise: bool) -> Callable[..., nn.Module]:
+    """Return what 3x3 convolutions are made of: inputs, outputs, kernel, stride -> module."""
     return SeparableConv if depthwise else Conv
 
 
 class _Block(nn.Module):
     def __init__(self, channels: int, identity: bool, depthwise: bool) -> None:
         super().__init__()
-        self.conv1 = _conv3(depthwise)(channels, channels, 3)
+        self.conv1 = conv3_of(depthwise)(channels, channels, 3)
         self.conv2 = SeparableConv(channels, channels, 5)
         self._identity = identity
 
@@ -75,14 +75,16 @@ class CspLayer(nn.Module):
     """Half of the channels through blocks, half past them (Wang et al., CSPNet, 2020)."""
 
     def __init__(
-        self, inputs: int, outputs: int, blocks: int, *, identity: bool, attention: bool, depthwise: bool = False
+        self, inputs: int, outputs: int, blocks: int, *, identity: bool, attention: bool, depthwise: bool = False,
+        block: Callable[[int, bool, bool], nn.Module] = _Block,
     ) -> None:
+        """Build it; ``block`` makes a block from its channels, ``identity`` and ``depthwise``."""
         super().__init__()
         half = outputs // 2
         self.main_conv = Conv(inputs, half, 1)
         self.short_conv = Conv(inputs, half, 1)
         self.final_conv = Conv(2 * half, outputs, 1)
-        self.blocks = nn.Sequential(*(_Block(half, identity, depthwise) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(block(half, identity, depthwise) for _ in range(blocks)))
         self.attention = _ChannelAttention(2 * half) if attention else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ class CspLayer(nn.Module):
         return self.final_conv(self.attention(both))
 
 
-class _SpatialPyramid(nn.Module):
+class SpatialPyramid(nn.Module):
     """Maxima of growing neighbourhoods beside the features (He et al., SPP, 2014)."""
 
     def __init__(self, channels: int) -> None:
@@ -131,9 +133,9 @@ class CspNext(nn.Module):
         self.stem = nn.Sequential(Conv(3, half, 3, 2), Conv(half, half, 3), Conv(half, inputs, 3))
         for number, (width, depth) in enumerate(_STAGES, 1):
             outputs, last = int(width * widen), number == len(_STAGES)
-            parts: list[nn.Module] = [_conv3(depthwise)(inputs, outputs, 3, 2)]
+            parts: list[nn.Module] = [conv3_of(depthwise)(inputs, outputs, 3, 2)]
             if last:
-                parts.append(_SpatialPyramid(outputs))
+                parts.append(SpatialPyramid(outputs))
             blocks = max(round(depth * deepen), 1)
             parts.append(CspLayer(outputs, outputs, blocks, identity=not last, attention=True, depthwise=depthwise))
             self.add_module(f"stage{number}", nn.Sequential(*parts))
@@ -153,7 +155,8 @@ class CspNextPafpn(nn.Module):
     """The neck: features of all levels meet, downwards and up again (Liu et al., PANet, 2018)."""
 
     def __init__(
-        self, channels: Sequence[int], blocks: int, outputs: int | None = None, depthwise: bool = False
+        self, channels: Sequence[int], blocks: int, outputs: int | None = None, depthwise: bool = False,
+        layer: Callable[..., nn.Module] = CspLayer,
     ) -> None:
         """Build it.
 
@@ -162,17 +165,18 @@ class CspNextPafpn(nn.Module):
             blocks: Of each CSP layer.
             outputs: Channels of what is returned; those of the levels when left out.
             depthwise: Whether 3x3 convolutions are separable.
+            layer: What its CSP layers are.
         """
         super().__init__()
-        conv3, steps = _conv3(depthwise), list(pairwise(channels))
+        conv3, steps = conv3_of(depthwise), list(pairwise(channels))
         self.reduce_layers = nn.ModuleList(Conv(coarse, fine, 1) for fine, coarse in reversed(steps))
         self.top_down_blocks = nn.ModuleList(
-            CspLayer(2 * fine, fine, blocks, identity=False, attention=False, depthwise=depthwise)
+            layer(2 * fine, fine, blocks, identity=False, attention=False, depthwise=depthwise)
             for fine, _ in reversed(steps)
         )
         self.downsamples = nn.ModuleList(conv3(fine, fine, 3, 2) for fine, _ in steps)
         self.bottom_up_blocks = nn.ModuleList(
-            CspLayer(2 * fine, coarse, blocks, identity=False, attention=False, depthwise=depthwise)
+            layer(2 * fine, coarse, blocks, identity=False, attention=False, depthwise=depthwise)
             for fine, coarse in steps
         )
         if outputs is not None:

@@ -50,19 +50,22 @@ class _Scale(nn.Module):
 class GatedAttention(nn.Module):
     """Attention between keypoints (Hua et al., gated attention unit, arXiv 2202.10447)."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: int = _TOKEN) -> None:
+        """Build it for tokens of that length."""
         super().__init__()
-        self.ln = ScaleNorm(_TOKEN)
-        self.uv = nn.Linear(_TOKEN, 4 * _TOKEN + _KEY, bias=False)
+        self._split = (2 * token, 2 * token, _KEY)
+        self.ln = ScaleNorm(token)
+        self.uv = nn.Linear(token, sum(self._split), bias=False)
         self.gamma = nn.Parameter(torch.ones(2, _KEY))
         self.beta = nn.Parameter(torch.zeros(2, _KEY))
-        self.o = nn.Linear(2 * _TOKEN, _TOKEN, bias=False)
-        self.res_scale = _Scale(_TOKEN)
+        self.o = nn.Linear(2 * token, token, bias=False)
+        self.res_scale = _Scale(token)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return tokens of the same shape, (N, K, 256)."""
-        gates, values, base = nn.functional.silu(self.uv(self.ln(tokens))).split([2 * _TOKEN, 2 * _TOKEN, _KEY], 2)
-        queries, keys = (base[:, :, None] * self.gamma + self.beta).unbind(2)
+    def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Return tokens of the same shape, (N, K, token); ``positions`` (K, 128) are added to queries and keys."""
+        gates, values, base = nn.functional.silu(self.uv(self.ln(tokens))).split(self._split, 2)
+        both = base[:, :, None] * self.gamma + self.beta
+        queries, keys = (both if positions is None else both + positions[:, None]).unbind(2)
         attention = (queries @ keys.transpose(1, 2) / _KEY**0.5).relu().square()
         return self.res_scale(tokens) + self.o(gates * (attention @ values))
 
