@@ -22,14 +22,19 @@ log = logging.getLogger(__name__)
 #: Kind -> name -> "module:Class". The kind is the folder, the entry-point group and the YAML key.
 BUILTIN: Mapping[str, Mapping[str, str]] = {
     "detectors": {
+        "nanodet": "pose_ros.detectors.nanodet:NanoDetDetector",
         "ssd": "pose_ros.detectors.ssd:SsdDetector",
+        "ultraface": "pose_ros.detectors.ultraface:UltraFaceDetector",
         "yolox": "pose_ros.detectors.yolox:YoloxDetector",
+        "yunet": "pose_ros.detectors.yunet:YuNetDetector",
     },
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
+        "paf": "pose_ros.estimators.paf:PafEstimator",
         "regression": "pose_ros.estimators.regression:RegressionEstimator",
         "simcc": "pose_ros.estimators.simcc:SimccEstimator",
+        "landmarks": "pose_ros.estimators.landmarks:Landmarks",
         "movenet": "pose_ros.estimators.movenet:MoveNet",
         "movenet-multipose": "pose_ros.estimators.movenet:MoveNetMultiPose",
     },

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
+    "lightweight_openpose": "pose_ros.networks.lightweight_openpose:LightweightOpenPose",
+    "openpose": "pose_ros.networks.openpose:OpenPose",
+    "openpose_body25": "pose_ros.networks.openpose:OpenPoseBody25",
+    "openpose_part": "pose_ros.networks.openpose:OpenPosePart",
     "yolox": "pose_ros.networks.yolox:Yolox",
     "rtmo": "pose_ros.networks.rtmo:Rtmo",
     "rtmdet": "pose_ros.networks.rtmdet:RtmDet",

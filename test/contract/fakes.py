@@ -11,6 +11,7 @@ import numpy as np
 
 from pose_ros import registry
 from pose_ros.estimators.base import CropEstimator
+from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.runtime.session import FakeSession, Tensor
 
@@ -22,6 +23,11 @@ CROP, IMAGE = ([p for p in PLUGINS if p[0] == "estimators" and issubclass(regist
 #: A network: random numbers that belong to a sample -> its outputs in the order of the card. One that takes inputs of
 #: any size has a second argument, the (height, width) of the sample.
 Network = Callable[..., list[np.ndarray]]
+#: Of OpenPose's COCO model: which keypoints limbs join, and the channels of their fields.
+_LIMBS, _FIELDS = (
+    [tuple(map(int, pair.split(mark))) for pair in str(cards.get("lightweight-openpose").params[name]).split()]
+    for name, mark in (("limbs", "-"), ("channels", ","))
+)
 
 
 def _heatmaps(rng: np.random.Generator) -> list[np.ndarray]:
@@ -57,12 +63,26 @@ def _movenet_multipose(rng: np.random.Generator) -> list[np.ndarray]:
     return [np.concatenate([rows[:, :53], rows[:, 51:53] + rows[:, 53:55], rows[:, 55:]], axis=1)]
 
 
+def _paf(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
+    """One who stands with all keypoints in one column, and limbs along it."""
+    height, width = size[0] // 8, size[1] // 8
+    rows, column = np.linspace(2.2, height - 2.8, 18), rng.uniform(0, width - 1)
+    y, x = np.ogrid[:height, :width]
+    blobs = np.exp(-((x - column) ** 2) - (y - rows[:, None, None]) ** 2)
+    heatmaps = np.concatenate([rng.uniform(0.5, 0.9, (18, 1, 1)) * blobs, np.zeros((1, height, width))])
+    fields = np.zeros((38, height, width))
+    for limb, (_, y) in zip(_LIMBS, _FIELDS, strict=True):
+        fields[y] = np.sign(rows[limb[1]] - rows[limb[0]])
+    return [heatmaps, fields]
+
+
 #: Plugin -> a shipped card and a network for it. Whoever adds a plugin adds a line here.
 FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "detectors": {"ssd": ("mediapipe-pose-detection", _ssd), "yolox": ("yolox-nano", _yolox)},
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
         "heatmap": ("simplepose-ultralight", _heatmaps),
+        "paf": ("lightweight-openpose", _paf),
         "regression": ("deeppose-res50-rle", _regression),
         "simcc": ("rtmpose-t", _simcc),
         "movenet": ("movenet-thunder-ptq", _movenet),
@@ -73,6 +93,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 
 #: Image estimator -> a network that sees nobody.
 NOBODY: dict[str, Network] = {
+    "paf": lambda rng, size: [np.zeros((c, size[0] // 8, size[1] // 8)) for c in (19, 38)],
     "movenet-multipose": lambda rng: [np.zeros((6, 56))],
 }
 

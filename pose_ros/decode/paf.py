@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Part affinity fields -> people (Cao et al., CVPR 2017). Pure functions over the maps of one image.
+
+Heat maps show where keypoints of each kind are; the fields show, for each limb, the direction from its first keypoint
+to its second. Peaks of the heat maps are joined to limbs along the fields, and limbs to people. The originals do this
+on maps enlarged by cubic interpolation, whose pixels are called *fine pixels* here, (0, 0) the centre of the first.
+Results are the same, but only those parts of the maps are enlarged that matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Most peaks of one kind, as in OpenPose; the best ones stay.
+_MOST_PEAKS = 127
+#: Cubic interpolation gives at most 1.41 times the largest of its 16 pixels, plus 0.41 times what the smallest is
+#: below 0.
+_OVERSHOOT = 1.1875**2
+#: Around pixels that can show a peak, this many more are enlarged: two that interpolation reads, two for refinement.
+_MARGIN = 4
+#: Where candidates for limbs are looked at first, as parts of the way.
+_PROBES = np.array([0.2, 0.4, 0.6, 0.8])
+#: Candidates are looked at in this order only where there are more than this.
+_FEW = 64
+#: A limb's score has to be more than this.
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an implementation finds peaks and judges limbs."""
+
+    #: Whether a peak is higher than all eight pixels around it; otherwise than the four beside it.
+    diagonal: bool
+    #: A peak moves to the centroid of the square that reaches this far, fine pixels; 0 leaves it.
+    refine: int
+    #: Of peaks nearer than this, fine pixels, the one furthest left stays.
+    separation: float
+    #: Points at which a limb's field is read, ends included; 0 takes 5 to 25, the more the longer it is.
+    samples: int
+    #: Whether keypoints that nearly coincide belong together, whatever the field says.
+    near: bool
+
+
+#: OpenPose 1.7 (its processor code), and the demo of lightweight-human-pose-estimation.pytorch.
+RULES = {
+    "openpose": Rule(diagonal=True, refine=3, separation=0, samples=0, near=True),
+    "lightweight": Rule(diagonal=False, refine=0, separation=6, samples=10, near=False),
+}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Which keypoints a limb joins and where its field is."""
+
+    #: Pairs of keypoints, in the order in which people are put together.
+    limbs: tuple[tuple[int, int], ...]
+    #: For each limb the channels of its field, x and y.
+    channels: tuple[tuple[int, int], ...]
+    #: Limbs that give a person a keypoint which is missing, but neither found a person nor count for one.
+    attach: frozenset[tuple[int, int]] = frozenset()
+    #: Keypoints that are no sign of a person: one foot is often taken for two.
+    uncounted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts."""
+
+    #: Lowest value of a peak.
+    peak: float = 0.05
+    #: Lowest value of a field along a limb ...
+    field: float = 0.05
+    #: ... at more than this part of its points.
+    fraction: float = 0.95
+    #: Fewest keypoints of a person.
+    keypoints: int = 3
+    #: Lowest score of a person per keypoint.
+    score: float = 0.4
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Candidates for keypoints, sorted by kind."""
+
+    #: (P,) which keypoint.
+    parts: np.ndarray
+    #: (P, 2) float64, fine pixels.
+    points: np.ndarray
+    #: (P,) float64.
+    scores: np.ndarray
+
+
+def find_peaks(heatmaps: np.ndarray, upsample: int, threshold: float, rule: Rule) -> Peaks:
+    """Return the peaks of enlarged heat maps.
+
+    Args:
+        heatmaps: (K, H, W) float32. Not modified.
+        upsample: How much they are enlarged.
+        threshold: Lowest value of a peak.
+        rule: What is a peak.
+    """
+    found = [_peaks(heatmap, upsample, threshold, rule) for heatmap in heatmaps]
+    points = np.concatenate([p for p, _ in found]) if found else np.empty((0, 2))
+    scores = np.concatenate([s for _, s in found]) if found else np.empty(0)
+    return Peaks(np.repeat(np.arange(len(found)), [len(s) for _, s in found]), points, scores)
+
+
+def group(
+    peaks: Peaks,
+    fields: np.ndarray,
+    fine_wh: tuple[int, int],
+    keypoints: int,
+    graph: Graph,
+    rule: Rule,
+    limits: Limits,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join peaks to people.
+
+    Args:
+        peaks: From :func:`find_peaks`.
+        fields: (C, H, W) float32, of the same area as the heat maps. Not modified.
+        fine_wh: Size of the enlarged heat maps.
+        keypoints: K.
+        graph: Limbs and their channels.
+        rule: How a limb is judged.
+        limits: What counts.
+
+    Returns:
+        Keypoints (N, K, 2) in fine pixels, NaN where missing; their scores (N, K), 0 where missing; and people's scores
+        (N,): the sum of those of keypoints and limbs, divided by how many there could be. Best first.
+    """
+    ends = np.searchsorted(peaks.parts, np.arange(keypoints + 1))
+    people = _People(keypoints, peaks)
+    for limb, channels in zip(graph.limbs, graph.channels, strict=True):
+        first, second = (np.arange(ends[part], ends[part + 1]) for part in limb)
+        if not (len(first) and len(second)):
+            continue
+        field = np.ascontiguousarray(fields[list(channels)].transpose(1, 2, 0))
+        scores = _limb_scores(peaks.points[first], peaks.points[second], field, fine_wh, rule, limits)
+        for a, b in _matches(scores):
+            add = people.attach if limb in graph.attach else people.add
+            add(limb, int(first[a]), int(second[b]), float(scores[a, b]))
+    return people.result(len(graph.limbs), graph.uncounted, limits)
+
+
+def decode(
+    heatmaps: np.ndarray,
+    fields: np.ndarray,
+    upsample: int,
+    graph: Graph,
+    rule: Rule,
+    limits: Limits,
+    offset: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find and group keypoints: :func:`find_peaks` and :func:`group`.
+
+    Args:
+        heatmaps: (K, H, W) float32, without that of the background.
+        fields: (C, H', W') float32.
+        upsample: How much the heat maps are enlarged.
+        graph: Limbs and their channels.
+        rule: How peaks are found and limbs judged.
+        limits: What counts.
+        offset: Added to the places of peaks, fine pixels.
+    """
+    peaks = find_peaks(heatmaps, upsample, limits.peak, rule)
+    peaks = Peaks(peaks.parts, peaks.points + offset, peaks.scores)
+    k, height, width = heatmaps.shape
+    return group(peaks, fields, (width * upsample, height * upsample), k, graph, rule, limits)
+
+
+def _peaks(heatmap: np.ndarray, upsample: int, threshold: float, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (P, 2) and values (P,) of one map."""
+    import cv2
+
+    height, width = heatmap.shape
+    low = min(0.0, float(heatmap.min()))
+    rows, columns = np.nonzero(heatmap > (threshold + (_OVERSHOOT - 1) * low) / _OVERSHOOT)
+    if not len(rows):
+        return np.empty((0, 2)), np.empty(0)
+    top, left = max(rows.min() - _MARGIN, 0), max(columns.min() - _MARGIN, 0)
+    part = heatmap[top : rows.max() + _MARGIN + 1, left : columns.max() + _MARGIN + 1]
+    fine = cv2.resize(
+        np.ascontiguousarray(part), None, fx=upsample, fy=upsample, interpolation=cv2.INTER_CUBIC
+    )  # fmt: skip
+    around = cv2.getStructuringElement(cv2.MORPH_RECT if rule.diagonal else cv2.MORPH_CROSS, (3, 3))
+    y, x = np.nonzero((fine > threshold) & (fine >= cv2.dilate(fine, around)))
+    values = fine[y, x]
+    dy, dx = (np.nonzero(around)[i] - 1 for i in (0, 1))
+    beside = np.pad(fine, 1, constant_values=-np.inf)[y[:, None] + 1 + dy, x[:, None] + 1 + dx]
+    above = (values[:, None] > beside).sum(axis=1) == len(dy) - 1  # all but itself
+    if rule.diagonal:
+        # Enlarging repeats the border, so that a peak there is a plateau: OpenPose takes its pixel one inside.
+        edge, ring = _at_border(x + left * upsample, y + top * upsample, width * upsample, height * upsample)
+        above = (above | ring) & ~(edge & ~ring)
+    x, y, values = x[above], y[above], values[above].astype(np.float64)
+    if len(values) > _MOST_PEAKS:
+        best = np.sort(np.argsort(-values, kind="stable")[:_MOST_PEAKS])
+        x, y, values = x[best], y[best], values[best]
+    points = np.stack([x, y], axis=1).astype(np.float64)
+    if rule.refine:
+        points = _centroids(fine, x, y, rule.refine)
+    if rule.separation:
+        keep = _separated(points, rule.separation)
+        points, values = points[keep], values[keep]
+    sound = np.isfinite(points).all(axis=1) & np.isfinite(values)
+    return points[sound] + np.array([left, top]) * upsample, values[sound]
+
+
+def _at_border(x: np.ndarray, y: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pixels are in the outermost rows and columns, and which in the second outermost."""
+    edge = (x == 0) | (x == width - 1) | (y == 0) | (y == height - 1)
+    ring = (x == 1) | (x == width - 2) | (y == 1) | (y == height - 2)
+    return edge, ring
+
+
+def _centroids(fine: np.ndarray, x: np.ndarray, y: np.ndarray, reach: int) -> np.ndarray:
+    """Return the centroids of the positive values around pixels, (P, 2)."""
+    step = np.arange(-reach, reach + 1)
+    height, width = fine.shape
+    ys, xs = y[:, None, None] + step[:, None], x[:, None, None] + step
+    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
+    weights = fine[ys.clip(0, height - 1), xs.clip(0, width - 1)].astype(np.float64)
+    weights = np.where(inside & (weights > 0), weights, 0)
+    total = weights.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return np.stack([(weights * xs).sum(axis=(1, 2)) / total, (weights * ys).sum(axis=(1, 2)) / total], axis=1)
+
+
+def _separated(points: np.ndarray, distance: float) -> np.ndarray:
+    """Return the indices of points that have no point further left nearer than ``distance``, from left to right."""
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    ordered = points[order]
+    near = np.linalg.norm(ordered[:, None] - ordered[None], axis=2) < distance
+    keep = np.ones(len(order), bool)
+    for row in np.flatnonzero(np.triu(near, 1).any(axis=1)):
+        if keep[row]:
+            keep[row + 1 :] &= ~near[row, row + 1 :]
+    return order[keep]
+
+
+def _limb_scores(
+    first: np.ndarray, second: np.ndarray, field: np.ndarray, fine_wh: tuple[int, int], rule: Rule, limits: Limits
+) -> np.ndarray:
+    """Return how well the field (H, W, 2) joins every pair of (A, 2) and (B, 2): (A, B), 0 where it does not."""
+    way = (second[None] - first[:, None]).reshape(-1, 2)
+    length = np.hypot(way[:, 0], way[:, 1])
+    start = np.repeat(first, len(second), axis=0)
+    if rule.samples:
+        count = np.full(len(way), rule.samples)
+        step = way / (rule.samples - 1)
+    else:
+        count = np.clip(np.floor(np.sqrt(5 * np.abs(way).max(axis=1)) + 0.5), 5, 25).astype(np.int64)
+        step = way / count[:, None]
+    apart = np.flatnonzero(length > _NOTHING)
+    rows = apart
+    if len(rows) > _FEW:
+        # Nearly all pairs are of two people and fail: at most of their points, so that a few points tell.
+        probes = np.floor(count[rows, None] * _PROBES)
+        values = _along(field, start[rows], step[rows], way[rows] / length[rows, None], probes, fine_wh)
+        failed = (~(values > limits.field)).sum(axis=1)
+        rows = rows[(count[rows] - failed) / count[rows] > limits.fraction]
+    scores = np.zeros(len(way))
+    if rule.near:
+        scores[apart[length[apart] < np.sqrt(fine_wh[0] * fine_wh[1]) / 150]] = limits.peak + _NOTHING
+    if len(rows):
+        indices = np.arange(count[rows].max())[None]
+        values = _along(field, start[rows], step[rows], way[rows] / length[rows, None], indices, fine_wh)
+        good = (values > limits.field) & (indices < count[rows, None])
+        number = good.sum(axis=1)
+        enough = number / count[rows] > limits.fraction
+        scores[rows[enough]] = np.where(good, values, 0).sum(axis=1)[enough] / number[enough]
+    return np.nan_to_num(scores, posinf=0).reshape(len(first), len(second))
+
+
+def _along(
+    field: np.ndarray,
+    start: np.ndarray,
+    step: np.ndarray,
+    direction: np.ndarray,
+    indices: np.ndarray,
+    fine_wh: tuple[int, int],
+) -> np.ndarray:
+    """Return how much of the field points along P ways, at some of their points: (P, S)."""
+    import cv2
+
+    height, width = field.shape[:2]
+    points = start[:, None] + indices[..., None] * step[:, None]
+    pixels = np.clip(np.floor(points + 0.5), 0, np.array(fine_wh) - 1)
+    # The enlarged field at these fine pixels: interpolation reads the small one, as the enlargement would.
+    there = ((pixels + 0.5) * (np.array([width, height]) / fine_wh) - 0.5).astype(np.float32)
+    values = cv2.remap(field, there[..., 0], there[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return (values.reshape(there.shape) * direction[:, None]).sum(axis=2)
+
+
+def _matches(scores: np.ndarray) -> list[tuple[int, int]]:
+    """Return pairs, best first, of which none shares a row or a column with a better one."""
+    rows, columns = np.nonzero(scores > _NOTHING)
+    free_rows, free_columns = set(rows.tolist()), set(columns.tolist())
+    found = []
+    for i in np.lexsort((columns, rows, scores[rows, columns]))[::-1]:
+        row, column = int(rows[i]), int(columns[i])
+        if row in free_rows and column in free_columns:
+            free_rows.remove(row)
+            free_columns.remove(column)
+            found.append((row, column))
+    return found
+
+
+class _People:
+    """People as they are put together from limbs."""
+
+    def __init__(self, keypoints: int, peaks: Peaks) -> None:
+        self._k, self._peaks = keypoints, peaks
+        #: For each person the peak of each keypoint, or -1.
+        self._rows: list[list[int]] = []
+        self._counts: list[int] = []
+        self._sums: list[float] = []
+        #: Peak -> the first person that has it.
+        self._owner: dict[int, int] = {}
+
+    def add(self, limb: tuple[int, int], first: int, second: int, score: float) -> None:
+        """Give the person who has the first keypoint the second one; who has none is a new person."""
+        person = self._owner.get(first)
+        if person is None:
+            person = self._owner[first] = len(self._rows)
+            self._rows.append([-1] * self._k)
+            self._rows[person][limb[0]] = first
+            self._counts.append(1)
+            self._sums.append(float(self._peaks.scores[first]))
+        self._rows[person][limb[1]] = second
+        self._counts[person] += 1
+        self._sums[person] += float(self._peaks.scores[second]) + score
+        self._owner[second] = min(person, self._owner.get(second, person))
+
+    def attach(self, limb: tuple[int, int], first: int, second: int, score: float) -> None:
+        """Complete the people who have one of the keypoints and lack the other."""
+        for row in self._rows:
+            if row[limb[0]] == first and row[limb[1]] < 0:
+                row[limb[1]] = second
+            elif row[limb[1]] == second and row[limb[0]] < 0:
+                row[limb[0]] = first
+
+    def result(
+        self, limbs: int, uncounted: frozenset[int], limits: Limits
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return keypoints, scores and people's scores of those that are within the limits, best first."""
+        rows = np.array(self._rows, np.int64).reshape(-1, self._k)
+        counts, sums = np.array(self._counts, np.int64), np.array(self._sums)
+        good = np.zeros(len(rows), bool)
+        if uncounted:
+            loose = (rows[:, sorted(uncounted)] >= 0).sum(axis=1)
+            with np.errstate(divide="ignore"):
+                good = (counts - loose >= limits.keypoints) & (sums / (counts - loose) >= limits.score)
+            # Legs alone are often the same leg twice.
+            good &= (loose == 0) | (counts - loose > 4)
+        if not good.any():
+            good = (counts >= limits.keypoints) & (sums / np.maximum(counts, 1) >= limits.score)
+        totals = sums / (self._k + limbs)
+        best = np.flatnonzero(good)
+        best = best[np.argsort(-totals[best], kind="stable")]
+        index = rows[best]
+        has = index >= 0
+        if not len(self._peaks.parts):
+            return np.empty((0, self._k, 2), np.float32), np.empty((0, self._k), np.float32), np.empty(0, np.float32)
+        points = np.where(has[..., None], self._peaks.points[index], np.nan).astype(np.float32)
+        return points, np.where(has, self._peaks.scores[index], 0).astype(np.float32), totals[best].astype(np.float32)
