@@ -120,10 +120,11 @@ class DeviceError(PoseRosError):
 
     Attributes:
         device: What was asked for.
+        problem: The message without the device.
     """
 
     def __init__(self, device: str, problem: str) -> None:
-        self.device = device
+        self.device, self.problem = device, problem
         super().__init__(f"device '{device}': {problem}")
 
 

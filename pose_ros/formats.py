@@ -96,6 +96,19 @@ def pickled_names(path: Path) -> set[str]:
     return set()
 
 
+def onnx_versions(path: Path) -> str:
+    """Return what an .onnx file that :func:`check` has let pass was made for, such as ``ONNX IR 8, opset 13``."""
+    ir, opsets = "?", []
+    with path.open("rb") as file:
+        for field, kind, value in _fields(file, path.stat().st_size):
+            if field == 1 and kind == 0:
+                ir = str(value)
+            elif field == 8 and kind == 2:
+                inside = {f: (k, v) for f, k, v in _fields(io.BytesIO(file.read(value)), value)}
+                opsets.append(f"opset {inside.get(2, (0, '?'))[1]}" + (" of an own domain" if 1 in inside else ""))
+    return f"ONNX IR {ir}, {', '.join(opsets) or 'no opset'}"
+
+
 def _problem(file: BinaryIO, size: int, suffix: str) -> str:
     """Return what is wrong with a file, nothing where nothing is; it may raise what parsing raises."""
     head = file.read(8)
@@ -130,20 +143,24 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
 
 def _protobuf(file: BinaryIO, size: int, holds: int) -> str:
     """Walk the outermost fields, which have to end where the file ends; field ``holds`` has to be among them."""
-    seen = set()
+    seen = {field for field, *_ in _fields(file, size)}
+    return "" if not holds or holds in seen else "one without a network in it"
+
+
+def _fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield number, kind, and value or length of each outermost field of protobuf; the file stands at its content."""
     while (at := file.tell()) < size:
         key = _varint(file)
         field, kind = key >> 3, key & 7
-        seen.add(field)
-        if kind == 0:
-            _varint(file)
-        elif kind in (1, 2, 5):
-            step = {1: 8, 5: 4}.get(kind) or _varint(file)
-            if file.seek(step, io.SEEK_CUR) > size:
-                return f"{size} bytes where part {field}, at {at}, needs {file.tell()}: it is cut off or damaged"
-        else:
-            return f"one that is cut off or damaged (at byte {at} of {size})"
-    return "" if not holds or holds in seen else "one without a network in it"
+        if kind not in (0, 1, 2, 5):
+            raise ValueError(f"at byte {at} of {size}")
+        value = _varint(file) if kind in (0, 2) else 0
+        step = {0: 0, 1: 8, 2: value, 5: 4}[kind]
+        end = file.tell() + step
+        if end > size:
+            raise ValueError(f"{size} bytes where part {field}, at {at}, needs {end}")
+        yield field, kind, value
+        file.seek(end)
 
 
 def _varint(file: BinaryIO) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pose_ros import registry
@@ -12,13 +13,15 @@ from pose_ros.core.options import from_mapping, option
 from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
-from pose_ros.errors import ConfigError
+from pose_ros.errors import CardError, ConfigError, DeviceError, ModelError, ShapeError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
-from pose_ros.runtime import open_session
+from pose_ros.runtime import Session, open_session
+from pose_ros.runtime.session import PRECISIONS
 from pose_ros.skeletons import catalogue
 
 
@@ -34,6 +37,13 @@ class PipelineOptions:
         "auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert", "torch")
     )
     threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
+    precision: str = option(
+        "float32", "What the network computes in. A device that cannot do it says so.", choices=PRECISIONS
+    )
+    batch: int = option(
+        0, "Most subjects in one call of the network, which bounds its memory; 0: all at once. OpenVINO and LiteRT "
+        "always take one.", low=0, high=1000,
+    )
     skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
     track: bool = option(True, "Give subjects ids over time.")
     smooth: bool = option(True, "Take the tremble out of the keypoints of tracked subjects.")
@@ -90,12 +100,14 @@ def build(
             raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
         plugin = registry.load(kind, card.plugin)
         plugin_options: object = from_mapping(plugin.Options, given, block)
+        new = allow_fetch and store.state(card, hashed=False) != "ready"
         path = store.fetch(card) if allow_fetch else store.path(card)
-        session = open_session(
-            path, device=options.device, runtime=options.runtime, threads=options.threads, outputs=card.outputs,
-            network=card.network, input_wh=card.input_wh,
-        )
-        return plugin(Model(card, session), plugin_options)
+        try:
+            return plugin(Model(card, _session(path, card, options)), plugin_options)
+        except (ModelError, ShapeError):
+            if new:
+                store.drop(card)
+            raise
 
     estimator = part("estimators", "estimator", estimator_card)
     top_down = from_mapping(TopDownOptions, blocks["top_down"], "top_down")
@@ -116,3 +128,31 @@ def build(
     target = catalogue.get(options.skeleton) if options.skeleton else None
     smoother = PoseSmoother() if options.smooth else None
     return Pipeline(source, tracker if options.track else None, target, smoother)
+
+
+def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
+    """Open a model's file.
+
+    Raises:
+        CardError: The network has another input than the card says.
+        DeviceError: It cannot run here as it was asked for.
+    """
+    try:
+        session = open_session(
+            path, name=card.name, device=options.device, runtime=options.runtime, threads=options.threads,
+            precision=options.precision, batch=options.batch, outputs=card.outputs, network=card.network,
+            input_wh=card.input_wh,
+        )
+    except DeviceError as error:
+        other = card.name.removesuffix("-pth")
+        if other == card.name or other not in cards.names():
+            raise
+        raise DeviceError(error.device, f"{error.problem}; or take '{other}', the same network as ONNX") from error
+    (image,), (width, height) = session.inputs, card.input_wh
+    expected = (3, height, width) if card.preprocess.layout == "nchw" else (height, width, 3)
+    fits = len(image.shape) == 4 and all(a in (-1, e) for a, e in zip(image.shape[1:], expected, strict=True))
+    if not fits or image.dtype != card.preprocess.dtype:
+        raise CardError(card.name, f"expected an input {card.preprocess.dtype} {('N', *expected)} as its card says "
+                                   f"(input_wh, preprocess.layout, preprocess.dtype), got {image.dtype} "
+                                   f"{('N', *image.shape[1:])} in {path}; mend the card or take another file")
+    return session

@@ -13,10 +13,10 @@ from pose_ros.runtime.session import Tensor, check_batch
 
 
 class BatchedSession(ABC):
-    """A session whose network takes either any batch or one subject at a time."""
+    """A session whose network takes either any batch, or so many subjects at a time."""
 
     def __init__(
-        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], runtime: str, device: str, *, single: bool
+        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], runtime: str, device: str, *, most: int
     ) -> None:
         """Describe the network.
 
@@ -26,16 +26,19 @@ class BatchedSession(ABC):
             outputs: Those that ``run`` gives, as the file has them.
             runtime: Library and version.
             device: Where it really runs.
-            single: Whether it has to be run once per subject.
+            most: Most subjects in one run; 0 where there is no limit.
 
         Raises:
             ShapeError: The network has more than one input, or its batch is fixed to another size than 1.
         """
-        self.name, self.runtime, self.device, self._single = name, runtime, device, single
+        self.name, self.runtime, self.device = name, runtime, device
         if len(inputs) != 1:
-            raise ShapeError(f"model '{name}'", "one input", ", ".join(f"{t.name} {t.shape}" for t in inputs))
+            came = ", ".join(f"{t.name} {t.shape}" for t in inputs) or "none"
+            raise ShapeError(f"model '{name}'", "a network with one input, the image", f"{came}; export it with one")
         if not inputs[0].shape or inputs[0].shape[0] not in (-1, 1):
-            raise ShapeError(f"model '{name}' input '{inputs[0].name}'", "a batch of 1 or of any size", inputs[0].shape)
+            raise ShapeError(f"model '{name}' input '{inputs[0].name}'", "a batch of 1 or of any size",
+                             f"{inputs[0].shape}; export it with a batch that may vary")
+        self._most = 1 if inputs[0].shape[0] == 1 else most
         self.inputs, self.outputs = (tuple(Tensor(t.name, (-1, *t.shape[1:]), t.dtype) for t in x)
                                      for x in (inputs, outputs))
 
@@ -54,7 +57,8 @@ class BatchedSession(ABC):
         if not len(batch):
             return {t.name: np.empty((0, *(max(d, 0) for d in t.shape[1:])), t.dtype) for t in wanted}
         names = [t.name for t in wanted]
-        parts = np.split(batch, len(batch)) if self._single else [batch]
+        step = self._most or len(batch)
+        parts = [batch[i : i + step] for i in range(0, len(batch), step)]
         try:
             columns = zip(*self._infer_each(parts, names), strict=True)
         except Exception as error:
@@ -75,11 +79,11 @@ def select(model: str, found: Iterable[Tensor], wanted: Sequence[str]) -> list[T
     known = {t.name: t for t in found}
     for name in wanted:
         if name not in known:
-            raise UnknownNameError(f"output of model '{model}'", name, known)
+            raise UnknownNameError(f"output of model '{model}'", name, known, "Mend the card's outputs")
     return [known[name] for name in wanted or known]
 
 
-def one_line(error: BaseException, most: int = 300) -> str:
-    """Return the text of an error of a native library, which may span pages, as one line."""
+def one_line(error: BaseException, most: int = 400) -> str:
+    """Return the text of an error of a native library, which may span pages, as one line: how it begins and ends."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= most else text[:most] + " ..."
+    return text if len(text) <= most else f"{text[: most // 4]} ... {text[-3 * most // 4 :]}"

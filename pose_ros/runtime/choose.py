@@ -2,8 +2,8 @@
 """Choose a library and a device for a model file, and never another one than was asked for.
 
 A device is ``auto``, ``cpu``, ``cuda[:N]``, ``tensorrt[:N]`` or ``openvino:NAME``. ``auto`` takes the first that works:
-CUDA where onnxruntime has it, then the processor by OpenVINO, by onnxruntime or by LiteRT. It leaves TensorRT (minutes
-of engine building) and Intel's GPUs (16-bit arithmetic) to those who ask for them.
+CUDA where the library that reads the file has it, then the processor by OpenVINO, by onnxruntime or by LiteRT, and for
+checkpoints by PyTorch. It leaves TensorRT (minutes of engine building) and Intel's GPUs to those who ask for them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_ros import formats
 from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError, PoseRosError
 from pose_ros.runtime.batched import one_line
 from pose_ros.runtime.session import Session, Settings
@@ -33,7 +34,13 @@ _RUNTIMES = {
     "litert": ("litert_session", "LiteRtSession", "pip install ai-edge-litert"),
     "torch": ("torch_session", "TorchSession", "pip install 'pose_ros[torch]'"),
 }
-_GPU = "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, on a machine with an NVIDIA GPU"
+#: Kind of device -> the libraries that run on it; all on the others.
+_OWNERS = {"cuda": ("onnxruntime", "torch"), "tensorrt": ("onnxruntime",), "openvino": ("openvino",)}
+#: How to get CUDA.
+_GPU = {
+    "onnxruntime": "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, on a machine with an NVIDIA GPU",
+    "torch": "a PyTorch that was built for CUDA, on a machine with an NVIDIA GPU",
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def _info(runtime: str) -> RuntimeInfo:
     except Exception as error:  # a native library that does not load may raise anything
         problem = f"does not load ({type(error).__name__}: {one_line(error)}); try again: {how}"
         return RuntimeInfo(runtime, None, formats=module.FORMATS, missing=problem)
-    missing = f"no NVIDIA GPU support: {_GPU}" if runtime == "onnxruntime" and "cuda" not in devices else ""
+    missing = f"no NVIDIA GPU support: {_GPU[runtime]}" if runtime in _GPU and "cuda" not in devices else ""
     return RuntimeInfo(runtime, version, devices, module.FORMATS, missing)
 
 
@@ -90,12 +97,16 @@ def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto
         UnknownNameError: The network has no such output.
     """
     path, settings = Path(path), Settings(**how)
-    candidates = _candidates(path, device, runtime)
-    _check_file(path)
+    name = settings.name or path.name
+    candidates = _candidates(path, device, runtime, name)
+    try:
+        formats.check(path, model=name)
+    except OSError as error:
+        raise ModelMissingError(name, f"expected a model file at {path}: {error.strerror}") from error
     failures: list[PoseRosError] = []
-    for name, place in candidates:
+    for library, place in candidates:
         try:
-            session = _open(name, path, place, settings)
+            session = _open(library, path, place, settings)
         except (DeviceError, ModelError) as error:
             failures.append(error)
             continue
@@ -105,58 +116,48 @@ def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto
     raise failures[0]
 
 
-def _candidates(path: Path, device: str, runtime: str) -> list[tuple[str, str]]:
+def _candidates(path: Path, device: str, runtime: str, name: str) -> list[tuple[str, str]]:
     """Return (library, device) in the order to try; more than one only where ``auto`` leaves a choice."""
     if not _DEVICE.fullmatch(device):
         raise DeviceError(device, "expected auto, cpu, cuda[:N], tensorrt[:N] or openvino:NAME such as openvino:GPU")
     if runtime != "auto" and runtime not in _RUNTIMES:
         raise DeviceError(device, f"expected runtime auto, {' or '.join(_RUNTIMES)}; got '{runtime}'")
     kind = device.partition(":")[0]
-    owner = {"cuda": "onnxruntime", "tensorrt": "onnxruntime", "openvino": "openvino"}.get(kind)
-    if owner and runtime not in ("auto", owner):
-        raise DeviceError(device, f"only {owner} runs on it, but the runtime asked for is '{runtime}'; "
-                                  f"ask for runtime={owner} or device=cpu")
-    asked = owner or runtime
-    readers = [name for name in _RUNTIMES if path.suffix in _module(name).FORMATS]
+    readers = [library for library in _RUNTIMES if path.suffix in _module(library).FORMATS]
     if not readers:
-        raise ModelCorruptError(path.name, f"expected a file named .onnx or .tflite, got {path}")
-    if asked not in ("auto", *readers):
-        raise DeviceError(device, f"{asked} cannot read {path.suffix} files; {' and '.join(readers)} can, "
-                                  f"on {'cpu' if owner else 'their devices'}")
-    infos = {name: _info(name) for name in (readers if asked == "auto" else [asked])}
-    here = {name: info for name, info in infos.items() if info.version}
+        known = " ".join((*formats.NETWORKS, *formats.CHECKPOINTS))
+        raise ModelCorruptError(name, f"expected a file that ends in {known}, got {path}")
+    owners = _OWNERS.get(kind, tuple(_RUNTIMES))
+    able = [library for library in readers if library in owners]
+    asked = [library for library in able if runtime in ("auto", library)]
+    if not asked and able and runtime not in owners:
+        raise DeviceError(device, f"only {' and '.join(able)} runs on it, but the runtime asked for is '{runtime}'; "
+                                  f"ask for runtime={able[0]} or device=cpu")
+    if not asked:
+        unable = " and ".join(owners) if runtime == "auto" else runtime
+        how = (f"export it first: pose-ros models export {name}" if path.suffix in formats.CHECKPOINTS else
+               f"ask for one of them on device={'cpu' if kind in _OWNERS else kind}")
+        raise DeviceError(device, f"{unable} cannot read {path.suffix} files; {' and '.join(readers)} can; {how}")
+    infos = {library: _info(library) for library in asked}
+    here = {library: info for library, info in infos.items() if info.version}
     if not here:
-        raise DeviceError(device, "; ".join(f"{name} {info.missing}" for name, info in infos.items()))
+        raise DeviceError(device, "; ".join(f"{library} {info.missing}" for library, info in infos.items()))
     if kind == "auto":
-        gpu = [("onnxruntime", "cuda:0")] if "cuda" in here.get("onnxruntime", RuntimeInfo("", None)).devices else []
-        return gpu + [(name, "cpu") for name, info in here.items() if "cpu" in info.devices]
+        gpu = [(library, "cuda:0") for library in here if library in _GPU and "cuda" in here[library].devices]
+        return gpu + [(library, "cpu") for library, info in here.items() if "cpu" in info.devices]
     wanted = device if kind == "openvino" else kind
-    able = [name for name, info in here.items() if wanted in _aliases(info.devices)]
+    able = [library for library, info in here.items() if wanted in _aliases(info.devices)]
     if not able:
-        offers = "; ".join(f"{name} {info.version} offers {', '.join(info.devices)}" for name, info in here.items())
-        how = "install the driver of that device" if kind == "openvino" else _GPU
+        offers = "; ".join(f"{each} {info.version} offers {', '.join(info.devices)}" for each, info in here.items())
+        how = "install the driver of that device" if kind == "openvino" else "; or ".join(_GPU[each] for each in here)
         raise DeviceError(device, f"not available: {offers}. To get it: {how}")
     if kind in ("cuda", "tensorrt") and ":" not in device:
         device += ":0"
-    return [(name, "cpu" if device == "openvino:CPU" else device) for name in able]
+    return [(library, "cpu" if device == "openvino:CPU" else device) for library in able]
 
 
 def _aliases(devices: Sequence[str]) -> set[str]:
     return {*devices, *(["openvino:CPU"] if "cpu" in devices else [])}
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is plainly no model, in words that a native library would not find."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as error:
-        raise ModelMissingError(path.name, f"expected a model file at {path}: {error.strerror}") from error
-    # A FlatBuffer carries its kind in bytes 4 to 8; ONNX is protobuf, which has no mark, but no text starts like it.
-    if len(head) < 8 or (path.suffix == ".tflite" and head[4:] != b"TFL3"):
-        size = path.stat().st_size
-        raise ModelCorruptError(path.name, f"expected a {path.suffix} model, got {size} bytes that begin with {head!r} "
-                                           f"in {path}; fetch it again")
 
 
 def _open(runtime: str, path: Path, device: str, settings: Settings) -> Session:
@@ -165,11 +166,14 @@ def _open(runtime: str, path: Path, device: str, settings: Settings) -> Session:
     except PoseRosError:
         raise
     except Exception as error:  # each library has its own kinds of errors, native ones among them
+        name = settings.name or path.name
         if device != "cpu":
-            raise DeviceError(device, f"{runtime} cannot open {path.name} there: {one_line(error)}") from error
+            raise DeviceError(device, f"{runtime} cannot open {name} there: {one_line(error)}") from error
+        made_for = f", made for {formats.onnx_versions(path)}" if path.suffix == ".onnx" else ""
         raise ModelCorruptError(
-            path.name, f"{runtime} cannot read {path}: {one_line(error)}. The file is cut off or damaged (fetch it "
-                       f"again), or made for another version of {runtime} (try another runtime)"
+            name, f"{runtime} {_info(runtime).version} cannot read {path}{made_for}: {one_line(error)}. It is cut off "
+                  f"or damaged (fetch it again), or made for another version of {runtime} (pip install --upgrade "
+                  f"{runtime}, or try another runtime)"
         ) from error
     # Some files load and then do not run; and the first run is slow everywhere, so let it not be a camera's image.
     tensor = session.inputs[0]

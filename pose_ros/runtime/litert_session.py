@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_ros.errors import DeviceError
 from pose_ros.runtime.batched import BatchedSession, select
 from pose_ros.runtime.session import Settings, Tensor
 
@@ -33,17 +34,26 @@ class LiteRtSession(BatchedSession):
     """A network run by LiteRT. It computes all outputs of the file, wanted or not."""
 
     def __init__(self, path: Path, device: str, settings: Settings) -> None:
-        """Load a file; see :func:`pose_ros.runtime.open_session`."""
+        """Load a file; see :func:`pose_ros.runtime.open_session`.
+
+        Raises:
+            DeviceError: The library cannot compute in that precision.
+        """
         from ai_edge_litert.interpreter import Interpreter
+
+        if settings.precision != "float32":
+            raise DeviceError(device, f"litert computes as the file says, not in {settings.precision}; ask for "
+                                      "runtime=openvino, or for precision=float32")
 
         # Left alone, LiteRT uses one thread.
         threads = settings.threads or len(os.sched_getaffinity(0))
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         inputs, found = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        selected = select(path.name, [_tensor(d) for d in found], settings.outputs)
+        name = settings.name or path.name
+        selected = select(name, [_tensor(d) for d in found], settings.outputs)
         # A batch that may vary stands at 1 after loading and is left there.
-        super().__init__(path.name, [_tensor(d) for d in inputs], selected, f"litert {version()}", device, single=True)
+        super().__init__(name, [_tensor(d) for d in inputs], selected, f"litert {version()}", device, most=1)
         self._input = inputs[0]["index"]
         self._index = {d["name"]: d["index"] for d in found}
 

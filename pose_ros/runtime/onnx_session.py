@@ -18,6 +18,8 @@ FORMATS = (".onnx",)
 #: Kind of device -> what onnxruntime calls it.
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _DTYPES = {"float": "float32", "double": "float64"}
+#: What computes in 16 bits where onnxruntime does not.
+_REDUCED = {"cpu": "runtime=openvino", "cuda": "device=tensorrt"}
 #: What a device that does not start most likely lacks.
 _HOW = {
     "cuda": "its CUDA and cuDNN libraries are missing or of another version: pip install 'onnxruntime-gpu[cuda,cudnn]'",
@@ -52,6 +54,9 @@ class OnnxSession(BatchedSession):
         import onnxruntime
 
         kind, _, index = device.partition(":")
+        if settings.precision != "float32" and kind != "tensorrt":
+            raise DeviceError(device, f"onnxruntime computes there as the file says, not in {settings.precision}; ask "
+                                      f"for {_REDUCED[kind]}, or for precision=float32")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = settings.threads
@@ -60,7 +65,7 @@ class OnnxSession(BatchedSession):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Without enable_fallback=0, Python code of onnxruntime retries on the CPU when a provider fails.
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=_providers(kind, index or "0"), enable_fallback=False
+            str(path), options, providers=_providers(kind, index or "0", settings.precision), enable_fallback=False
         )
         # A provider whose libraries do not load is left out with no more than a line in the log.
         if session.get_providers()[0] != _PROVIDERS[kind]:
@@ -70,17 +75,15 @@ class OnnxSession(BatchedSession):
         self._options = onnxruntime.RunOptions()
         self._options.add_run_config_entry("only_execute_path_to_fetches", "1")
         inputs = [_tensor(t) for t in session.get_inputs()]
-        found = select(path.name, [_tensor(t) for t in session.get_outputs()], settings.outputs)
-        super().__init__(
-            path.name, inputs, found, f"onnxruntime {onnxruntime.__version__}", device,
-            single=bool(inputs) and inputs[0].shape[:1] == (1,),
-        )
+        name = settings.name or path.name
+        found = select(name, [_tensor(t) for t in session.get_outputs()], settings.outputs)
+        super().__init__(name, inputs, found, f"onnxruntime {onnxruntime.__version__}", device, most=settings.batch)
 
     def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
         return self._session.run(list(names), {self.inputs[0].name: batch}, self._options)
 
 
-def _providers(kind: str, index: str) -> list[tuple[str, dict[str, str]]]:
+def _providers(kind: str, index: str, precision: str) -> list[tuple[str, dict[str, str]]]:
     """Return the provider of a device, and for TensorRT the one that takes what it leaves over."""
     if kind == "cpu":
         return [(_PROVIDERS[kind], {})]
@@ -88,12 +91,15 @@ def _providers(kind: str, index: str) -> list[tuple[str, dict[str, str]]]:
 
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA and cuDNN may live in Python packages, where the linker does not look.
-    chain = [(_PROVIDERS["cuda"], {"device_id": index})]
+    # NVIDIA's GPUs would multiply 10-bit fractions where float32 was asked for.
+    chain = [(_PROVIDERS["cuda"], {"device_id": index, "use_tf32": "0"})]
     if kind == "tensorrt":
         # Building an engine takes minutes: keep it.
         engines = folders.cache() / "tensorrt"
         engines.mkdir(parents=True, exist_ok=True)
         options = {"device_id": index, "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+        if precision != "float32":
+            options[{"float16": "trt_fp16_enable", "bfloat16": "trt_bf16_enable"}[precision]] = "1"
         chain.insert(0, (_PROVIDERS["tensorrt"], options))
     return chain
 

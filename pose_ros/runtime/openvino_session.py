@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pose_ros.errors import DeviceError
 from pose_ros.runtime.batched import BatchedSession, select
 from pose_ros.runtime.session import Settings, Tensor
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import openvino
 
 FORMATS = (".onnx", ".tflite")
+#: Precision -> what OpenVINO calls it: among the capabilities of a device, and as a hint.
+_PRECISIONS = {"float32": ("FP32", "f32"), "float16": ("FP16", "f16"), "bfloat16": ("BF16", "bf16")}
 
 
 def version() -> str:
@@ -50,27 +53,35 @@ class OpenVinoSession(BatchedSession):
     """
 
     def __init__(self, path: Path, device: str, settings: Settings) -> None:
-        """Load a file; see :func:`pose_ros.runtime.open_session`."""
+        """Load a file; see :func:`pose_ros.runtime.open_session`.
+
+        Raises:
+            DeviceError: The device cannot compute in that precision.
+        """
         import openvino
 
-        threads, outputs = settings.threads, settings.outputs
+        name, threads, outputs = settings.name or path.name, settings.threads, settings.outputs
+        self._place = device.rpartition(":")[2].upper()
+        capability, hint = _PRECISIONS[settings.precision]
+        able = _core().get_property(self._place, "OPTIMIZATION_CAPABILITIES")
+        if capability not in able:
+            offers = " or ".join(precision for precision, (word, _) in _PRECISIONS.items() if word in able)
+            raise DeviceError(device, f"cannot compute in {settings.precision}; ask for precision={offers}")
         model = _core().read_model(path)
         inputs = [_tensor(port) for port in model.inputs]
-        found = select(path.name, [_tensor(port) for port in model.outputs], outputs)
-        super().__init__(path.name, inputs, found, f"openvino {version()}", device, single=True)
+        found = select(name, [_tensor(port) for port in model.outputs], outputs)
+        super().__init__(name, inputs, found, f"openvino {version()}", device, most=1)
         if outputs:
             # What only serves other outputs is no part of the new model.
             results = [model.output(name).get_node().input_value(0) for name in outputs]
             model = openvino.Model(results, model.get_parameters(), path.stem)
         if inputs[0].shape[0] == -1:
             model.reshape([1, *inputs[0].shape[1:]])
-        self._model, self._place = model, device.rpartition(":")[2].upper()
-        self._settings: dict[str, Any] = {}
-        if self._place == "CPU":
-            # Some processors would compute in bfloat16 or float16; the landmarks would depend on the machine.
-            self._settings["INFERENCE_PRECISION_HINT"] = "f32"
-            if threads:
-                self._settings["INFERENCE_NUM_THREADS"] = threads
+        self._model = model
+        # Left alone, each device takes what it likes best; the landmarks would depend on the machine.
+        self._settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
+        if self._place == "CPU" and threads:
+            self._settings["INFERENCE_NUM_THREADS"] = threads
         self._index = {tensor.name: i for i, tensor in enumerate(self.outputs)}
         self._request = self._compile("LATENCY", 1)[0]
         self._can_pair = self._place == "CPU" and (threads or len(os.sched_getaffinity(0))) > 1

@@ -21,15 +21,23 @@ class Tensor:
     dtype: str = "float32"
 
 
+#: What networks may be computed in. A library that cannot do one of them on a device says so.
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to run a file; a library takes from it what concerns it."""
 
+    #: What to call the network in messages; the name of its file when empty.
+    name: str = ""
     #: Processor threads; 0 takes one per processor.
     threads: int = 0
+    #: Most subjects in one call of the network; 0 takes all at once where the library can.
+    batch: int = 0
     #: The outputs that are needed, in the order of the session's ``outputs``; all when empty.
     outputs: tuple[str, ...] = ()
-    #: Of the arithmetic: ``float32``, ``float16`` or ``bfloat16``. Inputs and outputs are float32 always.
+    #: Of the arithmetic: one of :data:`PRECISIONS`. It does not change the type of inputs and outputs.
     precision: str = "float32"
     #: What a checkpoint needs besides its weights: ``architecture`` and its arguments, and the input's size.
     network: Mapping[str, Any] = field(default_factory=dict)

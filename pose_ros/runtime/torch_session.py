@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pose_ros import formats
 from pose_ros.networks import catalogue
 from pose_ros.runtime.batched import BatchedSession, select
 from pose_ros.runtime.session import Settings, Tensor
 
-FORMATS = (".pth", ".pt", ".tar", ".bin", ".safetensors", ".caffemodel")
+FORMATS = formats.CHECKPOINTS
 
 
 def version() -> str:
@@ -30,7 +32,11 @@ def devices() -> tuple[str, ...]:
 
 
 class TorchSession(BatchedSession):
-    """A network of :mod:`pose_ros.networks` with the weights of a checkpoint."""
+    """A network of :mod:`pose_ros.networks` with the weights of a checkpoint.
+
+    PyTorch has one number of threads for the whole process: that of the session which was opened last holds for all of
+    its sessions. The threads of other libraries are their own.
+    """
 
     def __init__(self, path: Path, device: str, settings: Settings) -> None:
         """Build the network that the settings describe and load its weights.
@@ -43,30 +49,34 @@ class TorchSession(BatchedSession):
 
         from pose_ros.networks import checkpoint
 
+        name = settings.name or path.name
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self._torch, self._dtype = torch, getattr(torch, settings.precision)
+        self._torch, self._dtype, self._place = torch, getattr(torch, settings.precision), device
         self._network = catalogue.build(settings.network, settings.input_wh)
-        self._network.load(checkpoint.read(path), path.name)
+        self._network.load(checkpoint.read(path), name)
         self._network.to(device, self._dtype)
-        self._place = device
-        width, height = settings.input_wh
         self._names = self._network.outputs
-        with torch.inference_mode():
-            sample = torch.zeros((1, 3, height, width), dtype=self._dtype, device=device)
-            shapes = [tuple(output.shape[1:]) for output in self._network(sample)]
+        width, height = settings.input_wh
+        sample = np.zeros((1, 3, height, width), np.float32)
+        shapes = [tuple(output.shape[1:]) for output in self._run(sample).values()]
         if self._network.any_size:
             # The maps' sizes follow the input's.
             height = width = -1
             shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
         image = Tensor("image", (-1, 3, height, width))
-        found = [Tensor(name, (-1, *shape)) for name, shape in zip(self._names, shapes, strict=True)]
-        super().__init__(path.name, [image], select(path.name, found, settings.outputs), f"torch {version()}", device,
-                         single=False)
+        found = [Tensor(output, (-1, *shape)) for output, shape in zip(self._names, shapes, strict=True)]
+        super().__init__(name, [image], select(name, found, settings.outputs), f"torch {version()}", device,
+                         most=settings.batch)
 
     def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
+        made = self._run(batch)
+        return [made[name].float().cpu().numpy() for name in names]
+
+    def _run(self, batch: np.ndarray) -> dict[str, Any]:
         torch = self._torch
-        with torch.inference_mode():
-            made = self._network(torch.from_numpy(np.ascontiguousarray(batch)).to(self._place, self._dtype))
-            found = dict(zip(self._names, made, strict=True))
-            return [found[name].float().cpu().numpy() for name in names]
+        # NVIDIA's GPUs would multiply 10-bit fractions where float32 was asked for.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
+            image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._place, self._dtype)
+            return dict(zip(self._names, self._network(image), strict=True))

@@ -63,7 +63,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     assert spec.loader is not None
     onnx_file = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(onnx_file)
-    onnx_file.write(folder / "tiny.onnx")
+    onnx_file.write(folder / "tiny.onnx", size=(3, 8, 8))
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")])))
     monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(folder))

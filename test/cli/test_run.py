@@ -99,7 +99,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(cli, toy, picture
     ("argv", "code", "words"),
     [
         (["--model", "toi"], 2, "did you mean 'toy'"),
-        (["--model", "toy", "--skeleton", "coco18"], 2, "did you mean 'coco17'"),
+        (["--model", "toy", "--skeleton", "coco-17"], 2, "did you mean 'coco17'"),
         (["--model", "toy", "--coco"], 2, "--output"),
         (["--model", "toy", "--every", "0"], 2, "--every"),
         (["--model", "yolox-nano"], 2, "is a detector"),

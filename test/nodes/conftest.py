@@ -44,7 +44,7 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "entry_points.txt").write_text(
         "[pose_ros.estimators]\nstub = stub_pose:Stub\nbroken = stub_pose:Nothing\n"
     )
-    _load(_HERE.parent / "runtime" / "onnx_file.py").write(folder / "tiny.onnx")
+    _load(_HERE.parent / "runtime" / "onnx_file.py").write(folder / "tiny.onnx", size=(3, 8, 8))
     cards = {
         "stub": ("stub", "coco17", ""),
         "stub33": ("stub", "mediapipe33", ""),

@@ -12,21 +12,35 @@ from pathlib import Path
 _FLOAT = 1
 
 
-def write(path: Path, batch: int | str = "N", nodes: Sequence[tuple[str, str, str]] | None = None) -> Path:
-    """Write a network with input ``image``, float32 (batch, 2, 3), and outputs of the same shape.
+def write(
+    path: Path,
+    batch: int | str = "N",
+    nodes: Sequence[tuple[str, str, str]] | None = None,
+    *,
+    size: Sequence[int | str] = (2, 3),
+    inputs: Sequence[str] = ("image",),
+    ir: int = 8,
+    opset: int = 13,
+) -> Path:
+    """Write a network with input ``image``, float32 (batch, *size), and outputs of the same shape.
 
     Args:
         path: Where.
         batch: A number, or a name where it may vary.
         nodes: (operator, input, output) each; every output of a node is an output of the network.
+        size: All but the batch; names where they may vary.
+        inputs: Names of the inputs.
+        ir: Version of the file's format.
+        opset: Version of the operators.
     """
     nodes = nodes or [("Neg", "image", "negative"), ("Abs", "image", "size")]
-    shape: Sequence[int | str] = (batch, 2, 3)
+    shape = (batch, *size)
     graph = b"".join(
         _message(1, _text(1, source) + _text(2, target) + _text(4, operator)) for operator, source, target in nodes
     )
-    graph += _text(2, "tiny") + _value(11, "image", shape) + b"".join(_value(12, n[2], shape) for n in nodes)
-    path.write_bytes(_number(1, 8) + _message(7, graph) + _message(8, _number(2, 13)))
+    graph += _text(2, "tiny") + b"".join(_value(11, name, shape) for name in inputs)
+    graph += b"".join(_value(12, n[2], shape) for n in nodes)
+    path.write_bytes(_number(1, ir) + _message(7, graph) + _message(8, _number(2, opset)))
     return path
 
 
