@@ -30,6 +30,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     },
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
+        "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
         "regression": "pose_ros.estimators.regression:RegressionEstimator",

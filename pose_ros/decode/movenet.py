@@ -47,7 +47,7 @@ def next_regions(
         hips: The two keypoints.
     """
     sure = scores > _MIN_SCORE
-    seen = sure[:, shoulders].any(axis=1) & sure[:, hips].any(axis=1)
+    seen = sure[:, shoulders].any(axis=1, keepdims=True) & sure[:, hips].any(axis=1, keepdims=True)
     centre = keypoints[:, hips].mean(axis=1)
     away = np.abs(keypoints - centre[:, None])
     torso = away[:, [*shoulders, *hips]].max(axis=(1, 2), initial=0)
@@ -55,8 +55,8 @@ def next_regions(
     size = np.asarray(image_wh, np.float32)
     half = np.maximum(_TORSO * torso, _BODY * body)
     half = np.minimum(half, np.maximum(centre, size - centre).max(axis=1, initial=0))
-    whole: np.ndarray = half > size.max() / 2
-    centre = np.where(whole[:, None], size / 2, centre)
-    side = 2 * np.where(whole, size.max() / 2, half)
+    largest = size.max() / 2
+    centre = np.where(half[:, None] > largest, size / 2, centre)
+    side = 2 * np.minimum(half, largest)
     squares = np.concatenate([centre, side[:, None], side[:, None], np.zeros((len(side), 1))], axis=1)
-    return np.where(seen[:, None], squares, np.nan).astype(np.float32)
+    return np.where(seen, squares, np.nan).astype(np.float32)

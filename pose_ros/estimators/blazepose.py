@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core import warp
-from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.core.regions import check_regions, keypoints_to_boxes
+from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.decode.activation import sigmoid
 from pose_ros.decode.refine import refine
-from pose_ros.decode.rois import aligned_regions
+from pose_ros.decode.rois import aligned_regions, turned
 from pose_ros.errors import CardError
-from pose_ros.estimators.base import CropEstimator
+from pose_ros.estimators.rois import RoiEstimator
 from pose_ros.plugin import Model
 
 #: Landmarks behind the skeleton's: the middle of the body and a point on the circle around it.
@@ -33,10 +32,6 @@ _MIN_CONFIDENCE = 0.5
 _PADDING = 1.25
 #: Landmarks lie inside the body: its box is larger than theirs by this part of it on every side.
 _BOX_MARGIN = 0.1
-#: Nothing is as large or as far away as this, pixels.
-_FAR = 1e7
-#: Stands in for a region that is undefined, so that N in stays N out.
-_NOWHERE = np.array([0, 0, 1, 1, 0], np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class BlazePoseOptions:
     refine: bool = option(True, "Refine keypoints by the network's heatmap, as MediaPipe does.", live=True)
 
 
-class BlazePose(CropEstimator):
+class BlazePose(RoiEstimator):
     """One pose for each region, and the square around the body's circle as the region in which to look next.
 
     ``scores`` are visibilities: the probability that a keypoint lies in the image and is not covered; a covered
@@ -69,22 +64,11 @@ class BlazePose(CropEstimator):
             )
 
     def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
-        """Estimate one pose per region; see :class:`CropEstimator`."""
-        check_image(image)
-        regions = check_regions(regions)
+        """Estimate one pose per region; see :class:`pose_ros.estimators.base.CropEstimator`."""
+        defined, regions, matrices, (landmarks, flag, heatmap, world) = self._look(image, regions, _PADDING)
         if not len(regions):
             return Poses.empty(self.skeleton)
-        defined = (np.abs(regions) < _FAR).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)
-        size_wh = self.card.input_wh
-        regions = warp.fit_aspect(np.where(defined[:, None], regions, _NOWHERE), size_wh, _PADDING)
-        matrices = warp.region_matrix(regions, size_wh, "corner")
-        crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
-        for crop, matrix in zip(crops, matrices, strict=True):
-            warp.crop(image, matrix, size_wh, border=None, out=crop)
-        raw = self.session.run(self.card.preprocess(crops))
-        landmarks, flag, heatmap, world = (raw[name] for name in self.card.outputs)
-
-        k = len(self.skeleton)
+        size_wh, k = self.card.input_wh, len(self.skeleton)
         landmarks = landmarks.reshape(len(regions), -1, 5)[:, : k + _EXTRA]
         sound = defined[:, None] & np.isfinite(landmarks).all(axis=2)
         points = np.where(sound[..., None], landmarks[..., :2] / size_wh, np.nan)
@@ -101,13 +85,6 @@ class BlazePose(CropEstimator):
             np.where(sound, sigmoid(landmarks[..., 3]), 0)[:, :k],
             boxes=boxes + np.concatenate([-margin, margin], axis=1),
             subject_scores=np.where(defined, np.nan_to_num(flag.reshape(-1)).clip(0, 1), 0),
-            local_points=_rotated(world, regions),
+            local_points=turned(world, regions[:, 4]),
             regions=aligned_regions(pixels[:, k:], start=0, end=1),
         )
-
-
-def _rotated(points: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Turn points (N, K, 3) from the axes of the regions to those of the image."""
-    cos, sin = np.cos(regions[:, 4, None]), np.sin(regions[:, 4, None])
-    x, y, z = np.moveaxis(points, 2, 0)
-    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=2)

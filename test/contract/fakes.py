@@ -54,6 +54,25 @@ def _blazepose(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.normal(128, 40, 195), rng.random(1), rng.normal(0, 2, (64, 64, 39)), rng.normal(0, 0.5, 117)]
 
 
+def _nanodet(rng: np.random.Generator) -> list[np.ndarray]:
+    return [np.concatenate([rng.random((3598, 80)), rng.normal(0, 2, (3598, 32))], axis=1)]
+
+
+def _ultraface(rng: np.random.Generator) -> list[np.ndarray]:
+    corner = rng.random((4420, 2))
+    return [rng.random((4420, 2)), np.concatenate([corner, corner + 0.3 * rng.random((4420, 2))], axis=1)]
+
+
+def _yunet(rng: np.random.Generator) -> list[np.ndarray]:
+    cells = [(640 // stride) ** 2 for stride in (8, 16, 32)]
+    numbers = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+    return [(rng.random if n == 1 else rng.standard_normal)((a, n)) for n in numbers.values() for a in cells]
+
+
+def _landmarks(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.normal(112, 40, 63), rng.random(1), rng.random(1), rng.normal(0, 0.05, 63)]
+
+
 def _movenet(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((1, 17, 3))]
 
@@ -76,15 +95,35 @@ def _paf(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
     return [heatmaps, fields]
 
 
+def _embedding(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
+    """Three people in a row. Not a word about the pixels: a picture that is larger has other ones at its border."""
+    height, width = size[0] // 2, size[1] // 2
+    y, x = np.mgrid[:height, :width]
+    fixed = np.random.default_rng(7)
+    places = fixed.uniform(0.2, 0.8, (3, 17, 2)) * [width / 3, height] + np.arange(3)[:, None, None] * [width / 3, 0]
+    away = (x - places[..., 0, None, None]) ** 2 + (y - places[..., 1, None, None]) ** 2
+    fine = (np.exp(-away / 8) * fixed.uniform(0.4, 0.9, (3, 17, 1, 1))).max(axis=0)
+    tags = np.broadcast_to((3 * x // width * 2)[::2, ::2], (17, height // 2, width // 2))
+    return [np.concatenate([fine[:, ::2, ::2], tags]), fine]
+
+
 #: Plugin -> a shipped card and a network for it. Whoever adds a plugin adds a line here.
 FAKES: dict[str, dict[str, tuple[str, Network]]] = {
-    "detectors": {"ssd": ("mediapipe-pose-detection", _ssd), "yolox": ("yolox-nano", _yolox)},
+    "detectors": {
+        "nanodet": ("nanodet-plus-m-416", _nanodet),
+        "ssd": ("mediapipe-pose-detection", _ssd),
+        "ultraface": ("ultraface-rfb-320", _ultraface),
+        "yolox": ("yolox-nano", _yolox),
+        "yunet": ("yunet-s", _yunet),
+    },
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
-        "heatmap": ("simplepose-ultralight", _heatmaps),
+        "embedding": ("higherhrnet-w32", _embedding),
+        "heatmap": ("simplebaseline-res50-dark", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "regression": ("deeppose-res50-rle", _regression),
         "simcc": ("rtmpose-t", _simcc),
+        "landmarks": ("mediapipe-hand-landmark-lite", _landmarks),
         "movenet": ("movenet-thunder-ptq", _movenet),
         "movenet-multipose": ("movenet-multipose", _movenet_multipose),
     },
@@ -93,6 +132,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 
 #: Image estimator -> a network that sees nobody.
 NOBODY: dict[str, Network] = {
+    "embedding": lambda rng, size: [np.zeros((34, size[0] // 4, size[1] // 4)), np.zeros((17, size[0] // 2, size[1] // 2))],
     "paf": lambda rng, size: [np.zeros((c, size[0] // 8, size[1] // 8)) for c in (19, 38)],
     "movenet-multipose": lambda rng: [np.zeros((6, 56))],
 }

@@ -81,7 +81,8 @@ def test_takes_images_of_any_size(estimator, rng, shape):
 
 def test_keypoints_follow_the_image(estimator, image):
     moved = np.pad(image, ((7, 0), (11, 0), (0, 0)))
-    inside = np.float32([[80, 60, 30, 40, 0]])
+    # A pixel of a crop of 192, 224 or 256 is a number of the image's that has no rounding error.
+    inside = np.float32([[80, 60, 63, 84, 0]])
     there = estimator.estimate(moved, inside + np.float32([11, 7, 0, 0, 0]))
     here = estimator.estimate(image, inside)
     np.testing.assert_allclose(there.keypoints - np.float32([11, 7]), here.keypoints, atol=1e-3)
