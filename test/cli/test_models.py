@@ -110,3 +110,53 @@ def test_all_from_pypi_takes_the_cards_that_name_a_wheel(cli, net, monkeypatch):
     assert "mediapipe-pose-detection" in asked
     assert "free" not in asked
     assert len(asked) == len(set(asked))
+
+
+def _names(cli, *argv):
+    return [m["name"] for m in json.loads(cli("models", "list", *argv, "--json").out)]
+
+
+def test_list_is_narrowed(cli, net):
+    every = _names(cli)
+    assert {"free", "unclear", "yolox-nano"} <= set(every)
+    assert _names(cli, "free", "--skeleton", "coco17", "--plugin", "heatmap") == ["free"]
+    assert _names(cli, "Made UP") == ["free", "unclear"]
+    assert _names(cli, "unc*") == ["unclear"]
+    assert _names(cli, "made up", "?ree") == ["free"]
+    assert _names(cli, "made up", "--free") == ["free"]
+    assert _names(cli, "made up", "--kind", "detector") == []
+    assert all(name in _names(cli, "--kind", "detector") for name in ("yolox-nano", "mediapipe-pose-detection"))
+    cli("models", "fetch", "free", "--from", net)
+    # Both cards name the same file.
+    assert _names(cli, "--state", "ready") == ["free", "unclear"]
+    assert "no network is like that" in cli("models", "list", "no-such-word").out
+
+
+def test_list_does_not_read_the_files(cli, net, monkeypatch):
+    cli("models", "fetch", "free", "--from", net)
+    monkeypatch.setattr("pose_ros.models.store.sha256", lambda path: pytest.fail("read"))
+    assert "free" in _names(cli, "--state", "ready")
+
+
+def test_list_marks_what_is_not_for_commercial_use(cli, net):
+    card = (net.parent / "cards" / "free.yaml")
+    card.write_text(card.read_text().replace("licence: {", "licence: {non_commercial: true, "))
+    text = cli("models", "list", "made up").out
+    assert "MIT NC" in text
+    assert "NC: commercial use is excluded. NC and unknown have to be accepted by name" in text
+    assert "NC" not in cli("models", "list", "yolox-nano").out
+
+
+def test_info_says_by_what_a_file_is_known(cli, net):
+    sha, card = hashlib.sha256(_NET).hexdigest(), net.parent / "cards" / "free.yaml"
+
+    def checked(change: str) -> str:
+        card.write_text(_CARD.format(sha="S", licence="MIT").replace("sha256: S", change))
+        return json.loads(cli("models", "info", "free", "--json").out)[0]["checked"]
+
+    assert checked(f"sha256: {sha}") == f"SHA-256 {sha}"
+    assert checked(f"sha256: {sha[:8]}") == f"SHA-256 {sha[:8]} (its first digits; no more is published)"
+    assert checked("member: net.onnx, sha256: abcdef0") == "SHA-256 not published (abcdef0 is that of the zip)"
+    assert checked("sha256: ''") == "SHA-256 not published"
+    cli("models", "fetch", "free", "--from", net)
+    assert checked("sha256: ''") == f"SHA-256 not published; first seen {sha}"
