@@ -58,7 +58,7 @@ def dark(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, n
     dxy = 0.25 * (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1))
     height, width = heatmaps.shape[2:]
     inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
-    return _newton(at, x, y, dxx, dyy, np.where(inside, dxy, np.nan), scores)
+    return _finish(_newton(at, x, y, dxx, dyy, np.where(inside, dxy, np.nan)), scores)
 
 
 def udp(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
@@ -70,11 +70,22 @@ def udp(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np
     """
     x, y, scores = _peaks(heatmaps)
     at = _sampler(np.log(np.clip(_blur(heatmaps, kernel), 1e-3, 50.0)), x, y)
+    return _finish(udp_top(at, x, y), scores)
+
+
+def udp_top(at: Sampler, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the tops (..., 2) of the Gaussians of which UDP sees the logarithms around pixels.
+
+    Args:
+        at: Returns the values (...) at an offset from the pixels.
+        x: Columns of the pixels, (...).
+        y: Rows of the pixels, (...).
+    """
     eps = np.finfo(np.float32).eps
     dxx = at(1, 0) - 2 * at(0, 0) + at(-1, 0) + eps
     dyy = at(0, 1) - 2 * at(0, 0) + at(0, -1) + eps
     dxy = 0.5 * (at(1, 1) - at(1, 0) - at(0, 1) + 2 * at(0, 0) - at(-1, 0) - at(0, -1) + at(-1, -1))
-    return _newton(at, x, y, dxx, dyy, dxy, scores)
+    return _newton(at, x, y, dxx, dyy, dxy)
 
 
 def combined(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +103,8 @@ def combined(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarra
     return _finish((np.stack([x, y], -1) + np.where(np.isfinite(step), step, 0)).astype(np.float32), scores)
 
 
+#: Returns values at an offset in x and y from a pixel of every map.
+Sampler = Callable[[int, int], np.ndarray]
 Decoder = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 #: Decoders of (N, K, H, W) by the name that model cards use.
 DECODERS: dict[str, Decoder] = {
@@ -100,7 +113,6 @@ DECODERS: dict[str, Decoder] = {
     "udp": udp,
 }
 
-_Sampler = Callable[[int, int], np.ndarray]
 
 
 def _peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,7 +123,7 @@ def _peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return best % width, best // width, np.take_along_axis(flat, best[..., None], axis=2)[..., 0]
 
 
-def _sampler(maps: np.ndarray, x: np.ndarray, y: np.ndarray) -> _Sampler:
+def _sampler(maps: np.ndarray, x: np.ndarray, y: np.ndarray) -> Sampler:
     """Return a function that reads every map at its own (x, y) plus an offset; the border repeats."""
     n, k, height, width = maps.shape
     rows, columns = np.ogrid[:n, :k]
@@ -143,21 +155,15 @@ def _smooth(maps: np.ndarray, kernel: int, border: Literal["constant", "reflect"
 
 
 def _newton(
-    at: _Sampler,
-    x: np.ndarray,
-    y: np.ndarray,
-    dxx: np.ndarray,
-    dyy: np.ndarray,
-    dxy: np.ndarray,
-    scores: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Step from the maximum to the top of the parabola, where there is one nearby."""
+    at: Sampler, x: np.ndarray, y: np.ndarray, dxx: np.ndarray, dyy: np.ndarray, dxy: np.ndarray
+) -> np.ndarray:
+    """Step from the maximum to the top of the parabola, where there is one nearby; (..., 2)."""
     dx, dy = 0.5 * (at(1, 0) - at(-1, 0)), 0.5 * (at(0, 1) - at(0, -1))
     determinant = dxx * dyy - dxy * dxy
     with np.errstate(invalid="ignore", divide="ignore"):
         step = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / determinant[..., None]
         near = (np.abs(step) <= _MAX_STEP).all(axis=-1, keepdims=True)
-    return _finish((np.stack([x, y], -1) + np.where(near, step, 0)).astype(np.float32), scores)
+    return (np.stack([x, y], -1) + np.where(near, step, 0)).astype(np.float32)
 
 
 def _finish(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -96,8 +97,12 @@ def _paf(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
 
 
 def _embedding(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
-    """Three people in a row. Not a word about the pixels: a picture that is larger has other ones at its border."""
-    height, width = size[0] // 2, size[1] // 2
+    """Three people in a row, whatever the pixels: those at the border of a larger picture are others."""
+    return _three_people(size[0] // 2, size[1] // 2)
+
+
+@cache
+def _three_people(height: int, width: int) -> list[np.ndarray]:
     y, x = np.mgrid[:height, :width]
     fixed = np.random.default_rng(7)
     places = fixed.uniform(0.2, 0.8, (3, 17, 2)) * [width / 3, height] + np.arange(3)[:, None, None] * [width / 3, 0]
@@ -132,7 +137,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 
 #: Image estimator -> a network that sees nobody.
 NOBODY: dict[str, Network] = {
-    "embedding": lambda rng, size: [np.zeros((34, size[0] // 4, size[1] // 4)), np.zeros((17, size[0] // 2, size[1] // 2))],
+    "embedding": lambda rng, size: [np.zeros((c, size[0] // n, size[1] // n)) for c, n in ((34, 4), (17, 2))],
     "paf": lambda rng, size: [np.zeros((c, size[0] // 8, size[1] // 8)) for c in (19, 38)],
     "movenet-multipose": lambda rng: [np.zeros((6, 56))],
 }

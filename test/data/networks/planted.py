@@ -47,3 +47,55 @@ def noisy_offsets(n: int, keypoints: int, size_wh: tuple[int, int], seed: int = 
     dy = (xy[..., 1] - np.arange(size_wh[1])[:, None] + np.zeros(size_wh[0])) / radius
     maps = np.stack([dx**2 + dy**2 <= 1, dx, dy], axis=2) + rng.uniform(-0.02, 0.02, (n, keypoints, 3, *size_wh[::-1]))
     return centres, maps.reshape(n, -1, *size_wh[::-1]).astype(np.float32)
+
+
+def crowd(
+    people: int,
+    keypoints: int,
+    size_wh: tuple[int, int],
+    *,
+    apart: float = 1.5,
+    missing: float = 0.0,
+    dimensions: int = 1,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return many people as heat maps and maps of tags draw them (associative embedding).
+
+    People overlap; keypoints of one kind are 6 pixels apart or more, and may be right at the border. The tags of two
+    people differ by ``apart`` or more in each dimension, and a person's tags among themselves by up to 0.2.
+
+    Args:
+        people: How many.
+        keypoints: How many each has.
+        size_wh: Of the maps.
+        apart: See above.
+        missing: Part of the keypoints that have no blob; what the tag maps show is there all the same.
+        dimensions: Numbers per tag.
+        seed: Of the random numbers.
+
+    Returns:
+        Keypoints (P, K, 2), those without a blob too; heat maps (K, H, W); tags (L, K, H, W); which have a blob (P, K).
+    """
+    rng = np.random.default_rng(seed)
+    limit = np.array(size_wh) - 1.0
+    places = np.empty((people, keypoints, 2))
+    centres = rng.uniform(0.1, 0.9, (people, 2)) * limit
+    for k in range(keypoints):
+        for p in range(people):
+            while True:
+                places[p, k] = np.clip(centres[p] + rng.normal(0, 0.12, 2) * limit, 0, limit)
+                if p == 0 or np.hypot(*(places[:p, k] - places[p, k]).T).min() >= 6:
+                    break
+    own = (rng.permutation(people) - people / 2)[:, None] * apart + np.zeros(dimensions)
+    seen = rng.random((people, keypoints)) >= missing
+    seen[:, 0] |= ~seen.any(axis=1)
+    tags = np.empty((dimensions, keypoints, size_wh[1], size_wh[0]), np.float32)
+    heat = np.empty((keypoints, size_wh[1], size_wh[0]), np.float32)
+    grid = np.stack(np.meshgrid(np.arange(size_wh[0]), np.arange(size_wh[1])), -1)
+    for k in range(keypoints):
+        # Every pixel says whose it would be: that of the nearest person.
+        away = ((grid[:, :, None] - places[:, k]) ** 2).sum(axis=3)
+        tags[:, k] = (own + rng.uniform(-0.1, 0.1, own.shape))[away.argmin(axis=2)].transpose(2, 0, 1)
+        height = np.where(seen[:, k], rng.uniform(0.4, 1, people), rng.uniform(0.02, 0.09, people))
+        heat[k] = (height[:, None, None] * blobs(places[:, k], size_wh)).max(axis=0)
+    return places, heat, tags, seen
