@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -101,18 +101,20 @@ class StackedHourglass(Network):
 
     layouts: ClassVar[tuple[Layout, ...]] = (_princeton, _bearpaw)
 
-    def __init__(self, stacks: int = 8, keypoints: int = 16) -> None:
+    def __init__(self, stacks: int = 8, keypoints: int = 16, stem: Sequence[int] = (128, 128)) -> None:
         """Make the network.
 
         Args:
             stacks: Hourglasses, one after the other.
             keypoints: Maps that each of them draws.
+            stem: Channels after the first two blocks; bearpaw has 128 and 256.
         """
         super().__init__()
+        first, second = stem
         self.outputs = tuple(f"heatmaps_{i + 1}" for i in range(stacks))
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), Residual(64, 128), nn.MaxPool2d(2),
-            Residual(128, 128), Residual(128, _WIDTH),
+            nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), Residual(64, first), nn.MaxPool2d(2),
+            Residual(first, second), Residual(second, _WIDTH),
         )  # fmt: skip
         self.hourglasses = nn.ModuleList(Hourglass(_DEPTH) for _ in range(stacks))
         self.features = nn.ModuleList(

@@ -20,6 +20,8 @@ import torch
 from recording import names_and_shapes, record, save
 
 _CONFIG = "body_2d_keypoint/topdown_heatmap/coco/td-hm_res{}_8xb{}-210e_coco-{}.py"
+#: What takes longer is recorded with small crops.
+_SMALL = (96, 128)
 #: COCO.
 FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 
@@ -59,7 +61,7 @@ def _microsoft_case() -> dict[str, np.ndarray]:
             other[..., 1:] = other.copy()[..., :-1]
             maps = (maps + other) * 0.5
         # Centre and scale of a crop that is the whole image.
-        centre, scale = np.array([[96.0, 128.0]] * len(maps)), np.array([[192.0, 256.0]] * len(maps)) / 200
+        centre, scale = np.array([_SMALL] * len(maps)) / 2, np.array([_SMALL] * len(maps)) / 200
         keypoints, scores = get_final_preds(config, maps, centre, scale)
         return keypoints, scores[..., 0]
 
@@ -68,7 +70,7 @@ def _microsoft_case() -> dict[str, np.ndarray]:
         values = (crops[..., ::-1] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         return values.transpose(0, 3, 1, 2)
 
-    return record(model, (192, 256), prepare, lambda x: {"heatmaps": model(x)}, decode)
+    return record(model, _SMALL, prepare, lambda x: {"heatmaps": model(x)}, decode)
 
 
 def main() -> None:
@@ -81,6 +83,8 @@ def main() -> None:
         model = mmlab.build(_CONFIG.format(depth, batch, "256x192"))
         cases[f"mmpose-{depth}"] = {"state": names_and_shapes(model)}
         cases[f"microsoft-{depth}"] = {"state": names_and_shapes(_microsoft(depth))}
+    config = "body_2d_keypoint/topdown_heatmap/coco/td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py"
+    cases["visibility-50"] = {"state": names_and_shapes(mmlab.build(config))}
     save(Path(__file__).with_name("simplebaseline.npz"), cases)
 
 

@@ -18,7 +18,7 @@ BATCHES = (1, 4)
 Forward = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 #: Random weights -> weights.
 Tune = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
-#: Outputs of the images, and of their mirror images or None -> keypoints (N, K, 2) in pixels of the crop, scores (N, K).
+#: Outputs of the images, and of their mirror images or None -> keypoints (N, K, 2) in pixels of the crop and scores.
 Decode = Callable[[Mapping[str, torch.Tensor], Mapping[str, torch.Tensor] | None], tuple[Any, Any]]
 
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DeepPose against mmpose, replayed from deeppose.npz."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from estimating import Remembered, estimate, estimator
+from replay import Case, Exported, run
+
+from pose_ros.models import cards
+from pose_ros.networks import catalogue
+from pose_ros.networks.checkpoint import read
+
+#: Case -> the card of such weights.
+CARDS = {"plain-50": "deeppose-res50", "rle-50": "deeppose-res50-rle"}
+
+
+def build(name):
+    return catalogue.build(cards.get(name).network)
+
+
+@pytest.fixture(scope="module", params=CARDS)
+def reference(request):
+    case, network = Case("deeppose", request.param), build(CARDS[request.param])
+    network.load(case.state(), request.param)
+    return CARDS[request.param], case, network
+
+
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def how(request, reference, tmp_path_factory):
+    case, network = reference[1:]
+    if request.param == "torch":
+        return Remembered(partial(run, network))
+    return Remembered(Exported(network, case["size_wh"].tolist(), tmp_path_factory.mktemp("onnx")))
+
+
+def test_says_the_same(reference, how):
+    name, case, _ = reference
+    for n in (1, 4):
+        found = how(cards.get(name).preprocess(case.crops(n)))["keypoints"]
+        assert case.error(n, "keypoints", found) < 1e-4
+
+
+def test_estimates_the_same_keypoints(reference, how):
+    name, case, _ = reference
+    size = tuple(case["size_wh"].tolist())
+    for n, kind in product((1, 4), ("straight", "flipped")):
+        poses = estimate(estimator(name, how, size, kind == "flipped"), case.crops(n))
+        np.testing.assert_allclose(poses.keypoints, case[f"{n}/{kind}/keypoints"], atol=0.02)
+        np.testing.assert_allclose(poses.scores, case[f"{n}/{kind}/scores"], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*meta parameter")
+@pytest.mark.parametrize(
+    ("name", "card"),
+    [("plain-101", "deeppose-res101"), ("rle-152", "deeppose-res152-rle"), ("mpii-50", "deeppose-res50-mpii"),
+     ("wflw-50", "deeppose-res50-wflw")],
+)  # fmt: skip
+def test_takes_the_weights_of_the_others(name, card):
+    with torch.device("meta"):
+        build(card).load(Case("deeppose", name).empty(), name)
+
+
+@pytest.mark.filterwarnings("ignore:.*meta parameter")
+@pytest.mark.parametrize("name", CARDS)
+def test_takes_what_mmpose_called_its_layers_before_1_0(name):
+    """There the loss, with the flow that RLE trains beside the network, was ``loss``."""
+    old = {key.replace("head.loss_module.", "keypoint_head.loss.").replace("head.fc", "keypoint_head.fc"): value
+           for key, value in Case("deeppose", name).empty().items()}  # fmt: skip
+    assert any("loss.flow_model.s.0" in key for key in old) == (name == "rle-50")
+    with torch.device("meta"):
+        build(CARDS[name]).load(old, "deeppose.pth")
+
+
+def test_takes_a_checkpoint_as_mmpose_writes_it(tmp_path):
+    case, card = Case("deeppose", "plain-50"), CARDS["plain-50"]
+    torch.save({"meta": {"epoch": 210}, "state_dict": case.state(), "optimizer": {"state": {}}}, tmp_path / "net.pth")
+    network = build(card)
+    network.load(read(tmp_path / "net.pth"), "net.pth")
+    assert torch.equal(network.state_dict()["head.fc.bias"], case.state()["head.fc.bias"])
