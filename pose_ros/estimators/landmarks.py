@@ -28,8 +28,8 @@ class Landmarks(RoiEstimator):
     ``subject_scores`` is the probability that the region shows such a subject; the networks say no more of single
     landmarks, so it is their ``scores`` too. Hands have ``sides`` and ``local_points``: metres around their middle.
 
-    Card outputs: landmarks in pixels of the crop, (N, 3 K) in any shape; presence; and of hands the probability that it
-    looks like a right hand in a mirror, and world landmarks. Card parameters: ``presence``: probability or logit;
+    Card outputs: landmarks in pixels of the crop, (N, 3 K) in any shape; presence; and of hands the probability of a
+    right one (MediaPipe takes images for mirrored ones, and calls it left), and world landmarks. Card parameters: ``presence``: probability or logit;
     ``roi``: arguments of :func:`pose_ros.decode.rois.enclosing_regions` for the region in the next image, or without
     ``points`` of :func:`pose_ros.decode.rois.aligned_regions` with the upright box around all landmarks.
     """
@@ -62,11 +62,11 @@ class Landmarks(RoiEstimator):
         presence = np.where(defined, np.nan_to_num(presence).clip(0, 1), 0)
         columns: dict[str, Any] = {}
         if hand:
-            mirrored_right = np.nan_to_num(hand[0].reshape(n), nan=0.5).clip(0, 1)
+            right = np.nan_to_num(hand[0].reshape(n), nan=0.5).clip(0, 1)
             world = hand[1].reshape(n, k, 3)
             world = np.where(defined[:, None, None] & np.isfinite(world), world, np.nan)
-            columns["sides"] = np.where(mirrored_right > 0.5, _LEFT, _RIGHT)
-            columns["side_scores"] = np.maximum(mirrored_right, 1 - mirrored_right)
+            columns["sides"] = np.where(right > 0.5, _RIGHT, _LEFT)
+            columns["side_scores"] = np.maximum(right, 1 - right)
             columns["local_points"] = turned(world, regions[:, 4])
         return Poses(
             self.skeleton,

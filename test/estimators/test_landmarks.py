@@ -51,8 +51,8 @@ def test_presence_is_how_sure_each_landmark_is():
     assert np.isnan(poses.regions[1]).all()
 
 
-@pytest.mark.parametrize(("right", "side"), [(0.9, 1), (0.2, 2)])
-def test_a_hand_that_looks_right_in_a_mirror_is_a_left_one(right, side):
+@pytest.mark.parametrize(("right", "side"), [(0.9, 2), (0.2, 1)])
+def test_says_whether_a_hand_is_a_left_or_a_right_one(right, side):
     poses = landmarks(hand(np.full((21, 2), 9.0), right=right)).estimate(IMAGE, np.float32([[300, 200, 100, 100, 0]]))
     assert poses.sides.tolist() == [side]
     np.testing.assert_allclose(poses.side_scores, [max(right, 1 - right)])
