@@ -29,9 +29,10 @@ class Landmarks(RoiEstimator):
     landmarks, so it is their ``scores`` too. Hands have ``sides`` and ``local_points``: metres around their middle.
 
     Card outputs: landmarks in pixels of the crop, (N, 3 K) in any shape; presence; and of hands the probability of a
-    right one (MediaPipe takes images for mirrored ones, and calls it left), and world landmarks. Card parameters: ``presence``: probability or logit;
-    ``roi``: arguments of :func:`pose_ros.decode.rois.enclosing_regions` for the region in the next image, or without
-    ``points`` of :func:`pose_ros.decode.rois.aligned_regions` with the upright box around all landmarks.
+    right one (MediaPipe takes images for mirrored ones, and calls it left), and world landmarks. Card parameters:
+    ``presence``: probability or logit; ``roi``: arguments of :func:`pose_ros.decode.rois.enclosing_regions` for the
+    region in the next image, or without ``points`` of :func:`pose_ros.decode.rois.aligned_regions` with the upright box
+    around all landmarks.
     """
 
     def __init__(self, model: Model, options: object | None = None) -> None:
