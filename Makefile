@@ -84,7 +84,7 @@ $(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirem
 	@touch $@
 
 $(stamps)/dev: $(stamps)/run requirements/dev.txt
-	@echo 'pose_ros: getting pytest, ruff, mypy and colcon from PyPI'
+	@echo 'pose_ros: getting pytest, ruff, mypy, colcon and PyTorch from PyPI (PyTorch brings CUDA: some GB)'
 	@$(pip) -r requirements/dev.txt
 	@touch $@
 
