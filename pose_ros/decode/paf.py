@@ -9,6 +9,7 @@ Results are the same, but only those parts of the maps are enlarged that matter.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ _OVERSHOOT = 1.1875**2
 #: Around pixels that can show a peak, this many more are enlarged: two that interpolation reads, two for refinement.
 _MARGIN = 4
 #: Where candidates for limbs are looked at first, as parts of the way.
-_PROBES = np.array([0.2, 0.4, 0.6, 0.8])
+_PROBES = np.array([0.35, 0.65])
 #: Candidates are looked at in this order only where there are more than this.
 _FEW = 64
 #: A limb's score has to be more than this.
@@ -187,7 +188,7 @@ def _peaks(heatmap: np.ndarray, upsample: int, threshold: float, rule: Rule) -> 
         np.ascontiguousarray(part), None, fx=upsample, fy=upsample, interpolation=cv2.INTER_CUBIC
     )  # fmt: skip
     around = cv2.getStructuringElement(cv2.MORPH_RECT if rule.diagonal else cv2.MORPH_CROSS, (3, 3))
-    y, x = np.nonzero((fine > threshold) & (fine >= cv2.dilate(fine, around)))
+    y, x = np.divmod(np.flatnonzero((fine >= cv2.dilate(fine, around)) & (fine > threshold)), fine.shape[1])
     values = fine[y, x]
     dy, dx = (np.nonzero(around)[i] - 1 for i in (0, 1))
     beside = np.pad(fine, 1, constant_values=-np.inf)[y[:, None] + 1 + dy, x[:, None] + 1 + dx]
@@ -246,29 +247,34 @@ def _limb_scores(
     first: np.ndarray, second: np.ndarray, field: np.ndarray, fine_wh: tuple[int, int], rule: Rule, limits: Limits
 ) -> np.ndarray:
     """Return how well the field (H, W, 2) joins every pair of (A, 2) and (B, 2): (A, B), 0 where it does not."""
-    way = (second[None] - first[:, None]).reshape(-1, 2)
-    length = np.hypot(way[:, 0], way[:, 1])
-    start = np.repeat(first, len(second), axis=0)
+    x, y = (np.repeat(first[:, axis], len(second)) for axis in (0, 1))
+    dx, dy = ((second[:, axis] - first[:, axis, None]).ravel() for axis in (0, 1))
+    length = np.hypot(dx, dy)
     if rule.samples:
-        count = np.full(len(way), rule.samples)
-        step = way / (rule.samples - 1)
+        count = np.full(len(x), rule.samples)
+        steps = count - 1
     else:
-        count = np.clip(np.floor(np.sqrt(5 * np.abs(way).max(axis=1)) + 0.5), 5, 25).astype(np.int64)
-        step = way / count[:, None]
+        count = steps = np.clip(np.sqrt(5 * np.maximum(np.abs(dx), np.abs(dy))) + 0.5, 5, 25).astype(np.int64)
     apart = np.flatnonzero(length > _NOTHING)
-    rows = apart
-    if len(rows) > _FEW:
-        # Nearly all pairs are of two people and fail: at most of their points, so that a few points tell.
-        probes = np.floor(count[rows, None] * _PROBES)
-        values = _along(field, start[rows], step[rows], way[rows] / length[rows, None], probes, fine_wh)
-        failed = (~(values > limits.field)).sum(axis=1)
-        rows = rows[(count[rows] - failed) / count[rows] > limits.fraction]
-    scores = np.zeros(len(way))
+    scores = np.zeros(len(x))
     if rule.near:
         scores[apart[length[apart] < np.sqrt(fine_wh[0] * fine_wh[1]) / 150]] = limits.peak + _NOTHING
+
+    def along(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Return how much the field points along the ways ``rows`` at some of their points, (P, S)."""
+        part = indices / steps[rows, None]
+        values = _enlarged(field, x[rows, None] + part * dx[rows, None], y[rows, None] + part * dy[rows, None], fine_wh)
+        inverse = 1 / length[rows, None]
+        return values[..., 0] * (dx[rows, None] * inverse) + values[..., 1] * (dy[rows, None] * inverse)
+
+    rows = apart
+    if len(rows) > _FEW:
+        # Nearly all pairs are of two people and fail at most of their points, so that a few points tell.
+        failed = (~(along(rows, np.floor(count[rows, None] * _PROBES)) > limits.field)).sum(axis=1)
+        rows = rows[(count[rows] - failed) / count[rows] > limits.fraction]
     if len(rows):
         indices = np.arange(count[rows].max())[None]
-        values = _along(field, start[rows], step[rows], way[rows] / length[rows, None], indices, fine_wh)
+        values = along(rows, indices)
         good = (values > limits.field) & (indices < count[rows, None])
         number = good.sum(axis=1)
         enough = number / count[rows] > limits.fraction
@@ -276,24 +282,20 @@ def _limb_scores(
     return np.nan_to_num(scores, posinf=0).reshape(len(first), len(second))
 
 
-def _along(
-    field: np.ndarray,
-    start: np.ndarray,
-    step: np.ndarray,
-    direction: np.ndarray,
-    indices: np.ndarray,
-    fine_wh: tuple[int, int],
-) -> np.ndarray:
-    """Return how much of the field points along P ways, at some of their points: (P, S)."""
+def _enlarged(field: np.ndarray, x: np.ndarray, y: np.ndarray, fine_wh: tuple[int, int]) -> np.ndarray:
+    """Return the enlarged field at the fine pixels nearest to points (P, S): (P, S, 2).
+
+    Interpolation reads the small field there as the enlargement would, which knows 32 places in a pixel.
+    """
     import cv2
 
     height, width = field.shape[:2]
-    points = start[:, None] + indices[..., None] * step[:, None]
-    pixels = np.clip(np.floor(points + 0.5), 0, np.array(fine_wh) - 1)
-    # The enlarged field at these fine pixels: interpolation reads the small one, as the enlargement would.
-    there = ((pixels + 0.5) * (np.array([width, height]) / fine_wh) - 0.5).astype(np.float32)
-    values = cv2.remap(field, there[..., 0], there[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return (values.reshape(there.shape) * direction[:, None]).sum(axis=2)
+    there = []
+    for place, fine, small in ((x, fine_wh[0], width), (y, fine_wh[1], height)):
+        pixel = np.minimum(np.maximum(np.floor(place + 0.5), 0), fine - 1)
+        there.append(((pixel + 0.5) * (small / fine) - 0.5).astype(np.float32))
+    values = cv2.remap(field, there[0], there[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return values.reshape(*x.shape, 2)
 
 
 def _matches(scores: np.ndarray) -> list[tuple[int, int]]:
@@ -319,30 +321,30 @@ class _People:
         self._rows: list[list[int]] = []
         self._counts: list[int] = []
         self._sums: list[float] = []
-        #: Peak -> the first person that has it.
-        self._owner: dict[int, int] = {}
+        #: Peak -> the people that have it.
+        self._having: dict[int, list[int]] = defaultdict(list)
 
     def add(self, limb: tuple[int, int], first: int, second: int, score: float) -> None:
         """Give the person who has the first keypoint the second one; who has none is a new person."""
-        person = self._owner.get(first)
-        if person is None:
-            person = self._owner[first] = len(self._rows)
+        if not self._having[first]:
+            self._having[first].append(len(self._rows))
             self._rows.append([-1] * self._k)
-            self._rows[person][limb[0]] = first
+            self._rows[-1][limb[0]] = first
             self._counts.append(1)
             self._sums.append(float(self._peaks.scores[first]))
+        person = min(self._having[first])
         self._rows[person][limb[1]] = second
+        self._having[second].append(person)
         self._counts[person] += 1
         self._sums[person] += float(self._peaks.scores[second]) + score
-        self._owner[second] = min(person, self._owner.get(second, person))
 
     def attach(self, limb: tuple[int, int], first: int, second: int, score: float) -> None:
         """Complete the people who have one of the keypoints and lack the other."""
-        for row in self._rows:
-            if row[limb[0]] == first and row[limb[1]] < 0:
-                row[limb[1]] = second
-            elif row[limb[1]] == second and row[limb[0]] < 0:
-                row[limb[0]] = first
+        for mine, other, part in ((first, second, limb[1]), (second, first, limb[0])):
+            for person in self._having[mine]:
+                if self._rows[person][part] < 0:
+                    self._rows[person][part] = other
+                    self._having[other].append(person)
 
     def result(
         self, limbs: int, uncounted: frozenset[int], limits: Limits
