@@ -46,7 +46,7 @@ class RegressionEstimator(TopDownEstimator):
         super().__init__(model, options)
         k, numbers = len(self.skeleton), _NUMBERS[self.params.scores]
         shapes = [t.shape[1:] for t in self.session.outputs]
-        if len(shapes) != 1 or min(shapes[0], default=0) < 1 or math.prod(shapes[0]) != k * numbers:
+        if len(shapes) != 1 or math.prod(shapes[0]) != k * numbers:
             came = ", ".join(str(t.shape) for t in self.session.outputs)
             raise CardError(
                 self.card.name, f"expected (N, {k}, {numbers}) or (N, {k * numbers}) as only output, "
