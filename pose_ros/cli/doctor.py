@@ -26,6 +26,7 @@ _PACKAGES = {
     "rich": ("rich", "tables and progress bars", False),
     "rosbags": ("rosbags", "reading and recording bags", False),
     "matplotlib": ("matplotlib", "plots of trajectories", False),
+    "onnx": ("onnx", "turning checkpoints into ONNX files", False),
     "skimage": ("scikit-image", "the photograph of the demonstration", False),
 }
 #: Interface package -> whether the nodes cannot do without.

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pose_ros.cli import console
+from pose_ros.cli import console, export
 from pose_ros.errors import ConfigError, ModelCorruptError, ModelMissingError
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     """Add the command to the parser."""
     style = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(
-        "models", help="networks: list, info, fetch, verify", epilog=_EPILOG + exit_codes, formatter_class=style,
+        "models", help="networks: list, info, fetch, verify, export", epilog=_EPILOG + exit_codes,
+        formatter_class=style,
         description="Show networks, their licences and their accuracy; bring their files here and check them.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -74,6 +75,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     fetch_.add_argument("--force", action="store_true", help="replace files that are here")
     action("verify", "Check files against the SHA-256 of their cards; all files that are here if none is named.",
            _verify, "*")
+    export.add(action("export", export.TEXT, export.handle, None), exit_codes)
 
 
 def rows(store: Store, keep: Callable[[ModelCard], object] = bool) -> list[dict[str, Any]]:

@@ -7,12 +7,16 @@ import copy
 import importlib.util
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pose_ros.errors import ConfigError, PluginError
+from pose_ros.networks import catalogue
+from pose_ros.networks.checkpoint import read
 from pose_ros.networks.network import Network
 
 #: The only input, and the name of its axes that vary.
@@ -70,6 +74,33 @@ def export(
         # Deprecations, and constants that a trace takes for fixed: the caller's check of the outputs finds those.
         warnings.simplefilter("ignore")
         (_trace if exporter == "trace" else _dynamo)(module, sample, Path(path), opset)
+
+
+def convert(
+    checkpoint: Path, description: Mapping[str, Any], input_wh: tuple[int, int], path: Path, precision: str,
+    exporter: str,
+) -> bool:  # fmt: skip
+    """Write a checkpoint as ONNX; see :func:`export`.
+
+    Args:
+        checkpoint: File of the weights.
+        description: A card's ``network``.
+        input_wh: The card's.
+        path: Where to write.
+        precision: See :func:`export`.
+        exporter: See :func:`export`.
+
+    Returns:
+        Whether the network takes inputs of any size.
+
+    Raises:
+        ModelCorruptError: The file is no checkpoint of this network.
+        ConfigError: The description does not fit the architecture.
+    """
+    network = catalogue.build(description, input_wh)
+    network.load(read(checkpoint), checkpoint.name)
+    export(network, input_wh, path, precision=precision, exporter=exporter)
+    return network.any_size
 
 
 class _Named(nn.Module):
