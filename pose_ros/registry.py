@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 #: Kind -> name -> "module:Class". The kind is the folder, the entry-point group and the YAML key.
 BUILTIN: Mapping[str, Mapping[str, str]] = {
     "detectors": {
+        "end2end": "pose_ros.detectors.end2end:End2EndDetector",
         "nanodet": "pose_ros.detectors.nanodet:NanoDetDetector",
+        "rtmdet": "pose_ros.detectors.rtmdet:RtmDetDetector",
         "ssd": "pose_ros.detectors.ssd:SsdDetector",
         "ultraface": "pose_ros.detectors.ultraface:UltraFaceDetector",
         "yolox": "pose_ros.detectors.yolox:YoloxDetector",
@@ -34,6 +36,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
         "regression": "pose_ros.estimators.regression:RegressionEstimator",
+        "rtmo": "pose_ros.estimators.rtmo:Rtmo",
         "simcc": "pose_ros.estimators.simcc:SimccEstimator",
         "landmarks": "pose_ros.estimators.landmarks:Landmarks",
         "movenet": "pose_ros.estimators.movenet:MoveNet",

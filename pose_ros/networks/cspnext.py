@@ -102,6 +102,7 @@ class SpatialPyramid(nn.Module):
         self.conv2 = Conv(channels // 2 * 4, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features of the same shape."""
         x = self.conv1(x)
         pooled = [functional.max_pool2d(x, kernel, 1, kernel // 2) for kernel in (5, 9, 13)]
         return self.conv2(torch.cat([x, *pooled], 1))

@@ -39,7 +39,8 @@ class _Head(nn.Module):
 
         self.multi_level_cls_convs = nn.ModuleList(tower() for _ in range(levels))
         self.multi_level_reg_convs = nn.ModuleList(tower() for _ in range(levels))
-        self.multi_level_conv_cls, self.multi_level_conv_reg, self.multi_level_conv_obj = each(classes), each(4), each(1)
+        self.multi_level_conv_cls, self.multi_level_conv_reg = each(classes), each(4)
+        self.multi_level_conv_obj = each(1)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         found = []

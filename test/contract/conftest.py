@@ -20,13 +20,14 @@ def _make(
     name: str,
     spoil: Callable[[np.ndarray], np.ndarray] | None = None,
     network: Network | None = None,
+    seed: int | None = None,
     **options: Any,
 ) -> Plugin:
-    """Make a plugin; its network can be spoiled, or replaced."""
+    """Make a plugin; its network can be spoiled, replaced, or made blind by a seed."""
     card_name, own = FAKES[kind][name]
     card = cards.get(card_name)
     plugin = registry.load(kind, name)
-    return plugin(Model(card, session(card, network or own, spoil)), plugin.Options(**options))
+    return plugin(Model(card, session(card, network or own, spoil, seed)), plugin.Options(**options))
 
 
 @pytest.fixture(params=PLUGINS, ids="/".join)

@@ -47,6 +47,27 @@ def _yolox(rng: np.random.Generator) -> list[np.ndarray]:
     return [np.concatenate([rng.normal(0, 1, (3549, 4)), rng.random((3549, 81))], axis=1)]
 
 
+def _rtmdet(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.normal(20, 20, (8400, 4)), rng.normal(-3, 2, (8400, 80))]
+
+
+def _end2end(rng: np.random.Generator) -> list[np.ndarray]:
+    corner = 300 * rng.random((20, 2))
+    found = np.concatenate([corner, corner + 300 * rng.random((20, 2)), rng.random((20, 1))], axis=1)
+    # What is left over is filled up.
+    found[15:] = 0
+    classes = np.where(np.arange(20) < 15, rng.integers(0, 3, 20), -1)
+    return [found, classes]
+
+
+def _rtmo(rng: np.random.Generator) -> list[np.ndarray]:
+    corner = 300 * rng.random((30, 2))
+    boxes = np.concatenate([corner, corner + 300 * rng.random((30, 2))], axis=1)
+    keypoints = boxes[:, None, :2] + rng.random((30, 17, 2)) * (boxes[:, None, 2:] - boxes[:, None, :2])
+    scores, visibilities = rng.random((30, 1)), rng.random((30, 17, 1))
+    return [np.concatenate([boxes, scores], axis=1), np.concatenate([keypoints, visibilities], axis=2)]
+
+
 def _ssd(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.normal(50, 30, (2254, 12)), rng.normal(-3, 2, (2254, 1))]
 
@@ -115,7 +136,9 @@ def _three_people(height: int, width: int) -> list[np.ndarray]:
 #: Plugin -> a shipped card and a network for it. Whoever adds a plugin adds a line here.
 FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "detectors": {
+        "end2end": ("yolox-s-humanart", _end2end),
         "nanodet": ("nanodet-plus-m-416", _nanodet),
+        "rtmdet": ("rtmdet-tiny", _rtmdet),
         "ssd": ("mediapipe-pose-detection", _ssd),
         "ultraface": ("ultraface-rfb-320", _ultraface),
         "yolox": ("yolox-nano", _yolox),
@@ -127,6 +150,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
         "heatmap": ("simplebaseline-res50-dark", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "regression": ("deeppose-res50-rle", _regression),
+        "rtmo": ("rtmo-s", _rtmo),
         "simcc": ("rtmpose-t", _simcc),
         "landmarks": ("mediapipe-hand-landmark-lite", _landmarks),
         "movenet": ("movenet-thunder-ptq", _movenet),
@@ -137,16 +161,23 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 
 #: Image estimator -> a network that sees nobody.
 NOBODY: dict[str, Network] = {
+    # Files of OpenMMLab fill up with a row of zeros.
+    "rtmo": lambda rng: [np.zeros((1, 5)), np.zeros((1, 17, 3))],
     "embedding": lambda rng, size: [np.zeros((c, size[0] // n, size[1] // n)) for c, n in ((34, 4), (17, 2))],
     "paf": lambda rng, size: [np.zeros((c, size[0] // 8, size[1] // 8)) for c in (19, 38)],
     "movenet-multipose": lambda rng: [np.zeros((6, 56))],
 }
 
 
-def session(card: ModelCard, network: Network, spoil: Callable[[np.ndarray], np.ndarray] | None = None) -> FakeSession:
+def session(
+    card: ModelCard,
+    network: Network,
+    spoil: Callable[[np.ndarray], np.ndarray] | None = None,
+    seed: int | None = None,
+) -> FakeSession:
     """Return a session whose outputs are a function of each sample alone, as those of a real network are.
 
-    ``spoil`` changes each output.
+    ``spoil`` changes each output; with a ``seed`` they are the same whatever the pixels.
     """
     width, height = card.input_wh
     takes_size = len(inspect.signature(network).parameters) == 2
@@ -162,7 +193,8 @@ def session(card: ModelCard, network: Network, spoil: Callable[[np.ndarray], np.
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
         size = batch.shape[2:] if chw else batch.shape[1:3]
-        samples = [outputs_of(zlib.crc32(np.ascontiguousarray(x).tobytes()), size) for x in batch]
+        seeds = [zlib.crc32(np.ascontiguousarray(x).tobytes()) if seed is None else seed for x in batch]
+        samples = [outputs_of(s, size) for s in seeds]
         return {
             name: np.stack([s[i] for s in samples]) if samples else np.empty((0, *shapes[i]), np.float32)
             for i, name in enumerate(names)

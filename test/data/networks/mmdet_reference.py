@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mmlab  # noqa: F401  makes mmdet importable
+import mmlab  # isort: skip  (makes mmdet importable)
 import mmdet
 import mmdet.models
 import numpy as np

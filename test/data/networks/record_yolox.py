@@ -41,7 +41,7 @@ def original(checkout: str, depth: float, width: float, depthwise: bool) -> Any:
                         "meshgrid": lambda *x: torch.meshgrid(*x, indexing="ij")},
     }.items():
         sys.modules.setdefault(name, ModuleType(name)).__dict__.update(attributes)
-    from yolox.models import YOLOX, YOLOPAFPN, YOLOXHead
+    from yolox.models import YOLOPAFPN, YOLOX, YOLOXHead
 
     channels = [256, 512, 1024]
     model = YOLOX(YOLOPAFPN(depth, width, in_channels=channels, depthwise=depthwise),
