@@ -105,7 +105,7 @@ def onnx_versions(path: Path) -> str:
                 ir = str(value)
             elif field == 8 and kind == 2:
                 inside = {f: (k, v) for f, k, v in _fields(io.BytesIO(file.read(value)), value)}
-                opsets.append(f"opset {inside.get(2, (0, '?'))[1]}" + (" of an own domain" if 1 in inside else ""))
+                opsets.append(f"opset {inside.get(2, (0, '?'))[1]}" + (" of an own domain" if inside.get(1, (0, 0))[1] else ""))
     return f"ONNX IR {ir}, {', '.join(opsets) or 'no opset'}"
 
 

@@ -100,13 +100,11 @@ def build(
             raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
         plugin = registry.load(kind, card.plugin)
         plugin_options: object = from_mapping(plugin.Options, given, block)
-        new = allow_fetch and store.state(card, hashed=False) != "ready"
         path = store.fetch(card) if allow_fetch else store.path(card)
         try:
             return plugin(Model(card, _session(path, card, options)), plugin_options)
         except (ModelError, ShapeError):
-            if new:
-                store.drop(card)
+            store.drop(card)
             raise
 
     estimator = part("estimators", "estimator", estimator_card)
@@ -143,13 +141,16 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
             precision=options.precision, batch=options.batch, outputs=card.outputs, network=card.network,
             input_wh=card.input_wh,
         )
+    except ConfigError as error:  # the description of the network
+        raise CardError(card.name, str(error)) from error
     except DeviceError as error:
         other = card.name.removesuffix("-pth")
         if other == card.name or other not in cards.names():
             raise
         raise DeviceError(error.device, f"{error.problem}; or take '{other}', the same network as ONNX") from error
     (image,), (width, height) = session.inputs, card.input_wh
-    expected = (3, height, width) if card.preprocess.layout == "nchw" else (height, width, 3)
+    channels = 1 if card.preprocess.color == "gray" else 3
+    expected = (channels, height, width) if card.preprocess.layout == "nchw" else (height, width, channels)
     fits = len(image.shape) == 4 and all(a in (-1, e) for a, e in zip(image.shape[1:], expected, strict=True))
     if not fits or image.dtype != card.preprocess.dtype:
         raise CardError(card.name, f"expected an input {card.preprocess.dtype} {('N', *expected)} as its card says "

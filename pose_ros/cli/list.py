@@ -22,8 +22,9 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser = commands.add_parser(
         "list",
         parents=[common],
-        help="plugins, models and skeletons that exist here",
-        description="Show the plugins, models and skeletons that exist here, those of other packages included.",
+        help="plugins, models, skeletons and architectures that exist here",
+        description="Show the plugins, models, skeletons and architectures (of checkpoints) that exist here, those of "
+        "other packages included.",
         epilog=_EPILOG + exit_codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,4 +93,10 @@ def _skeletons() -> list[dict[str, Any]]:
     ]
 
 
-_LISTS = {"plugins": _plugins, "models": _models, "skeletons": _skeletons}
+def _architectures() -> list[dict[str, Any]]:
+    from pose_ros.networks import catalogue
+
+    return [{"name": name, "where": where} for name, where in sorted(catalogue.known().items())]
+
+
+_LISTS = {"plugins": _plugins, "models": _models, "skeletons": _skeletons, "architectures": _architectures}

@@ -22,6 +22,7 @@ examples:
   pose-ros run clip.mp4 --output out --max-frames 300            an annotated video; people keep their ids
   pose-ros run 0                                                 the webcam, until Ctrl-C; what was found is kept
   pose-ros run photo.jpg --model yolox-nano+simplepose-ultralight --skeleton coco17
+  pose-ros run photo.jpg --set precision=bfloat16 --set estimator.flip_test=true
   pose-ros run photo.jpg --json | jq '.sources[0].frames[0].subjects | length'
 
 The JSON is described in pose_ros/cli/results.py: keypoints in pixels with scores, 3D where the model has it, null for
@@ -47,6 +48,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, tensorrt, openvino:NAME (default: auto)")
     parser.add_argument("--skeleton", default="", help="convert keypoints to this skeleton, such as coco17")
     parser.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                        help="any other parameter of the pose node, such as runtime=torch or top_down.max_subjects=9")
     parser.add_argument("--output", metavar="DIR", type=Path, help="write annotated media and results.json here")
     parser.add_argument("--coco", action="store_true", help="also write OUTPUT/coco.json")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame of a video")

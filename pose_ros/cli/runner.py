@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from pose_ros.cli import console
 from pose_ros.cli.models import fetch
 from pose_ros.cli.results import frame_to_dict, skeleton_to_dict
-from pose_ros.errors import ImageError, SourceError
+from pose_ros.errors import ConfigError, ImageError, SourceError
 from pose_ros.media.draw import draw
 from pose_ros.media.images import Images
 from pose_ros.media.source import Source
@@ -48,10 +49,12 @@ class Runner:
                 if card is not None:
                     fetch(store, card)
             most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
-            config = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
-            self._pipelines[follow] = build(
-                {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}, store
-            )
+            config: dict[str, Any] = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
+            config = {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}
+            for key, value in map(_setting, self.args.set):
+                *block, name = key.split(".", 1)
+                (config.setdefault(block[0], {}) if block else config)[name] = value
+            self._pipelines[follow] = build(config, store)
         pipeline = self._pipelines[follow]
         pipeline.reset()
         return pipeline
@@ -140,3 +143,14 @@ class _Media:
             self._video.write(drawn)
         else:
             write_image(self.path, drawn)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return key and value of ``KEY=VALUE``; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    try:
+        if equals:
+            return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise ConfigError("--set", f"expected KEY=VALUE, such as estimator.flip_test=true, got '{text}'")

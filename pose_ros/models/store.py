@@ -49,6 +49,8 @@ class Store:
         self.offline = os.environ.get("POSE_ROS_OFFLINE", "0") not in ("", "0") if offline is None else offline
         accepted = os.environ.get("POSE_ROS_ACCEPT_LICENCES", "").split(",")
         self.accepted = {*accept_licences, *(name.strip() for name in accepted if name.strip())}
+        #: Files that were fetched by this store.
+        self._fetched: set[Path] = set()
         #: Files that were hashed: path -> (size, time of change, SHA-256).
         self._hashed: dict[Path, tuple[int, int, str]] = {}
 
@@ -168,6 +170,7 @@ class Store:
                 archive.take_from_wheel([card, *self._siblings(card)], self.place, progress, self.by_hand(card))
             else:
                 download.fetch(card, self.place(card), progress, self.by_hand(card))
+            self._fetched.add(self.place(card))
         return self.verify(card)
 
     @staticmethod
@@ -183,8 +186,8 @@ class Store:
                 f"pose-ros models fetch {card.name} --from FILE")
 
     def drop(self, card: ModelCard) -> None:
-        """Remove a file that came and is of no use, where nobody said which one is the right one."""
-        if card.file.url and not card.file.sha256:
+        """Remove a file that has just come and turned out to be of no use, if nobody says that it is the right one."""
+        if self.place(card) in self._fetched and not card.file.published:
             forget(self.place(card))
 
     def _siblings(self, card: ModelCard) -> list[ModelCard]:

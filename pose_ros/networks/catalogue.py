@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from pose_ros.errors import ConfigError, PluginError, UnknownNameError
+from pose_ros.errors import ConfigError, PluginError, PoseRosError, UnknownNameError
 
 if TYPE_CHECKING:
     from pose_ros.networks.network import Network
 
+#: Annotations that are checked, as they are written.
+_TYPES = {"int": int, "str": str, "bool": bool}
 #: Name -> "module:Class".
 ARCHITECTURES: Mapping[str, str] = {
     "lightweight_openpose": "pose_ros.networks.lightweight_openpose:LightweightOpenPose",
@@ -42,6 +44,11 @@ ARCHITECTURES: Mapping[str, str] = {
 }
 
 
+def known() -> dict[str, str]:
+    """Return name -> "module:Class" of all architectures; built-ins win over third parties. Nothing is imported."""
+    return {**{e.name: e.value for e in metadata.entry_points(group="pose_ros.networks")}, **ARCHITECTURES}
+
+
 def build(description: Mapping[str, Any], input_wh: tuple[int, int] | None = None) -> Network:
     """Build a network with random weights, in evaluation mode.
 
@@ -51,22 +58,22 @@ def build(description: Mapping[str, Any], input_wh: tuple[int, int] | None = Non
 
     Raises:
         UnknownNameError: There is no such architecture.
-        ConfigError: It takes other arguments; the message lists them.
+        ConfigError: It takes other arguments, or nothing can be built from them; the message lists them.
         PluginError: Its module cannot be imported; where PyTorch is missing, the message says how to get it.
     """
     arguments = dict(description)
     name = arguments.pop("architecture")
-    known = {**{e.name: e.value for e in metadata.entry_points(group="pose_ros.networks")}, **ARCHITECTURES}
-    if name not in known:
-        raise UnknownNameError("architecture", name, known)
-    module, _, attribute = known[name].partition(":")
+    targets = known()
+    if name not in targets:
+        raise UnknownNameError("architecture", name, targets)
+    module, _, attribute = targets[name].partition(":")
     try:
         made = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         how = f"it needs the package '{error.name}': pip install 'pose_ros[torch]'"
-        raise PluginError(name, f"cannot load {known[name]}: {how}") from error
+        raise PluginError(name, f"cannot load {targets[name]}: {how}") from error
     except Exception as error:  # a library that does not load may raise anything
-        raise PluginError(name, f"cannot load {known[name]}: {type(error).__name__}: {error}") from error
+        raise PluginError(name, f"cannot load {targets[name]}: {type(error).__name__}: {error}") from error
     signature = inspect.signature(made)
     if input_wh is not None and "input_wh" in signature.parameters:
         arguments.setdefault("input_wh", input_wh)
@@ -75,5 +82,14 @@ def build(description: Mapping[str, Any], input_wh: tuple[int, int] | None = Non
     except TypeError as error:
         takes = ", ".join(str(p) for p in signature.parameters.values())
         raise ConfigError("network", f"architecture '{name}' takes ({takes}), got {arguments}") from error
-    network: Network = made(**arguments)
+    for key, value in arguments.items():
+        expected = _TYPES.get(str(signature.parameters[key].annotation)) if key in signature.parameters else None
+        if expected and type(value) is not expected:
+            raise ConfigError(f"network.{key}", f"expected {expected.__name__}, got {type(value).__name__} {value!r}")
+    try:
+        network: Network = made(**arguments)
+    except PoseRosError:
+        raise
+    except Exception as error:  # whatever comes of numbers that make no network
+        raise ConfigError("network", f"architecture '{name}' cannot be built from {arguments}: {error}") from error
     return network.eval()
