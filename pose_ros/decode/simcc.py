@@ -6,22 +6,16 @@ A keypoint is a vector along x and one along y, some bins per pixel of the crop;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
-#: Two maxima -> score.
-_SCORES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "min": np.minimum,
-    "mean": lambda x, y: (x + y) / 2,
-    "softmax": np.minimum,
-}
-#: Names of the ways to score a keypoint: ``min`` and ``mean`` of the two largest values (mmpose, rtmlib), or
-#: ``softmax``, see :func:`decode`.
-SCORES = tuple(_SCORES)
+#: Names of the ways to score a keypoint, see :func:`decode`.
+SCORES = ("min", "mean", "softmax", "visibility")
 #: Names of the ways to refine it.
 REFINEMENTS = ("none", "dark")
+#: Sharpness of the score ``visibility`` for each bin of sigma, as in mmpose.
+_VISIBILITY = 150.0
 
 
 def decode(
@@ -32,7 +26,7 @@ def decode(
     score: str = "min",
     refine: str = "none",
     sigma_xy: tuple[float, float] = (6.0, 6.0),
-    beta: float = 150.0,
+    beta: float = 10.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return keypoints and scores.
 
@@ -40,26 +34,33 @@ def decode(
         simcc_x: (N, K, Wx) float32; not modified.
         simcc_y: (N, K, Wy) float32; not modified.
         split: Bins for each pixel of the crop.
-        score: One of ``SCORES``. The maxima of ``min`` and ``mean`` have no upper limit. ``softmax`` is in 0 .. 1: the
-            smaller of the two largest probabilities in ``softmax(beta sigma v)``, which is near 1 where the vector has
-            one sharp peak and small where it is flat or has several; mmpose calls it visibility.
+        score: One of ``SCORES``, each for x and y together:
+
+            * ``min``, ``mean``: of the two largest values, as in mmpose and in rtmlib. They have no upper limit.
+            * ``softmax``: how likely the keypoint is within two sigma of the largest value, by ``softmax(beta v)``,
+              which is what training with cross entropy makes a probability. In 0 .. 1; the smaller of x and y.
+            * ``visibility``: the largest value of ``softmax(150 sigma v)``, as in mmpose. In 0 .. 1; the smaller of x
+              and y. Of two neighbouring bins with the same value each has a half.
         refine: One of ``REFINEMENTS``. ``none`` is exact to half a bin. ``dark`` moves the keypoint to the top of the
             Gaussian through the smoothed vector (Zhang et al., CVPR 2020), except near the ends of the vector.
         sigma_xy: Of the Gaussians that the network was trained with, in bins.
-        beta: See ``score``.
+        beta: See ``score``: 10 in the loss of RTMPose, 1 in that of SimCC.
 
     Returns:
         (N, K, 2) float32: x, y in pixels of the crop; NaN where the score of the raw maxima is not positive.
         (N, K) float32: scores; 0 where the keypoint is missing.
     """
     (x, value_x), (y, value_y) = _peak(simcc_x), _peak(simcc_y)
-    scores = _SCORES[score](value_x, value_y)
+    scores = (value_x + value_y) / 2 if score == "mean" else np.minimum(value_x, value_y)
     found = np.isfinite(value_x) & np.isfinite(value_y) & (scores > 0)
-    if score == "softmax":
+    if score in ("softmax", "visibility"):
         scores = np.minimum(*(
-            _largest_probability(v, top, found, beta * sigma)
-            for v, top, sigma in zip((simcc_x, simcc_y), (value_x, value_y), sigma_xy, strict=True)
+            _probability(v[found], best[found], beta, round(2 * sigma)) if score == "softmax" else
+            _probability(v[found], best[found], _VISIBILITY * sigma, 0)
+            for v, best, sigma in zip((simcc_x, simcc_y), (x, y), sigma_xy, strict=True)
         ))
+        scores, part = np.zeros(found.shape, np.float32), scores
+        scores[found] = part
     keypoints = np.stack([x, y], -1).astype(np.float32)
     if refine == "dark":
         for axis, (vector, sigma) in enumerate(zip((simcc_x, simcc_y), sigma_xy, strict=True)):
@@ -91,13 +92,16 @@ def _peak(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return best, np.take_along_axis(vectors, best[..., None], axis=2)[..., 0]
 
 
-def _largest_probability(vectors: np.ndarray, top: np.ndarray, found: np.ndarray, sharpness: float) -> np.ndarray:
-    """Return the largest value of the softmax, (N, K); 0 where nothing was found."""
-    distance = np.subtract(vectors[found], top[found][:, None], dtype=np.float32)
-    distance *= np.float32(sharpness)
-    probability = np.zeros(top.shape, np.float32)
-    probability[found] = 1 / np.exp(distance, out=distance).sum(axis=1)
-    return probability
+def _probability(vectors: np.ndarray, best: np.ndarray, sharpness: float, reach: int) -> np.ndarray:
+    """Return the share of the softmax that lies within ``reach`` bins of the largest, (M, W), (M,) -> (M,)."""
+    rows = np.arange(len(best))[:, None]
+    shares = vectors - vectors[rows, best[:, None]]
+    shares *= np.float32(sharpness)
+    np.exp(shares, out=shares)
+    at = best[:, None] + np.arange(-reach, reach + 1)
+    inside = (at >= 0) & (at < vectors.shape[1])
+    near = shares[rows, at.clip(0, vectors.shape[1] - 1)]
+    return near.sum(axis=1, where=inside) / shares.sum(axis=1)
 
 
 def _dark_step(vectors: np.ndarray, best: np.ndarray, sigma: float) -> np.ndarray:

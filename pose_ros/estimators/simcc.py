@@ -25,7 +25,7 @@ class SimccParams(CropParams):
         0.0, "Of the Gaussians that the network was trained with; 0 takes RTMPose's rule, sqrt(side / 8).",
         unit="bins", low=0.0, high=99.0,
     )
-    beta: float = option(150.0, "Sharpness of the score 'softmax'.", low=0.0)
+    beta: float = option(10.0, "Of the score 'softmax', as in the loss of the training.", low=0.0)
     flip_shift: int = option(
         0, "Bins by which the vector of a mirrored crop moves left. mmpose moves none; mirrored pixels lie "
            "split - 1 bins off.", low=0, high=15,
@@ -37,8 +37,8 @@ class SimccOptions(CropOptions):
     """Options of :class:`SimccEstimator`."""
 
     score: str = option(
-        "", "What the score of a keypoint is: the smaller or the mean of the two largest values, or the sharpness of "
-            "the peaks; empty takes the model's own.", choices=("", *simcc.SCORES), live=True,
+        "", "What the score of a keypoint is: the smaller or the mean of its two largest values, how likely it is near "
+            "them, or how sharp they are; empty takes the model's own.", choices=("", *simcc.SCORES), live=True,
     )
     refine: str = option(
         "", "How a keypoint is refined beyond the largest value; empty takes the model's own.",

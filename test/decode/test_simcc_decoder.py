@@ -81,9 +81,9 @@ def test_agrees_with_mmpose(sigma, refine):
 
 
 @pytest.mark.parametrize("sigma", SIGMAS, ids=str)
-def test_softmax_is_what_mmpose_calls_visibility(sigma):
+def test_visibility_is_that_of_mmpose(sigma):
     _, x, y = noisy_vectors(4, 17, WH, sigma)
-    _, scores = simcc.decode(x, y, sigma_xy=sigma, score="softmax")
+    _, scores = simcc.decode(x, y, sigma_xy=sigma, score="visibility")
     visibility = recorded(f"none/{sigma[0]}")[..., 3]
     assert visibility.std() > 0.1
     np.testing.assert_allclose(scores, visibility, atol=1e-4)
@@ -97,14 +97,23 @@ def test_scores_are_the_smaller_or_the_mean_of_the_two_maxima():
     np.testing.assert_allclose(simcc.decode(x, y, score="mean")[1], [[0.6, 0.6, 0.15]])
 
 
-def test_softmax_tells_one_sharp_peak_from_several_and_from_none():
+@pytest.mark.parametrize(("score", "flat"), [("softmax", 0.06), ("visibility", 0.003)])
+def test_probabilities_tell_one_sharp_peak_from_several_and_from_none(score, flat):
     x, y = (np.tile(v, (3, 1))[None] for v in gaussians(np.array([60.0, 80.0]), WH, SIGMA))
     x[0, 1] += np.roll(x[0, 1], 100)
     x[0, 2] = 0.01
-    _, scores = simcc.decode(x, y, sigma_xy=SIGMA, score="softmax")
-    assert scores[0, 0] > 0.99
-    assert 0.49 < scores[0, 1] < 0.5
-    assert scores[0, 2] < 0.003
+    _, scores = simcc.decode(x, y, sigma_xy=SIGMA, score=score)
+    assert scores[0, 0] > 0.95
+    assert 0.47 < scores[0, 1] < 0.5
+    assert 0 < scores[0, 2] < flat
+
+
+def test_softmax_is_the_probability_that_the_loss_makes(rng):
+    """Logits of a Gaussian: it lies within two sigma with a probability of 95 %."""
+    xy = rng.uniform(20, 150, (1, 50, 2))
+    logits = [np.log(np.maximum(v, 1e-20)) + np.float32(60) for v in gaussians(xy, WH, (6.0, 6.0))]
+    _, scores = simcc.decode(*logits, sigma_xy=(6.0, 6.0), score="softmax", beta=1.0)
+    np.testing.assert_allclose(scores, 0.954, atol=0.015)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.2, np.nan, np.inf, -np.inf])
