@@ -68,7 +68,7 @@ class Rtmo(ImageEstimator):
         rows = known.any(axis=1)
         return Poses(
             self.skeleton,
-            np.where(known[..., None], warp.apply(matrix, keypoints), np.nan)[rows],
+            warp.apply(matrix, np.where(known[..., None], keypoints, np.nan))[rows],
             np.where(known, np.clip(visibilities, 0, 1), 0)[rows],
             boxes=warp.apply(matrix, boxes.reshape(-1, 2, 2)).reshape(-1, 4)[rows],
             subject_scores=np.clip(scores, 0, 1)[rows],

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hybrid encoder of RT-DETR (Zhao et al., arXiv 2304.08069) as RTMO uses it.
 
-Features of the coarsest level attend to one another; then all levels meet, downwards and up again. Names of parameters are those of mmpose 1.x.
+Features of the coarsest level attend to one another; then all levels meet, downwards and up again. Names of parameters
+are those of mmpose 1.x.
 """
 
 from __future__ import annotations

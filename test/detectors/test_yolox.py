@@ -33,7 +33,7 @@ def output_of(*found: tuple[tuple[float, float, float, float], float, str]) -> n
 
 
 def detector(output: np.ndarray, **options: object) -> YoloxDetector:
-    card = ModelCard("tiny", "detector", "yolox", "A test.", ModelFile(path="x"), Licence("MIT"), SIZE,
+    card = ModelCard("tiny", "detector", "yolox", "A test.", ModelFile(path="x.onnx"), Licence("MIT"), SIZE,
                      Preprocess(color="bgr"), classes=CLASSES, params={"find": "person"})
     seen: list[np.ndarray] = []
     session = FakeSession(Tensor("images", (-1, 3, 416, 416)), [Tensor("output", (-1, *output.shape))],
@@ -102,7 +102,7 @@ def test_unknown_classes_are_refused_with_near_names():
 
 
 def test_a_card_without_classes_is_refused():
-    card = ModelCard("tiny", "detector", "yolox", "A test.", ModelFile(path="x"), Licence("MIT"), SIZE)
+    card = ModelCard("tiny", "detector", "yolox", "A test.", ModelFile(path="x.onnx"), Licence("MIT"), SIZE)
     session = FakeSession(Tensor("images", (-1, 3, 416, 416)), [], lambda batch: {})
     with pytest.raises(CardError, match="model 'tiny': classes: expected"):
         YoloxDetector(Model(card, session))
