@@ -21,6 +21,8 @@ _KINDS = ("detector", "estimator")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 #: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
 _SHA256 = re.compile(r"[0-9a-f]{7,64}")
+#: Brightness of red, green and blue (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class ModelFile:
 class Preprocess:
     """How pixels become the network's input."""
 
-    #: ``rgb`` or ``bgr``.
+    #: ``rgb``, ``bgr``, or ``gray`` for one channel.
     color: str = "rgb"
     #: ``nchw`` or ``nhwc``.
     layout: str = "nchw"
-    #: ``(pixel - mean) / std`` with pixels 0 .. 255; one number per channel in the order of ``color``.
+    #: ``(pixel - mean) / std`` with pixels 0 .. 255; one number per channel in the order of ``color``; gray takes the
+    #: first.
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     #: Of the input; ``uint8`` and ``int32`` are the pixels themselves, which the network scales on its own.
@@ -74,21 +77,23 @@ class Preprocess:
             crops: RGB uint8 (N, H, W, 3). Not modified.
 
         Returns:
-            (N, H, W, 3) or (N, 3, H, W) of type ``dtype``.
+            (N, H, W, C) or (N, C, H, W) of type ``dtype``; C is 1 for gray and 3 for the rest.
         """
-        n, h, w, _ = crops.shape
         if self.color == "bgr":
             crops = crops[..., ::-1]
+        elif self.color == "gray":
+            crops = np.rint(crops @ _LUMA)[..., None].astype(np.uint8)
+        n, h, w, c = crops.shape
         if self.dtype != "float32":
             return np.ascontiguousarray(crops if self.layout == "nhwc" else crops.transpose(0, 3, 1, 2), self.dtype)
-        factor = 1 / np.array(self.std, np.float32)
-        shift = np.array(self.mean, np.float32) * factor
+        factor = 1 / np.array(self.std[:c], np.float32)
+        shift = np.array(self.mean[:c], np.float32) * factor
         if self.layout == "nchw":
-            crops, shape = crops.transpose(0, 3, 1, 2), (n, 3, h, w)
+            crops, shape = crops.transpose(0, 3, 1, 2), (n, c, h, w)
             factor, shift = factor[:, None, None], shift[:, None, None]
         else:
             # Whole rows at once: NumPy is slow where the innermost axis is 3.
-            crops, shape = crops.reshape(n, h, w * 3), (n, h, w, 3)
+            crops, shape = crops.reshape(n, h, w * c), (n, h, w, c)
             factor, shift = np.tile(factor, w), np.tile(shift, w)
         batch = np.multiply(crops, factor, order="C", dtype=np.float32)
         if shift.any():
@@ -180,7 +185,7 @@ class ModelCard:
         need(not self.network or isinstance(self.network.get("architecture"), str),
              f"network.architecture: expected the name of an architecture, got {self.network.get('architecture')!r}")
         color, layout = self.preprocess.color, self.preprocess.layout
-        need(color in ("rgb", "bgr"), f"preprocess.color: expected rgb or bgr, got '{color}'")
+        need(color in ("rgb", "bgr", "gray"), f"preprocess.color: expected rgb, bgr or gray, got '{color}'")
         need(layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{layout}'")
         plain = self.preprocess.mean == (0.0, 0.0, 0.0) and self.preprocess.std == (1.0, 1.0, 1.0)
         dtype = self.preprocess.dtype

@@ -30,3 +30,14 @@ def test_networks_may_take_the_pixels_themselves(rng, dtype, layout):
 def test_other_types_and_scaled_integers_are_refused(preprocess, problem):
     with pytest.raises(CardError, match=problem):
         dataclasses.replace(cards.get("yolox-nano"), preprocess=preprocess)
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_gray_is_one_channel(rng, layout):
+    grey = rng.integers(0, 256, (2, 5, 7, 1), np.uint8)
+    preprocess = Preprocess(color="gray", layout=layout, mean=(51.0, 0.0, 0.0), std=(255.0, 1.0, 1.0))
+    batch = preprocess(grey.repeat(3, axis=3))
+    expected = grey / np.float32(255) - np.float32(0.2)
+    np.testing.assert_allclose(batch, expected if layout == "nhwc" else expected.transpose(0, 3, 1, 2), atol=1e-6)
+    colours = Preprocess(color="gray", layout="nhwc")(np.uint8([[[[200, 0, 0], [0, 200, 0], [0, 0, 200]]]]))
+    assert colours.ravel().tolist() == [60, 117, 23]
