@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record DeepPose of mmpose, plain and by RLE, in the environment of ``mmlab.py``: ``python record_deeppose.py``."""
+"""Record DeepPose (plain and by RLE) and integral regression of mmpose: ``python record_deeppose.py``.
+
+The environment is that of ``mmlab.py``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mmlab
 import mmlab_decode
@@ -16,6 +20,24 @@ _COCO = "body_2d_keypoint/topdown_regression/coco/td-reg_{}-8xb64-210e_coco-256x
 FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 #: Of the crops: half of what they have in mmpose, which takes a quarter of the time.
 _SIZE = (96, 128)
+
+
+def _integral(kind: str, **changes: Any) -> Any:
+    config = f"body_2d_keypoint/integral_regression/coco/ipr_res50_{kind}8xb64-210e_coco-256x256.py"
+    return mmlab.build(config, model={"head": changes})
+
+
+def _integral_case() -> dict[str, np.ndarray]:
+    model = _integral("debias-", in_featuremap_size=(_SIZE[0] // 32, _SIZE[1] // 32))
+    codec = model.head.decoder = model.head.decoder.keypoint_codec
+    codec.input_size = _SIZE
+
+    def forward(images: torch.Tensor) -> dict[str, torch.Tensor]:
+        keypoints, heatmaps = model.head(model.extract_feat(images))
+        return {"keypoints": keypoints, "heatmaps": heatmaps}
+
+    decode = mmlab_decode.coordinates(model, FLIP, _SIZE, "keypoints")
+    return record(model, _SIZE, mmlab_decode.prepare(model), forward, decode)
 
 
 def _case(config: str) -> dict[str, np.ndarray]:
@@ -35,6 +57,9 @@ def main() -> None:
     """Write ``deeppose.npz`` beside this script."""
     plain = _COCO.replace("{}-", "{}_")
     cases = {"plain-50": _case(plain.format("res50")), "rle-50": _case(_COCO.format("res50_rle"))}
+    cases["integral-50"] = _integral_case()
+    for name, kind in {"integral-plain-50": "", "integral-dsnt-50": "dsnt-"}.items():
+        cases[name] = {"state": names_and_shapes(_integral(kind))}
     for name, config in {
         "plain-101": plain.format("res101"),
         "rle-152": _COCO.format("res152_rle"),
