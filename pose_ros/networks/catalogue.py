@@ -40,6 +40,7 @@ ARCHITECTURES: Mapping[str, str] = {
     "corner_hourglass": "pose_ros.networks.corner_hourglass:CornerHourglass",
     "deeppose": "pose_ros.networks.deeppose:DeepPose",
     "hourglass": "pose_ros.networks.hourglass:StackedHourglass",
+    "integral": "pose_ros.networks.integral:IntegralRegression",
     "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",
 }
 
