@@ -30,7 +30,7 @@ class Residual(Network):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         x = self.a(image).relu()
-        return (self.last(self.norm(x + self.b(x))),)
+        return (self.last(x + self.b(self.norm(x))),)
 
 
 def batches(count: int = 4) -> list[np.ndarray]:
