@@ -15,7 +15,7 @@ from replay import Case, Exported, run
 from write_caffe import caffemodel
 
 from pose_ros.errors import ModelCorruptError
-from pose_ros.estimators.heatmap import HeatmapEstimator
+from pose_ros.estimators.heatmap import HeatmapEstimator, HeatmapOptions
 from pose_ros.models import cards
 from pose_ros.networks import catalogue, checkpoint
 from pose_ros.plugin import Model
@@ -112,5 +112,5 @@ def test_a_hand_is_decoded_as_the_authors_do():
     session = FakeSession(Tensor("image", (-1, 3, 368, 368)), [Tensor("heatmaps", (-1, 22, 46, 46))],
                           lambda batch: {"heatmaps": maps})
     region = np.float32([[184 - 0.5, 184 - 0.5, 368, 368, 0]])
-    poses = HeatmapEstimator(Model(card, session)).estimate(np.zeros((368, 368, 3), np.uint8), region)
+    poses = HeatmapEstimator(Model(card, session), HeatmapOptions(padding=1.0)).estimate(np.zeros((368, 368, 3), np.uint8), region)
     np.testing.assert_allclose(poses.keypoints[0], planted, atol=0.2)
