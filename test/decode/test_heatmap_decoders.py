@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from pose_ros.decode import heatmap as h
+
+DATA = Path(__file__).parents[1] / "data/networks"
+sys.path.append(str(DATA))
+import planted  # noqa: E402
 
 #: Decoder -> largest error in pixels for a Gaussian blob, away from the border.
 ACCURACY = {"argmax": 0.25, "dark": 0.02, "udp": 0.02}
@@ -114,3 +121,49 @@ def test_leaves_its_input_alone_and_takes_none(rule, rng):
     keypoints, scores = h.DECODERS[rule](np.empty((0, 17, 64, 48), np.float32), h.BLUR_KERNEL)
     assert keypoints.shape == (0, 17, 2)
     assert scores.shape == (0, 17)
+
+
+@pytest.fixture(scope="module")
+def mmpose():
+    """What mmpose's codecs find in planted maps, pixels of the input; see test/data/networks/README.md."""
+    with np.load(DATA / "hrnet.npz") as file:
+        return {key.removeprefix("decoders/"): file[key] for key in file if key.startswith("decoders/")}
+
+
+@pytest.mark.parametrize(("sigma", "size_wh"), planted.HEATMAPS)
+@pytest.mark.parametrize("rule", h.DECODERS)
+def test_agrees_with_mmpose(mmpose, rule, sigma, size_wh):
+    _, maps = planted.noisy_blobs(4, 17, size_wh, sigma)
+    peaks = h.argmax(maps)[0]
+    # At the second pixel mmpose's argmax moves nothing.
+    inside = ((peaks > 1) & (peaks < np.array(size_wh) - 2)).all(axis=2)
+    for kernel in planted.KERNELS:
+        keypoints, scores = h.DECODERS[rule](maps, kernel)
+        expected = mmpose[f"argmax/{sigma}" if rule == "argmax" else f"{rule}/{sigma}/{kernel}"]
+        found = keypoints * 4 if rule != "udp" else keypoints / (np.array(size_wh) - 1) * size_wh * 4
+        # It takes steps of any length; those that leave the neighbourhood of the peak are not taken here.
+        near = (np.abs(expected[..., :2] / 4 - peaks) <= 2).all(axis=2)
+        assert near.mean() > 0.9
+        np.testing.assert_allclose(found[inside & near], expected[inside & near][:, :2], atol=0.02)
+        np.testing.assert_allclose(scores, expected[..., 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("sigma", "size_wh"), planted.HEATMAPS)
+def test_disks_and_offsets_come_back_and_agree_with_mmpose(mmpose, sigma, size_wh):
+    centres, maps = planted.noisy_offsets(4, 17, size_wh)
+    before = maps.copy()
+    keypoints, scores = h.combined(maps)
+    # Offsets have noise of 2 % of the radius.
+    assert np.abs(keypoints - centres).max() < 0.02 * 0.0546875 * max(size_wh) + 1e-4
+    expected = mmpose[f"combined/{sigma}"]
+    np.testing.assert_allclose(keypoints / (np.array(size_wh) - 1) * size_wh * 4, expected[..., :2], atol=0.02)
+    np.testing.assert_allclose(scores, expected[..., 2], rtol=1e-4)
+    np.testing.assert_array_equal(maps, before)
+    assert h.combined(np.empty((0, 51, 64, 48), np.float32))[0].shape == (0, 17, 2)
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
+def test_disks_that_are_none_have_no_keypoint(value):
+    keypoints, scores = h.combined(np.full((1, 6, 16, 12), value, np.float32))
+    assert np.isnan(keypoints).all()
+    assert (scores == 0).all()

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pose_ros.errors import CardError
+from pose_ros.decode.heatmap import dark
+from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.heatmap import HeatmapEstimator, HeatmapOptions
 from pose_ros.models.card import Licence, ModelCard, ModelFile
 from pose_ros.plugin import Model
@@ -43,7 +44,7 @@ def network(batch: np.ndarray, align: str) -> dict[str, np.ndarray]:
 
 
 def card(**params: Any) -> ModelCard:
-    return ModelCard("tiny", "estimator", "heatmap", "A test.", ModelFile(path="x"), Licence("MIT"), SIZE,
+    return ModelCard("tiny", "estimator", "heatmap", "A test.", ModelFile(path="x.onnx"), Licence("MIT"), SIZE,
                      skeleton="coco17", params=params)
 
 
@@ -114,3 +115,47 @@ def test_a_network_of_another_kind_is_refused(outputs):
     session = FakeSession(Tensor("image", (-1, 3, 256, 192)), outputs, lambda b: {})
     with pytest.raises(CardError, match=r"expected 17 heat maps \(N, 17, H, W\) as only output"):
         HeatmapEstimator(Model(card(), session))
+
+
+def disks(batch: np.ndarray) -> dict[str, np.ndarray]:
+    """Draw a disk and offsets where :func:`network` draws a blob."""
+    blobs = network(batch, "udp")["heatmaps"]
+    keypoints, scores = dark(blobs)
+    x, y = np.arange(MAP[0]), np.arange(MAP[1])[:, None]
+    radius = 0.0546875 * max(MAP)
+    dx = (keypoints[..., 0, None, None] - x + 0 * y) / radius
+    dy = (keypoints[..., 1, None, None] - y + 0 * x) / radius
+    maps = np.nan_to_num(np.stack([dx**2 + dy**2 <= 1, dx, dy], axis=2)) * (scores > 0)[..., None, None, None]
+    return {"maps": maps.reshape(len(batch), -1, *MAP[::-1]).astype(np.float32)}
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+def test_offsets_are_added_and_mirrored(flip_test):
+    session = FakeSession(Tensor("image", (-1, 3, 256, 192)), [Tensor("maps", (-1, 51, 64, 48))], disks)
+    made = HeatmapEstimator(Model(card(align="udp", decoder="combined"), session), HeatmapOptions(flip_test))
+    poses = made.estimate(scene(PLACES), REGIONS)
+    for channel, name in enumerate(PAINTED):
+        np.testing.assert_allclose(poses.keypoint(name), [PLACES[channel]] * len(REGIONS), atol=0.15, err_msg=name)
+    unseen = [i for i, name in enumerate(COCO.keypoints) if name not in PAINTED]
+    assert np.isnan(poses.keypoints[:, unseen]).all()
+
+
+def test_a_network_with_offsets_has_one_decoder():
+    session = FakeSession(Tensor("image", (-1, 3, 256, 192)), [Tensor("maps", (-1, 51, 64, 48))], disks)
+    with pytest.raises(ConfigError, match=r"estimator\.decoder: expected none, because model 'tiny' draws offsets"):
+        HeatmapEstimator(Model(card(align="udp", decoder="combined"), session), HeatmapOptions(decoder="dark"))
+    with pytest.raises(CardError, match=r"expected 51 heat maps"):
+        HeatmapEstimator(Model(card(decoder="combined"), FakeSession(
+            Tensor("image", (-1, 3, 256, 192)), [Tensor("maps", (-1, 17, 64, 48))], disks)))
+
+
+def test_a_map_of_the_background_is_no_keypoint_and_may_be_mirrored():
+    def with_background(batch: np.ndarray) -> dict[str, np.ndarray]:
+        maps = network(batch, "udp")["heatmaps"]
+        return {"maps": np.concatenate([maps, 1 - maps.max(axis=1, keepdims=True)], axis=1)}
+
+    session = FakeSession(Tensor("image", (-1, 3, 256, 192)), [Tensor("maps", (-1, 18, 64, 48))], with_background)
+    made = HeatmapEstimator(Model(card(align="udp", decoder="dark", background=1), session), HeatmapOptions(True))
+    poses = made.estimate(scene(PLACES), REGIONS[:1])
+    for channel, name in enumerate(PAINTED):
+        np.testing.assert_allclose(poses.keypoint(name)[0], PLACES[channel], atol=0.1, err_msg=name)

@@ -6,6 +6,9 @@ Used by the scripts that record what reference decoders find in them, and by the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 
 #: Sigma of the blobs and size of the heat maps of the two sizes of input, 256x192 and 384x288 ...
@@ -49,6 +52,7 @@ def noisy_offsets(n: int, keypoints: int, size_wh: tuple[int, int], seed: int = 
     return centres, maps.reshape(n, -1, *size_wh[::-1]).astype(np.float32)
 
 
+@cache
 def crowd(
     people: int,
     keypoints: int,
@@ -74,7 +78,8 @@ def crowd(
         seed: Of the random numbers.
 
     Returns:
-        Keypoints (P, K, 2), those without a blob too; heat maps (K, H, W); tags (L, K, H, W); which have a blob (P, K).
+        To be read only: keypoints (P, K, 2), those without a blob too; heat maps (K, H, W); tags (L, K, H, W); which
+        keypoints have a blob (P, K).
     """
     rng = np.random.default_rng(seed)
     limit = np.array(size_wh) - 1.0
@@ -91,11 +96,68 @@ def crowd(
     seen[:, 0] |= ~seen.any(axis=1)
     tags = np.empty((dimensions, keypoints, size_wh[1], size_wh[0]), np.float32)
     heat = np.empty((keypoints, size_wh[1], size_wh[0]), np.float32)
-    grid = np.stack(np.meshgrid(np.arange(size_wh[0]), np.arange(size_wh[1])), -1)
     for k in range(keypoints):
+        dx, dy = ((places[:, k, axis, None] - np.arange(size_wh[axis])) ** 2 for axis in (0, 1))
         # Every pixel says whose it would be: that of the nearest person.
-        away = ((grid[:, :, None] - places[:, k]) ** 2).sum(axis=3)
-        tags[:, k] = (own + rng.uniform(-0.1, 0.1, own.shape))[away.argmin(axis=2)].transpose(2, 0, 1)
+        nearest = (dy[:, :, None] + dx[:, None]).argmin(axis=0)
+        tags[:, k] = (own + rng.uniform(-0.1, 0.1, own.shape))[nearest].transpose(2, 0, 1)
         height = np.where(seen[:, k], rng.uniform(0.4, 1, people), rng.uniform(0.02, 0.09, people))
-        heat[k] = (height[:, None, None] * blobs(places[:, k], size_wh)).max(axis=0)
+        heat[k] = (height[:, None, None] * np.exp(-dy / 8)[:, :, None] * np.exp(-dx / 8)[:, None]).max(axis=0)
+    for array in (places, heat, tags, seen):
+        array.flags.writeable = False
     return places, heat, tags, seen
+
+
+def noise(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return heat maps (17, 96, 128) of noise, smooth over 3 x 3 pixels, and tags (2, 17, 96, 128) of noise."""
+    rng = np.random.default_rng(seed)
+    maps = rng.random((17, 98, 130), np.float32)
+    smooth = sum(maps[:, i : i + 96, j : j + 128] for i in range(3) for j in range(3)) / np.float32(9)
+    return smooth.astype(np.float32), rng.random((2, 17, 96, 128), np.float32)
+
+
+#: People and dimensions of tags in the crowds that are recorded, and the size of the maps.
+CROWDS = ((1, 1), (12, 1), (30, 1), (30, 2))
+CROWD_WH = (352, 256)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A crowd before a network with finer maps (HigherHRNet), and how its maps are looked at."""
+
+    image_wh: tuple[int, int] = (500, 375)
+    people: int = 8
+    missing: float = 0.0
+    flip_test: bool = False
+    scales: tuple[float, ...] = (1,)
+
+    def maps(self, size_wh: tuple[int, int], mirrored: bool) -> tuple[np.ndarray, ...]:
+        """Return what the network draws for an input of some size, or for its mirror image.
+
+        Returns:
+            Heat maps and tags (34, H / 4, W / 4), and finer heat maps (17, H / 2, W / 2).
+        """
+        heat, tags = self._crowd((size_wh[0] // 2, size_wh[1] // 2))
+        coarse = np.concatenate([heat[:, ::2, ::2] * np.float32(0.9), tags[:, ::2, ::2]])
+        if not mirrored:
+            return coarse, heat
+        # A mirror image is not seen quite alike.
+        flip = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+        both = np.concatenate([flip, 17 + flip])
+        return coarse[both, :, ::-1] * np.float32(0.95), heat[flip, :, ::-1] * np.float32(0.9)
+
+    def _crowd(self, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        # Of all sizes the same people, so they are drawn once, in the largest.
+        step = round(max(self.scales) * 1024 / (2 * min(size_wh)) / 2)
+        large = (size_wh[0] * step, size_wh[1] * step)
+        _, heat, tags, _ = crowd(self.people, 17, large, apart=3, missing=self.missing)
+        return heat[:, ::step, ::step], tags[0][:, ::step, ::step]
+
+
+SCENES = {
+    "plain": Scene(),
+    "portrait": Scene(image_wh=(333, 480), people=3),
+    "flipped": Scene(flip_test=True),
+    "incomplete": Scene(people=4, missing=0.15, flip_test=True),
+    "scales": Scene(people=4, flip_test=True, scales=(0.5, 1, 2)),
+}
