@@ -37,6 +37,8 @@ HARMLESS = re.compile(
 _OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 #: What PyTorch itself decides about.
 _TORCH = re.compile(r"torch\..*|collections\.OrderedDict")
+#: How damage shows itself to the parsers below.
+_DAMAGE = (struct.error, ValueError, EOFError, LookupError, TypeError, AttributeError, zipfile.BadZipFile)
 _MARKUP = re.compile(rb"\s*(<[!?a-zA-Z]|\{\s*\"|version https://git-lfs)")
 
 
@@ -68,7 +70,7 @@ def check(path: Path, suffix: str = "", model: str = "") -> None:
             if not problem and suffix in CHECKPOINTS:
                 known = (name for name in pickled_names(path) if not _TORCH.fullmatch(name))
                 asked = sorted(name for name in known if not HARMLESS.fullmatch(name))
-        except (struct.error, ValueError, EOFError, LookupError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             problem = f"one that is cut off or damaged ({error})"
     if problem:
         raise ModelCorruptError(

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from pose_ros import formats
+from pose_ros.errors import DeviceError
 from pose_ros.networks import catalogue
 from pose_ros.runtime.batched import BatchedSession, select
-from pose_ros.runtime.session import Settings, Tensor
+from pose_ros.runtime.session import PRECISIONS, Settings, Tensor
 
 FORMATS = formats.CHECKPOINTS
 
@@ -31,6 +32,15 @@ def devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
+def _fast(precision: str) -> bool:
+    """Whether the processor's own arithmetic is used for a precision, as far as PyTorch tells."""
+    import torch
+
+    question = {"float16": "_is_mkldnn_fp16_supported", "bfloat16": "_is_mkldnn_bf16_supported"}.get(precision)
+    asked = getattr(torch.ops.mkldnn, question, None) if question else None
+    return asked is None or bool(asked())
+
+
 class TorchSession(BatchedSession):
     """A network of :mod:`pose_ros.networks` with the weights of a checkpoint.
 
@@ -42,6 +52,7 @@ class TorchSession(BatchedSession):
         """Build the network that the settings describe and load its weights.
 
         Raises:
+            DeviceError: It cannot compute in that precision at a bearable speed.
             ModelCorruptError: The file is no checkpoint of this network.
             ConfigError: The description does not fit the architecture.
         """
@@ -50,6 +61,10 @@ class TorchSession(BatchedSession):
         from pose_ros.networks import checkpoint
 
         name = settings.name or path.name
+        if device == "cpu" and not _fast(settings.precision):
+            others = " or ".join(p for p in PRECISIONS if _fast(p))
+            raise DeviceError(device, f"this processor has no arithmetic in {settings.precision}, and torch would be "
+                                      f"tens of times slower than with float32; ask for precision={others}")
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._torch, self._dtype, self._place = torch, getattr(torch, settings.precision), device

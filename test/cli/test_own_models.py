@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,10 @@ def finder(path: Path) -> None:
     _model(path, (3, 64, 64), nodes, {"zero": np.zeros((), np.float32), "found": found}, {"output": [1, 84, 6]})
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """The user's folder: the cards of the documentation, an ONNX file and checkpoints of his own, and a detector."""
-    folder = tmp_path / "my_models"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """The cards of the documentation, an ONNX file and a checkpoint of the user's own, and a detector."""
+    folder = tmp_path_factory.mktemp("files")
     for name, text in _CARDS.items():
         (folder / f"{name}.yaml").write_text(text)
     (folder / "finder.yaml").write_text(_FINDER)
@@ -76,6 +76,14 @@ def folder(tmp_path, monkeypatch) -> Path:
     torch.manual_seed(3)
     network = catalogue.build({"architecture": "hourglass", "stacks": 1, "keypoints": 17})
     torch.save({"state_dict": network.state_dict(), "epoch": 30}, folder / "my_checkpoint.pth")
+    return folder
+
+
+@pytest.fixture
+def folder(files, tmp_path, monkeypatch) -> Path:
+    """The user's folder, which a test may spoil."""
+    folder = tmp_path / "my_models"
+    shutil.copytree(files, folder)
     monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(folder))
     monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("POSE_ROS_OFFLINE", "1")
@@ -169,7 +177,7 @@ _BAD = [
     (_CHECKPOINT, _half, r"'my-checkpoint': expected a whole \.pth file at .*, got one that is cut off or damaged .*"
                          r"fetch it again"),
     (_CHECKPOINT, _other, r"'my-checkpoint': expected a checkpoint of StackedHourglass with \d+ tensors, got \d+ that "
-                          r"do not fit: features\.1\.\S+ is not known.*Check the card's network, or fetch another file"),
+                          r"do not fit: features\.1\.\S+ is not known.*Check the card's network, or fetch another"),
     (_CHECKPOINT, lambda f: _change(f, "my-checkpoint", network={"architecture": "hourglas"}),
      "unknown architecture 'hourglas'; did you mean 'hourglass'"),
     (_CHECKPOINT, lambda f: _change(f, "my-checkpoint", network={"architecture": "hourglass", "stack": 1}),

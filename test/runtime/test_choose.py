@@ -10,7 +10,7 @@ import numpy as np
 import onnx_file
 import pytest
 
-from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError
+from pose_ros.errors import DeviceError, ModelCorruptError, ModelError, ModelMissingError, ShapeError
 from pose_ros.runtime import available, choose, onnx_session, open_session, openvino_session
 
 _HERE = {i.runtime: i for i in available() if i.version}
@@ -204,3 +204,72 @@ def test_real_file_that_was_cut_off(testdata, tmp_path, name):
     for runtime in [n for n, i in _HERE.items() if path.suffix in i.formats]:
         with pytest.raises(ModelCorruptError, match="cut off or damaged"):
             open_session(path, runtime=runtime)
+
+
+@pytest.mark.parametrize(("runtime", "precision", "message"), [
+    ("onnxruntime", "float16", "'cpu': onnxruntime computes there as the file says, not in float16; ask for "
+                               "runtime=openvino, or for precision=float32"),
+    ("onnxruntime", "bfloat16", "not in bfloat16; ask for runtime=openvino"),
+    ("litert", "float16", "'cpu': litert computes as the file says, not in float16; ask for runtime=openvino"),
+])
+def test_precision_that_a_library_does_not_do(tmp_path, model, runtime, precision, message):
+    if runtime == "litert":
+        model = tmp_path / "tiny.tflite"
+        model.write_bytes(b"\0\0\0\0TFL3")
+    if runtime not in _HERE:
+        pytest.skip(f"needs {runtime}")
+    with pytest.raises(DeviceError, match=message):
+        open_session(model, runtime=runtime, precision=precision)
+
+
+@pytest.mark.parametrize(("capabilities", "precision", "offers"), [
+    (["FP32", "INT8", "BIN"], "bfloat16", "float32"),
+    (["FP32", "FP16"], "bfloat16", "float32 or float16"),
+    (["FP16", "INT8"], "float32", "float16"),
+])
+def test_precision_that_a_device_does_not_do(model, monkeypatch, capabilities, precision, offers):
+    pytest.importorskip("openvino")
+    core = SimpleNamespace(available_devices=["CPU", "NPU"], get_property=lambda place, name: capabilities)
+    monkeypatch.setattr(openvino_session, "_core", lambda: core)
+    with pytest.raises(DeviceError, match=f"'openvino:NPU': cannot compute in {precision}; ask for precision={offers}"):
+        open_session(model, device="openvino:NPU", precision=precision)
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("float32", "f32"), ("bfloat16", "bf16")])
+def test_openvino_computes_in_what_was_asked_for(model, precision, hint):
+    openvino = pytest.importorskip("openvino")
+    if precision == "bfloat16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    session = open_session(model, runtime="openvino", precision=precision)
+    compiled = session._request.get_compiled_model()
+    assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == hint
+
+
+@pytest.mark.parametrize(("precision", "flag"), [("float32", {}), ("float16", {"trt_fp16_enable": "1"}),
+                                                 ("bfloat16", {"trt_bf16_enable": "1"})])
+def test_what_tensorrt_is_asked_for(precision, flag, tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path))
+    (first, options), (second, cuda) = onnx_session._providers("tensorrt", "1", precision)
+    assert (first, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert {name: value for name, value in options.items() if "16" in name} == flag
+    assert cuda == {"device_id": "1", "use_tf32": "0"}
+
+
+@pytest.mark.parametrize(("what", "made_for", "reason"), [
+    ({"opset": 99}, "ONNX IR 8, opset 99", "opset"), ({"ir": 99}, "ONNX IR 99, opset 13", "IR version"),
+    ({"nodes": [("Frobnicate", "image", "out")]}, "ONNX IR 8, opset 13", "Frobnicate"),
+])
+def test_file_for_another_version_of_the_library(tmp_path, what, made_for, reason):
+    path = onnx_file.write(tmp_path / "new.onnx", **what)
+    with pytest.raises(ModelCorruptError, match=rf"onnxruntime [\d.]+ cannot read .*new.onnx, made for {made_for}: "
+                                                rf".*{reason}.*made for another version of onnxruntime \(pip install "):
+        open_session(path, runtime="onnxruntime")
+
+
+@pytest.mark.parametrize("runtime", [n for n, i in _HERE.items() if ".onnx" in i.formats])
+def test_one_input_is_wanted(tmp_path, runtime):
+    with pytest.raises(ShapeError, match=r"model 'two.onnx': expected a network with one input, the image, got image "
+                                         r"\(-1, 2, 3\), mask \(-1, 2, 3\); export it with one"):
+        open_session(onnx_file.write(tmp_path / "two.onnx", inputs=("image", "mask")), runtime=runtime)
