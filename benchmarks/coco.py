@@ -30,6 +30,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions
 from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
+from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.pipeline import TopDown
 from pose_ros.registry import load
@@ -41,6 +42,8 @@ _KEYPOINT_STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "AR
 _BOX_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 #: A detector is measured with nearly all it has to say: average precision weighs its doubts itself.
 _DETECTOR = {"score_threshold": 0.01, "nms_iou": 0.65, "max_detections": 100}
+#: Nobody is followed from one image to the next.
+_ESTIMATOR = {"follow": False}
 #: Keypoints below this do not count for the score of a person.
 _MIN_KEYPOINT_SCORE = 0.2
 
@@ -51,6 +54,7 @@ def evaluate(
     boxes: str = "detector",
     store: Store | None = None,
     estimator: dict[str, Any] | None = None,
+    runtime: str = "auto",
 ) -> dict[str, dict[str, float]]:
     """Return ``{"keypoints": {"AP": ...}, "boxes": {...}}``; boxes only where a detector found them.
 
@@ -60,15 +64,16 @@ def evaluate(
         boxes: ``detector``, or ``truth`` for those of the annotations.
         store: Where models are.
         estimator: Options of the estimator.
+        runtime: Library that runs the networks.
     """
     store = store or Store()
     truth = _read(folder / "person_keypoints.json")
     target = catalogue.get("coco17")
-    config: dict[str, Any] = {"model": model, "track": False, "estimator": estimator or {}}
-    detector, _ = parse_model(model, store)
+    detector, card = parse_model(model, store)
+    estimator = {**_known(card, _ESTIMATOR), **(estimator or {})}
+    config: dict[str, Any] = {"model": model, "runtime": runtime, "track": False, "estimator": estimator}
     if detector is not None:
-        known = load("detectors", detector.plugin).Options.__dataclass_fields__  # type: ignore[attr-defined]
-        config["detector"] = {key: value for key, value in _DETECTOR.items() if key in known}
+        config["detector"] = _known(detector, _DETECTOR)
         config["top_down"] = {"max_subjects": 100, "follow": False}
     source = build(config, store).source
     if isinstance(source, TopDown):
@@ -90,6 +95,12 @@ def evaluate(
     if found and (folder / "instances.json").is_file():
         result["boxes"] = _score(_read(folder / "instances.json"), _box_results(found), "bbox", _BOX_STATS)
     return result
+
+
+def _known(card: ModelCard, options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the options that the plugin of a card has."""
+    known = load(f"{card.kind}s", card.plugin).Options.__dataclass_fields__  # type: ignore[attr-defined]
+    return {key: value for key, value in options.items() if key in known}
 
 
 class _Recorder:

@@ -4,16 +4,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from pose_ros.core.options import option
 from pose_ros.decode import ultraface
-from pose_ros.detectors.boxes import BoxDetector
+from pose_ros.detectors.boxes import BoxDetector, BoxOptions
 from pose_ros.errors import CardError
+
+
+@dataclass(frozen=True)
+class UltraFaceOptions(BoxOptions):
+    """Options of UltraFace; the defaults are its authors'."""
+
+    score_threshold: float = option(0.7, "Lowest score of a detection.", low=0.0, high=1.0, live=True)
+    nms_iou: float = option(
+        0.3, "Of two boxes that overlap by more than this, the better one stays.", low=0.0, high=1.0, live=True
+    )
 
 
 class UltraFaceDetector(BoxDetector):
     """Boxes of faces. Card outputs: scores, boxes."""
+
+    Options = UltraFaceOptions
 
     def _candidates(self, outputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if len(outputs) != 2:
