@@ -28,6 +28,7 @@ _PACKAGES = {
     "matplotlib": ("matplotlib", "plots of trajectories", False),
     "onnx": ("onnx", "turning checkpoints into ONNX files", False),
     "skimage": ("scikit-image", "the photograph of the demonstration", False),
+    "safetensors": ("safetensors", "checkpoints in .safetensors files", False),
 }
 #: Interface package -> whether the nodes cannot do without.
 _INTERFACES = {

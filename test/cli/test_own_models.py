@@ -122,12 +122,13 @@ def test_an_onnx_file_runs(cli, folder, image, runtime):
 
 
 def test_a_checkpoint_runs(cli, folder, image, tmp_path):
-    ran = cli("run", image, "--model", "finder+my-checkpoint", "--output", tmp_path / "out", "--json")
+    out = tmp_path / "out"
+    ran = cli("run", image, "--model", "finder+my-checkpoint", "--set", "threads=1", "--output", out, "--json")
     assert ran.code == 0, ran.err
     document = json.loads(ran.out)
     (subject,) = document["sources"][0]["frames"][0]["subjects"]
     assert np.isfinite(np.array(subject["keypoints"], float)).all(axis=1).any()
-    assert (tmp_path / "out" / "spot_pose.jpg").exists()
+    assert (out / "spot_pose.jpg").exists()
 
 
 def test_a_family_of_checkpoints(folder):
@@ -136,7 +137,7 @@ def test_a_family_of_checkpoints(folder):
     for name, stacks in (("small", 1), ("large", 2)):
         state = catalogue.build({"architecture": "hourglass", "stacks": stacks, "keypoints": 17}).state_dict()
         save_file(state, folder / f"my_{name}.safetensors")
-        estimator = build(f"finder+my-{name}").source.estimator
+        estimator = build({"model": f"finder+my-{name}", "threads": 1}).source.estimator
         assert [t.name for t in estimator.session.outputs] == [f"heatmaps_{stacks}"]
 
 
@@ -217,7 +218,7 @@ _BAD = [
 @pytest.mark.parametrize(("model", "spoil", "message"), _BAD, ids=range(len(_BAD)))
 def test_what_does_not_fit_is_said(cli, folder, image, model, spoil, message):
     spoil(folder)
-    ran = cli("run", image, "--model", model, *(["--set", "runtime=onnxruntime"] if model == _NET else []))
+    ran = cli("run", image, "--model", model, "--set", "runtime=onnxruntime" if model == _NET else "threads=1")
     assert ran.code not in (0, None)
     assert re.search(f"^pose-ros: (model )?{message}", ran.err, re.MULTILINE), ran.err
     assert "Traceback" not in ran.err

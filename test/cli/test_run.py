@@ -135,3 +135,22 @@ def test_ctrl_c_keeps_what_was_found_until_then(cli, toy, clip, tmp_path, monkey
     assert len(source["frames"]) == 5
     with open_source(source["annotated"]) as annotated:
         assert len(list(annotated)) == 5
+
+
+def test_any_option_can_be_set(cli, toy, picture):
+    ran = cli("run", picture, "--model", toy, "--set", "smooth=false", "--set", "one_stage.max_subjects=0", "--json")
+    assert ran.code == 2
+    assert "one_stage.max_subjects: expected 1 .. 1000, got 0" in ran.err
+    assert cli("run", picture, "--model", toy, "--set", "precision=float32", "--set", "batch=2").code == 0
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("smooth", "--set: expected KEY=VALUE, such as estimator.flip_test=true, got 'smooth'"),
+    ("smooth=[", "--set: expected KEY=VALUE"),
+    ("smoth=true", "smoth: unknown key; did you mean 'smooth'"),
+    ("estimator.flip=true", "estimator.flip: unknown key"),
+])
+def test_a_setting_that_does_not_fit_is_named(cli, toy, picture, text, message):
+    ran = cli("run", picture, "--model", toy, "--set", text)
+    assert ran.code == 2
+    assert message in ran.err
