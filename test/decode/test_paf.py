@@ -155,6 +155,41 @@ def test_reads_fields_as_the_enlarged_ones():
         np.testing.assert_allclose(read, fine, atol=1e-5)
 
 
+@pytest.mark.parametrize("rule", paf.RULES)
+def test_looking_at_a_few_points_first_changes_nothing(rule):
+    """A pair alone is looked at as a whole; here most of the field points to the right, with holes."""
+    rng = np.random.default_rng(9)
+    field = np.stack([rng.choice([1.0, 1.0, 1.0, 1.0, -1.0], (46, 82)), np.zeros((46, 82))], -1).astype(np.float32)
+    field = cv2.GaussianBlur(field, (0, 0), 0.6)
+    first, second = rng.uniform(0, [200, 367], (20, 2)), rng.uniform([150, 0], [655, 367], (20, 2))
+    limits = paf.Limits(fraction=0.95 if rule == "openpose" else 0.8)
+    how = (field, (656, 368), paf.RULES[rule], limits)
+    together = paf._limb_scores(first, second, *how)
+    alone = [[paf._limb_scores(a[None], b[None], *how)[0, 0] for b in second] for a in first]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert 20 < (together > 0).sum() < 380
+
+
+def test_the_first_of_two_people_who_share_a_keypoint_goes_on():
+    limbs = paf.Graph(((0, 1), (2, 1), (1, 3)), ((0, 1),) * 3)
+    places = np.array([[10.0, 10], [110, 10], [20, 12], [210, 10]])
+    fields = np.zeros((2, 20, 40), np.float32)
+    fields[0] = 1
+    points, _, _ = paf.group(paf.Peaks(np.arange(4), places, np.ones(4)), fields, (320, 160), 4, limbs,
+                             paf.RULES["lightweight"], paf.Limits())  # fmt: skip
+    assert np.isfinite(points[..., 0]).tolist() == [[True, True, False, True]]
+
+
+def test_legs_alone_are_a_person_only_where_there_is_no_other():
+    """One leg is often taken for both of somebody; but where nobody else is seen, it is better than nothing."""
+    rng = np.random.default_rng(4)
+    people = paf_scenes.bodies("body25", np.array([[150.0, 180], [450, 180]]), np.array([100.0, 100]), rng)
+    people[1, [i for i in range(25) if i not in (10, 11, 22, 23, 24)]] = np.nan
+    both, alone = (openpose("body25", *paf_scenes.draw("body25", p, (656, 368))[1:])[0] for p in (people, people[1:]))
+    assert np.isfinite(both[..., 0]).sum(axis=1).tolist() == [25]
+    assert np.isfinite(alone[..., 0]).sum(axis=1).tolist() == [5]
+
+
 def test_keypoints_that_nearly_coincide_belong_together_in_openpose_alone():
     """A field cannot be seen between them; feet and eyes of people far away are so."""
     limbs = paf.Graph(((0, 1), (1, 2)), ((0, 1), (2, 3)))
@@ -193,6 +228,17 @@ def test_broken_maps_give_no_broken_people(value):
         assert (seen | np.isnan(points).all(axis=2)).all()
         assert np.isfinite(scores).all()
         assert np.isfinite(subjects).all()
+
+
+@pytest.mark.parametrize("rule", paf.RULES)
+def test_one_broken_pixel_is_no_peak(rule):
+    heatmap = np.zeros((1, 12, 12), np.float32)
+    heatmap[0, 6, 6] = np.inf
+    for by in (1, 4):
+        with np.errstate(invalid="ignore"):
+            found = paf.find_peaks(heatmap, by, 0.1, paf.RULES[rule])
+        assert np.isfinite(found.points).all()
+        assert np.isfinite(found.scores).all()
 
 
 def test_leaves_its_input_alone(scenes):

@@ -139,6 +139,8 @@ def test_the_image_is_scaled_and_placed_as_by_the_authors():
     assert small.shape[1] == 320
     expected[:] = (small.astype(np.float32) - 128) / 256
     assert np.abs(seen[0][0].transpose(1, 2, 0) - expected).max() < 1.6 / 256
+    estimator.estimate(np.full((400, 200, 3), 200, np.uint8))
+    assert np.flatnonzero(seen[1][0, 0, 128]).tolist() == list(range(64, 192))
     estimator, seen = paf(cards.get("openpose-coco"))
     estimator.estimate(image[:, :400])
     # From resizeFixedAspectRatio and uCharCvMatToFloatPtr: warpAffine with one scale, x / 256 - 0.5.
