@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ import yaml
 
 from pose_ros import wiring
 from pose_ros.core.frame import Frame
-from pose_ros.errors import ConfigError, ModelMissingError, UnknownNameError
+from pose_ros.errors import (
+    CardError,
+    ConfigError,
+    DeviceError,
+    ModelCorruptError,
+    ModelMissingError,
+    UnknownNameError,
+)
+from pose_ros.models import files
 from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline, TopDown
 from pose_ros.runtime.session import FakeSession, Tensor
@@ -22,6 +31,8 @@ DETECTOR = {"kind": "detector", "plugin": "yolox", "summary": "A test.", "file":
             "licence": {"weights": "MIT"}, "input_wh": [64, 64], "classes": ["person"]}
 ESTIMATOR = {"kind": "estimator", "plugin": "heatmap", "summary": "A test.", "file": {"path": "e.onnx"},
              "licence": {"weights": "MIT"}, "input_wh": [48, 64], "skeleton": "coco17", "detector": "finder"}
+#: The outline of an .onnx file.
+_FILE = b"\x08\x08\x3a\x05graph"
 
 
 @pytest.fixture
@@ -122,7 +133,7 @@ def test_unknown_names_list_near_ones(build):
         build("posr")
     with pytest.raises(UnknownNameError, match="unknown model 'findr'; did you mean 'finder'"):
         build("findr+poser")
-    with pytest.raises(UnknownNameError, match="unknown skeleton 'coco-17'; did you mean .*'coco17'"):
+    with pytest.raises(UnknownNameError, match=r"unknown skeleton 'coco-17'; did you mean .*'coco17'"):
         build({"model": "poser", "skeleton": "coco-17"})
 
 
@@ -137,3 +148,77 @@ def test_a_missing_file_is_named(build, tmp_path, allow_fetch):
     (tmp_path / "e.onnx").unlink()
     with pytest.raises(ModelMissingError, match=r"model 'poser': expected its file at .*e\.onnx"):
         build("poser", allow_fetch=allow_fetch)
+
+
+def test_precision_and_batch_reach_every_network(build, opened):
+    build({"model": "poser", "precision": "bfloat16", "batch": 4})
+    assert [(c["name"], c["precision"], c["batch"]) for c in opened] == [
+        ("poser", "bfloat16", 4), ("finder", "bfloat16", 4),
+    ]
+    with pytest.raises(ConfigError, match=r"precision: expected one of float32, float16, bfloat16; got 'int8'"):
+        build({"model": "poser", "precision": "int8"})
+
+
+@pytest.mark.parametrize(("card", "fits"), [
+    ({}, True),
+    ({"input_wh": [64, 48]}, False),
+    ({"preprocess": {"layout": "nhwc"}}, False),
+    ({"preprocess": {"dtype": "uint8"}}, False),
+    ({"preprocess": {"color": "gray"}}, False),
+])
+def test_the_input_has_to_be_what_the_card_says(build, tmp_path, card, fits):
+    (tmp_path / "poser.yaml").write_text(yaml.safe_dump({**ESTIMATOR, **card}))
+    if fits:
+        build("poser")
+    else:
+        with pytest.raises(CardError, match=r"'poser': expected an input .* as its card says .*, got float32 "
+                                            r"\('N', 3, 64, 48\) in .*e.onnx; mend the card or take another file"):
+            build("poser")
+
+
+@pytest.mark.parametrize("shape", [(-1, 3, -1, -1), (-1, 3, 64, -1)])
+def test_an_input_of_any_size_fits_every_card(build, monkeypatch, shape):
+    plain = wiring.open_session
+
+    def any_size(path: Path, **how: Any) -> FakeSession:
+        session = plain(path, **how)
+        session.inputs = (Tensor("image", shape),)
+        return session
+
+    monkeypatch.setattr(wiring, "open_session", any_size)
+    assert build("poser").source.name == "finder+poser"
+
+
+def test_a_device_that_is_absent_names_the_same_network_as_onnx(build, tmp_path, monkeypatch):
+    def absent(path: Path, **how: Any) -> FakeSession:
+        raise DeviceError("auto", "torch not installed: pip install 'pose_ros[torch]'")
+
+    (tmp_path / "poser-pth.yaml").write_text(yaml.safe_dump(ESTIMATOR))
+    monkeypatch.setattr(wiring, "open_session", absent)
+    with pytest.raises(DeviceError, match=r"'auto': torch not .*; or take 'poser', the same network as ONNX$"):
+        build("poser-pth")
+    with pytest.raises(DeviceError, match=r"\[torch\]'$"):
+        build("poser")
+
+
+@pytest.mark.parametrize("sha256", ["", "known"])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_new_file_that_does_not_fit_is_not_kept_unless_it_is_known(tmp_path, opened, monkeypatch, sha256, first):
+    def download(card: Any, place: Path, *_: object) -> None:
+        (tmp_path / "new").write_bytes(_FILE)
+        files.keep(card, tmp_path / "new", place, card.file.url)
+
+    def corrupt(path: Path, **how: Any) -> FakeSession:
+        raise ModelCorruptError("poser", "another architecture")
+
+    digest = {"sha256": hashlib.sha256(_FILE).hexdigest()} if sha256 else {}
+    card = {**ESTIMATOR, "file": {"url": "https://example.org/e.onnx", **digest}}
+    (tmp_path / "poser.yaml").write_text(yaml.safe_dump(card))
+    monkeypatch.setattr("pose_ros.models.download.fetch", download)
+    store = Store(tmp_path / "cache", offline=False)
+    if first:  # as the command line does, to show how far it is
+        store.fetch(store.card("poser"))
+    monkeypatch.setattr(wiring, "open_session", corrupt)
+    with pytest.raises(ModelCorruptError, match="another architecture"):
+        wiring.build("poser", store)
+    assert store.state(store.card("poser")) == ("ready" if sha256 else "missing")
