@@ -261,6 +261,7 @@ def test_subjects_that_are_found_are_compared_with_the_nearest():
     compare = trial("simplepose-ultralight").compare
     found = compare([Poses(skeleton, points, scores)], [Poses(skeleton, moved, scores)])
     assert (found["subjects"], found["shift px, median"]) == (3, pytest.approx(5, rel=1e-4))
+    assert found["shift px, 95 %"] == pytest.approx(5, rel=1e-4)
     told = trial("simplepose-ultralight", crops=True).compare
     assert told([Poses(skeleton, points, scores)], [Poses(skeleton, moved, scores)])["OKS"] < found["OKS"]
     assert compare([Poses(skeleton, points, scores)], [Poses.empty(skeleton)])["OKS"] == 0
