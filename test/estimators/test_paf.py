@@ -90,22 +90,22 @@ def test_openpose_brings_people_back_to_the_image(model, kind, scene):
     assert len(poses.to(catalogue.get("coco17"))) == len(planted)
 
 
-def test_lightweight_openpose_brings_people_back_to_the_image():
+@pytest.mark.parametrize(("image_wh", "input_wh", "left"), [((1280, 720), (456, 256), 0), ((360, 720), (256, 256), 64)])
+def test_lightweight_openpose_brings_people_back_to_the_image(image_wh, input_wh, left):
     """Its peaks are whole pixels of maps enlarged four times, two of the input apart, so that one is off by 1."""
     rng = np.random.default_rng(2)
-    people = paf_scenes.bodies("coco18", np.array([[110.0, 130], [300, 120]]), np.array([65.0, 75]), rng)
-    _, heatmaps, fields = paf_scenes.draw("coco18", people, (456, 256))
+    people = paf_scenes.bodies("coco18", np.array([[110.0, 130], [180, 120]]), np.array([65.0, 75]), rng)
+    _, heatmaps, fields = paf_scenes.draw("coco18", people, input_wh)
     estimator, seen = paf(cards.get("lightweight-openpose"), [heatmaps, fields])
-    poses = estimator.estimate(np.zeros((720, 1280, 3), np.uint8))
-    assert seen[0].shape == (1, 3, 256, 456)
+    poses = estimator.estimate(np.zeros((*image_wh[::-1], 3), np.uint8))
+    assert seen[0].shape == (1, 3, *input_wh[::-1])
     assert len(poses) == 2
     scale = 256 / 720
-    # 1280 become 455 of the 456 columns.
-    expected = (people + 0.5) / scale - 0.5 + 0.5
+    expected = (people - [left, 0] + 0.5) / scale - 0.5 + 0.5
     order = np.argsort(poses.keypoints[:, 1, 0])
-    errors = np.abs(poses.keypoints[order] - expected)
-    assert errors.max() < 1.4 / scale
-    assert np.abs((poses.keypoints[order] - expected).mean()) < 0.3 / scale
+    errors = poses.keypoints[order] - expected
+    assert np.abs(errors).max() < 1.4 / scale
+    assert np.abs(errors.mean()) < 0.3 / scale
 
 
 SIZES = {
@@ -141,6 +141,8 @@ def test_the_image_is_scaled_and_placed_as_by_the_authors():
     assert np.abs(seen[0][0].transpose(1, 2, 0) - expected).max() < 1.6 / 256
     estimator.estimate(np.full((400, 200, 3), 200, np.uint8))
     assert np.flatnonzero(seen[1][0, 0, 128]).tolist() == list(range(64, 192))
+    estimator.estimate(np.full((64, 64, 3), 200, np.uint8))
+    assert (seen[2] == 72 / 256).all(), "an image that is enlarged does not fade into what is around it"
     estimator, seen = paf(cards.get("openpose-coco"))
     estimator.estimate(image[:, :400])
     # From resizeFixedAspectRatio and uCharCvMatToFloatPtr: warpAffine with one scale, x / 256 - 0.5.
