@@ -43,8 +43,18 @@ def folders() -> list[Path]:
 
 def names(where: Sequence[Path] | None = None) -> list[str]:
     """Return the names of all cards, or of those in some folders, sorted."""
-    searched = folders() if where is None else where
-    return sorted({name for folder in searched for path in folder.glob("*.yaml") for name in _names(path)})
+    return sorted(places(where))
+
+
+def places(where: Sequence[Path] | None = None) -> dict[str, Path]:
+    """Return name -> file of all cards, or of those in some folders."""
+    found: dict[str, Path] = {}
+    for folder in folders() if where is None else where:
+        paths = sorted(folder.glob("*.yaml"))
+        # A file of that name comes before a family with that member.
+        inside = {name: path for path in reversed(paths) for name in _names(path)}
+        found = {**inside, **{path.stem: path for path in paths if path.stem in inside}, **found}
+    return found
 
 
 def get(name: str) -> ModelCard:
@@ -54,11 +64,19 @@ def get(name: str) -> ModelCard:
         UnknownNameError: There is none; the message lists near names.
         CardError: Its file is wrong; the message names the file and the key.
     """
-    for folder in folders():
-        for path in (folder / f"{name}.yaml", *sorted(folder.glob("*.yaml"))):
-            if path.is_file() and name in _names(path):
-                return _read(path, path.stat().st_mtime_ns, name)
-    raise UnknownNameError("model", name, names(), "own cards go into a folder named by POSE_ROS_MODEL_PATH")
+    known = places()
+    if name not in known:
+        raise UnknownNameError("model", name, known, "own cards go into a folder named by POSE_ROS_MODEL_PATH")
+    return read(known[name], name)
+
+
+def read(path: Path, name: str) -> ModelCard:
+    """Return one card of a file.
+
+    Raises:
+        CardError: The file is wrong; the message names it and the key.
+    """
+    return _read(path, path.stat().st_mtime_ns, name)
 
 
 def _names(path: Path) -> Collection[str]:

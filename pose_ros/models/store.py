@@ -60,9 +60,9 @@ class Store:
 
     def cards(self) -> Iterator[ModelCard]:
         """Yield all cards in the order of their names; a wrong one is logged."""
-        for name in cards.names():
+        for name, path in sorted(cards.places().items()):
             try:
-                yield cards.get(name)
+                yield cards.read(path, name)
             except CardError as error:
                 log.warning("%s", error)
 

@@ -14,8 +14,9 @@ import pytest
 from model_server import CONTENT, network
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
-from pose_ros.models import archive, cards
+from pose_ros.models import archive
 from pose_ros.models.card import Licence
+from pose_ros.models.store import Store
 
 _OTHER = network(b"another network" * 100)
 
@@ -40,8 +41,7 @@ def two(make_card, monkeypatch):
         make_card("net", wheel="tiny-nets==1.0", member="tiny_nets/net.onnx"),
         make_card("other", wheel="tiny-nets==1.0", member="tiny_nets/other.onnx", content=_OTHER),
     ]
-    monkeypatch.setattr(cards, "names", lambda: ["net", "other"])
-    monkeypatch.setattr(cards, "get", lambda name: pair[["net", "other"].index(name)])
+    monkeypatch.setattr(Store, "cards", lambda self: iter(pair))
     return pair
 
 

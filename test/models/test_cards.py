@@ -102,6 +102,17 @@ def test_own_cards_win_and_may_change(own, monkeypatch, tmp_path):
     assert cards.get("yolox-nano").summary == "A third, longer test."
 
 
+def test_a_file_of_its_own_comes_before_a_family_with_that_member(own):
+    (own / "a-family.yaml").write_text(f"shared: {{{_CARD.splitlines()[0]}}}\nmodels: {{mine: {{}}, other: {{}}}}")
+    (own / "mine.yaml").write_text(_CARD)
+    (own / "z-family.yaml").write_text("models: {other: {}, more: {}}")
+    found = cards.places([own])
+    assert {name: path.name for name, path in found.items()} == {
+        "mine": "mine.yaml", "other": "a-family.yaml", "more": "z-family.yaml",
+    }  # fmt: skip
+    assert cards.get("mine").summary == "A test."
+
+
 def test_wrong_card_does_not_hide_the_others(own, caplog):
     (own / "broken.yaml").write_text("kind: [")
     names = Store().names()
