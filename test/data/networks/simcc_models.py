@@ -42,6 +42,10 @@ RUN = {
                             _rtmpose("t", 106), (256, 256), "lapa106"),
     "rtmw-m": Model(_RTMW.format("m_8xb1024-270e", "256x192"), _rtmw("m"), skeleton="wholebody133"),
     "simcc-r50": Model(_SIMCC.format("64-210e_coco-256x192"), {"architecture": "simcc", "keypoints": 17}),
+    "simcc-mobilenetv2": Model(
+        "body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py",
+        {"architecture": "simcc", "keypoints": 17, "backbone": "mobilenetv2", "enlarged": False},
+    ),
 }
 #: Those of which the names and shapes of the weights are compared.
 NAMED = {
@@ -51,7 +55,6 @@ NAMED = {
     "rtmpose-l": Model("wholebody_2d_keypoint/rtmpose/ubody/rtmpose-l_8xb32-270e_coco-ubody-wholebody-384x288.py",
                        _rtmpose("l", 133), _LARGE),
     "rtmpose-x": Model(_BODY8.format("x_8xb256-700e_body8-halpe26-384x288"), _rtmpose("x", 26), _LARGE),
-    "rtmw-l": Model(_RTMW.format("l_8xb320-270e", "384x288"), _rtmw("l"), _LARGE),
     "rtmw-x": Model(_RTMW.format("x_8xb320-270e", "384x288"), _rtmw("x"), _LARGE),
     "simcc-r50-384x288": Model(_SIMCC.format("32-140e_coco-384x288"), {"architecture": "simcc", "keypoints": 17},
                                _LARGE),
@@ -68,7 +71,7 @@ def tuned(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _tuned(key: str, value: np.ndarray) -> np.ndarray:
-    if key.endswith("bn.weight"):
+    if key.endswith("bn.weight") and not key.startswith(("backbone.conv", "backbone.layer")):
         return value * 2
     if value.ndim == 1 and key.endswith("weight"):
         return value * np.float32(1.3)
