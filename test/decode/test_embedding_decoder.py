@@ -148,6 +148,31 @@ def test_only_the_best_peaks_and_those_that_are_high_enough():
         np.testing.assert_array_equal(found.scores[found.keypoints == k], best[::-1][:5])
 
 
+@pytest.mark.parametrize(("order", "members"), [([0, 1, 2], [[0, 1, -1], [-1, -1, 2]]),
+                                                ([1, 2, 0], [[-1, 1, 2], [0, -1, -1]])])
+def test_the_order_decides_who_is_whose_when_tags_drift(order, members):
+    places = np.arange(3)
+    found = embedding.Peaks(places, places, places, np.ones(3), np.array([[0.0], [0.8], [1.6]]))
+    assert embedding.grouped(found, order, 1.0, 30).tolist() == members
+
+
+def test_a_peak_more_than_the_first_people_is_somebody_new():
+    keypoints = np.array([0, 0, 0, 1, 1, 1])
+    tags = np.array([[0.0], [5.0], [9.0], [9.0], [5.0], [0.0]])
+    found = embedding.Peaks(keypoints, keypoints, keypoints, np.ones(6), tags)
+    assert embedding.grouped(found, [0, 1], 1.0, 30).tolist() == [[0, 5], [1, 4], [2, 3]]
+    assert embedding.grouped(found, [0, 1], 1.0, 2).tolist() == [[0, 5], [1, 4], [2, -1], [-1, 3]]
+
+
+def test_rivals_are_given_so_that_most_belong_to_somebody():
+    """The first peak is near to both people, the second to one; the better peak wins where there is one person."""
+    found = embedding.Peaks(np.array([0, 0, 1, 1]), np.zeros(4, int), np.zeros(4, int), np.array([1, 1, 0.5, 0.9]),
+                            np.array([[0.0], [0.9], [0.3], [-0.4]]))
+    assert embedding.grouped(found, [0, 1], 1.0, 30).tolist() == [[0, 3], [1, 2]]
+    one = embedding.Peaks(found.keypoints[1:], found.x[1:], found.y[1:], found.scores[1:], np.zeros((3, 1)))
+    assert embedding.grouped(one, [0, 1], 1.0, 30).tolist() == [[0, 2], [-1, 1]]
+
+
 def test_a_missing_keypoint_goes_where_the_tag_is_right():
     """One person of two keypoints. What is higher has another's tag, which costs as much as it differs, rounded."""
     heat, tags = np.zeros((2, 32, 32), np.float32), np.full((1, 2, 32, 32), 9, np.float32)

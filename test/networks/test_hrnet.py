@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 import numpy as np
@@ -11,8 +11,10 @@ import pytest
 import torch
 from replay import Case, Exported, prepared, run
 
+from pose_ros import registry
 from pose_ros.errors import ConfigError, ModelCorruptError
 from pose_ros.estimators.heatmap import HeatmapEstimator, HeatmapOptions
+from pose_ros.models import cards
 from pose_ros.models.card import Licence, ModelCard, ModelFile
 from pose_ros.networks import catalogue
 from pose_ros.plugin import Model
@@ -111,3 +113,24 @@ def test_takes_what_mmpose_called_its_layers_before_1_0():
     with torch.device("meta"):
         network = catalogue.build({"architecture": "hrnet", **RUNS["mmpose-w18-hand"]})
     network.load(old, "hand.pth")
+
+
+CARDS = [card for card in map(cards.get, cards.names()) if card.network.get("architecture") in ("hrnet", "higherhrnet")]
+
+
+@cache
+def outputs_of(network):
+    """What a network gives for an input of any size, as a session says it."""
+    with torch.device("meta"), torch.inference_mode():
+        made = catalogue.build(dict(network))
+        found = made(torch.zeros((1, 3, 64, 64)))
+    return [Tensor(name, (-1, maps.shape[1], -1, -1)) for name, maps in zip(made.outputs, found, strict=True)]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_every_card_describes_a_network_that_its_plugin_takes(card):
+    plugin = registry.load("estimators", card.plugin)
+    made = outputs_of(tuple(card.network.items()))
+    plugin(Model(card, FakeSession(Tensor("image", (-1, 3, -1, -1)), made, lambda batch: {})))
+    assert card.file.sha256 == "" or f"-{card.file.sha256}" in card.file.url
+    assert card.plugin == "embedding" or card.params["align"] == ("udp" if "udp" in card.name else "corner")
