@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from replay import Agreement, read, replay
+from mediapipe_replay import Agreement, read, replay
 
 from pose_ros.errors import ModelMissingError
 from pose_ros.pipeline import Pipeline
