@@ -39,8 +39,9 @@ def quarter(heatmaps: np.ndarray, kernel: int = BLUR_KERNEL) -> tuple[np.ndarray
     at = _sampler(heatmaps, x, y)
     inside_x = (x > 0) & (x < heatmaps.shape[3] - 1)
     inside_y = (y > 0) & (y < heatmaps.shape[2] - 1)
-    dx = np.where(inside_x, np.sign(at(1, 0) - at(-1, 0)), 0)
-    dy = np.where(inside_y, np.sign(at(0, 1) - at(0, -1)), 0)
+    # Compared and not subtracted: a network that fails may say infinity on both sides.
+    dx = inside_x * (np.greater(at(1, 0), at(-1, 0)) - np.float32(at(1, 0) < at(-1, 0)))
+    dy = inside_y * (np.greater(at(0, 1), at(0, -1)) - np.float32(at(0, 1) < at(0, -1)))
     return _finish(np.stack([x + 0.25 * dx, y + 0.25 * dy], -1).astype(np.float32), scores)
 
 

@@ -147,7 +147,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
         "embedding": ("higherhrnet-w32", _embedding),
-        "heatmap": ("simplebaseline-res50-dark", _heatmaps),
+        "heatmap": ("simplebaseline-res50", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "regression": ("deeppose-res50-rle", _regression),
         "rtmo": ("rtmo-s", _rtmo),
