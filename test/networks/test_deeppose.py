@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
@@ -14,10 +14,12 @@ from replay import Case, Exported, run
 
 from pose_ros.models import cards
 from pose_ros.networks import catalogue
-from pose_ros.networks.checkpoint import read
 
 #: Case -> the card of such weights.
 CARDS = {"plain-50": "deeppose-res50", "rle-50": "deeppose-res50-rle", "integral-50": "integral-res50-debias"}
+RUNS = [
+    ("plain-50", "torch"), ("rle-50", "torch"), ("rle-50", "onnx"), ("integral-50", "torch"), ("integral-50", "onnx"),
+]  # fmt: skip
 
 
 def build(name, size_wh=None):
@@ -25,31 +27,33 @@ def build(name, size_wh=None):
     return catalogue.build(card.network, size_wh or card.input_wh)
 
 
-@pytest.fixture(scope="module", params=CARDS)
-def reference(request):
-    case = Case("deeppose", request.param)
-    network = build(CARDS[request.param], tuple(case["size_wh"].tolist()))
-    network.load(case.state(), request.param)
-    return CARDS[request.param], case, network
+@lru_cache(maxsize=1)
+def loaded(name):
+    case = Case("deeppose", name)
+    network = build(CARDS[name], tuple(case["size_wh"].tolist()))
+    network.load(case.state(), name)
+    return case, network
 
 
-@pytest.fixture(scope="module", params=["torch", "onnx"])
-def how(request, reference, tmp_path_factory):
-    case, network = reference[1:]
-    if request.param == "torch":
-        return Remembered(partial(run, network))
-    return Remembered(Exported(network, case["size_wh"].tolist(), tmp_path_factory.mktemp("onnx")))
+@pytest.fixture(scope="module", params=RUNS, ids="-".join)
+def reference(request, tmp_path_factory):
+    """Name of the card, case, names of outputs, and the network, run in one way or another."""
+    name, runtime = request.param
+    case, network = loaded(name)
+    how = partial(run, network) if runtime == "torch" else Exported(network, case["size_wh"].tolist(),
+                                                                    tmp_path_factory.mktemp("onnx"))
+    return CARDS[name], case, network.outputs, Remembered(how)
 
 
-def test_says_the_same(reference, how):
-    name, case, network = reference
+def test_says_the_same(reference):
+    name, case, outputs, how = reference
     for n in (1, 4):
         found = how(cards.get(name).preprocess(case.crops(n)))
-        assert max(case.error(n, output, found[output]) for output in network.outputs) < 1e-4
+        assert max(case.error(n, output, found[output]) for output in outputs) < 1e-4
 
 
-def test_estimates_the_same_keypoints(reference, how):
-    name, case, _ = reference
+def test_estimates_the_same_keypoints(reference):
+    name, case, _, how = reference
     size = tuple(case["size_wh"].tolist())
     for n, kind in product((1, 4), ("straight", "flipped")):
         poses = estimate(estimator(name, how, size, kind == "flipped"), case.crops(n))
@@ -78,11 +82,3 @@ def test_takes_what_mmpose_called_its_layers_before_1_0(name):
     assert any("loss.flow_model.s.0" in key for key in old) == (name == "rle-50")
     with torch.device("meta"):
         build(CARDS[name]).load(old, "deeppose.pth")
-
-
-def test_takes_a_checkpoint_as_mmpose_writes_it(tmp_path):
-    case, card = Case("deeppose", "plain-50"), CARDS["plain-50"]
-    torch.save({"meta": {"epoch": 210}, "state_dict": case.state(), "optimizer": {"state": {}}}, tmp_path / "net.pth")
-    network = build(card)
-    network.load(read(tmp_path / "net.pth"), "net.pth")
-    assert torch.equal(network.state_dict()["head.fc.bias"], case.state()["head.fc.bias"])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
@@ -18,25 +18,28 @@ from pose_ros.models import cards
 from pose_ros.networks import catalogue
 
 CARD = "simplebaseline-res50"
+RUNS = [("mmpose-50", "torch"), ("mmpose-50", "onnx"), ("microsoft-50", "torch")]
 
 
 def build(**arguments):
     return catalogue.build({"architecture": "simplebaseline", **arguments})
 
 
-@pytest.fixture(scope="module", params=["mmpose-50", "microsoft-50"])
-def reference(request):
-    case, network = Case("simplebaseline", request.param), build(depth=50)
-    network.load(case.state(), request.param)
-    return request.param, case, network
+@lru_cache(maxsize=1)
+def loaded(name):
+    case, network = Case("simplebaseline", name), build(depth=50)
+    network.load(case.state(), name)
+    return case, network
 
 
-@pytest.fixture(scope="module", params=["torch", "onnx"])
-def how(request, reference, tmp_path_factory):
-    case, network = reference[1:]
-    if request.param == "torch":
-        return Remembered(partial(run, network))
-    return Remembered(Exported(network, case["size_wh"].tolist(), tmp_path_factory.mktemp("onnx")))
+@pytest.fixture(scope="module", params=RUNS, ids="-".join)
+def reference(request, tmp_path_factory):
+    """Name, case, and the network, run in one way or another."""
+    name, runtime = request.param
+    case, network = loaded(name)
+    how = partial(run, network) if runtime == "torch" else Exported(network, case["size_wh"].tolist(),
+                                                                    tmp_path_factory.mktemp("onnx"))
+    return name, case, Remembered(how)
 
 
 @pytest.fixture
@@ -49,15 +52,16 @@ def preprocess(reference, monkeypatch):
     return card.preprocess
 
 
-def test_draws_the_same_maps(reference, how, preprocess):
-    case = reference[1]
+def test_draws_the_same_maps(reference, preprocess):
+    _, case, how = reference
     for n in (1, 4):
         assert case.error(n, "heatmaps", how(preprocess(case.crops(n)))["heatmaps"]) < 1e-4
 
 
-def test_estimates_the_same_keypoints(reference, how, preprocess):
+@pytest.mark.usefixtures("preprocess")
+def test_estimates_the_same_keypoints(reference):
     """Away from the outermost pixels of the maps, where the references do not move the maximum."""
-    case = reference[1]
+    _, case, how = reference
     size = tuple(case["size_wh"].tolist())
     for n, kind in product((1, 4), ("straight", "flipped")):
         poses = estimate(estimator(CARD, how, size, kind == "flipped"), case.crops(n))
