@@ -9,12 +9,9 @@ import importlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pose_ros import folders
 from pose_ros.cli import console
@@ -48,8 +45,6 @@ _LEAST_ALIKE = 0.5
 _COPIES = 4
 #: Larger ones do not fit into one file, which quantisation needs.
 _MOST_INT8_BYTES = 2**31 - 2**24
-_BATCHES = (1, 4)
-_RUNS = 11
 
 
 def add(parser: argparse.ArgumentParser, exit_codes: str) -> None:
@@ -171,6 +166,7 @@ def _convert(args: argparse.Namespace, card: ModelCard, source: Path, made: Path
     Raises:
         ModelError: It cannot be exported, or the file's outputs are not those of the checkpoint.
     """
+    from pose_ros.cli import measure
     from pose_ros.networks.export import convert
     from pose_ros.runtime.batched import one_line
 
@@ -183,41 +179,17 @@ def _convert(args: argparse.Namespace, card: ModelCard, source: Path, made: Path
         raise ModelError(card.name, f"PyTorch cannot export it with --exporter {args.exporter}: {one_line(error)}"
                          ) from error
     file = _open(card, made, "onnxruntime")
-    batches = _random(card, any_size)
+    batches = measure.noise(card, any_size)
     if trial is not None:
-        batches += _real(trial.inputs(file, trial.judge[: max(_BATCHES)]))
+        batches += measure.real(trial.inputs(file, trial.judge[: max(measure.BATCHES)]))
     checkpoint = _open(card, source, "torch")
     console.note(f"{card.name}: comparing the outputs of the file and of the checkpoint")
-    worst = max(_difference(checkpoint.run(batch), file.run(batch)) for batch in batches)
+    worst = max(measure.difference(checkpoint.run(batch), file.run(batch)) for batch in batches)
     if not worst <= _TOLERANCE[args.precision]:
         raise ModelError(
             card.name, f"expected an .onnx file with outputs that differ by {_TOLERANCE[args.precision]:g} of their "
                        f"largest value at most, got {worst:.2g}; the file is not kept. Try --exporter dynamo"
         )
-    return worst
-
-
-def _random(card: ModelCard, any_size: bool) -> list[np.ndarray]:
-    """Return inputs of noise: of the card's size, and of another one where the network takes any."""
-    width, height = card.input_wh
-    rng = np.random.default_rng(0)
-    sizes = [(height, width), *([(height, max(width // 2, 1))] if any_size else [])]
-    return [card.preprocess(rng.integers(0, 256, (n, *size, 3), np.uint8)) for size in sizes for n in _BATCHES]
-
-
-def _real(batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return batches of one and of four out of inputs of real images."""
-    alike = np.concatenate([batch for batch in batches if batch.shape[1:] == batches[0].shape[1:]])
-    return [alike[np.arange(n) % len(alike)] for n in _BATCHES]
-
-
-def _difference(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> float:
-    worst = 0.0
-    for (name, a), b in zip(expected.items(), found.values(), strict=True):
-        if a.shape != b.shape:
-            raise ModelError(name, f"expected an output of shape {a.shape} from the .onnx file, got {b.shape}")
-        away = np.abs(a - b).max(initial=0)
-        worst = max(worst, float(away / max(np.abs(a).max(initial=0), 1e-12)) if np.isfinite(away) else np.inf)
     return worst
 
 
@@ -227,6 +199,7 @@ def _shrink(card: ModelCard, before: Path, after: Path, trial: Trial, report: di
     Raises:
         ModelError: It cannot be made, or its answers are other ones.
     """
+    from pose_ros.cli import measure
     from pose_ros.networks.quantise import quantise
     from pose_ros.runtime.batched import one_line
 
@@ -255,23 +228,13 @@ def _shrink(card: ModelCard, before: Path, after: Path, trial: Trial, report: di
     precision = [trial.accuracy(a, trial.judge) for a in answers] if trial.truth is not None else [None]
     if precision[0] is not None:
         report["AP with true boxes" if trial.told else "AP"] = _before_after(precision)
-    report["ms for one subject"] = _before_after([_ms(s, inputs[0][:1]) for s in (session, small)])
+    report["ms for one subject"] = _before_after([measure.milliseconds(s, inputs[0][:1]) for s in (session, small)])
     report["runtime"] = small.runtime
     return after
 
 
 def _before_after(values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(("before", "after"), values, strict=True))
-
-
-def _ms(session: Session, batch: np.ndarray) -> float:
-    """Return the median time of a run after the first ones."""
-    times = []
-    for _ in range(_RUNS):
-        began = time.perf_counter()
-        session.run(batch)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times[_RUNS // 4 :]) * 1e3)
 
 
 def _weights(path: Path) -> Path:

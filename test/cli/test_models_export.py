@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pose_ros.cli import measure
 from pose_ros.cli.trial import Trial
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections
+from pose_ros.errors import ModelError
 from pose_ros.media.video import write_image
 from pose_ros.models.store import Store
 from pose_ros.networks import catalogue, quantise
@@ -273,3 +276,25 @@ def test_boxes_are_compared_with_the_nearest():
     second = Detections(np.array([[20, 20, 30, 25]]), np.ones(1))
     found = trial("yolox-nano").compare([first], [second])
     assert found == {"boxes": 2, "boxes after": 1, "IoU": pytest.approx(0.25)}
+
+
+def test_difference_is_relative_and_sees_what_is_not_a_number():
+    a, b = np.array([[0.0, 4.0]]), np.array([[1.0, 4.0]])
+    assert measure.difference({"x": a, "y": a}, {"x": a, "y": b}) == 0.25
+    assert measure.difference({"x": a}, {"x": np.full((1, 2), np.nan)}) == np.inf
+    with pytest.raises(ModelError, match=r"output of shape \(1, 2\) from the \.onnx file, got \(2, 1\)"):
+        measure.difference({"x": a}, {"x": a.T})
+
+
+def test_inputs_to_compare_on_have_both_batches_and_another_size():
+    card = Store().card("simplepose-ultralight")
+    assert [batch.shape for batch in measure.noise(card, any_size=True)] == [
+        (1, 3, 256, 192), (4, 3, 256, 192), (1, 3, 256, 96), (4, 3, 256, 96)]  # fmt: skip
+    few = [np.full((2, 3), 1), np.full((1, 4), 2), np.full((1, 3), 3)]
+    assert [batch[:, 0].tolist() for batch in measure.real(few)] == [[1], [1, 1, 3, 1]]
+
+
+def test_command_line_stays_light():
+    code = "import sys, pose_ros.cli.main; print([m for m in ('numpy', 'torch', 'onnxruntime') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
