@@ -129,6 +129,22 @@ def test_vectors_without_a_positive_value_are_no_keypoint(value, score, refine):
     assert scores[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_vector_alone_is_no_keypoint(value, axis):
+    vectors = gaussians(np.array([[[60.0, 80.0]]]), WH, SIGMA)
+    vectors[axis][:] = value
+    found, scores = simcc.decode(*vectors)
+    assert np.isnan(found).all()
+    assert scores[0, 0] == 0
+
+
+def test_probabilities_count_no_bin_twice_at_the_ends():
+    xy = np.array([[[0.0, 0.0], [191.5, 255.5], [1, 254]]])
+    _, scores = simcc.decode(*gaussians(xy, WH, SIGMA), sigma_xy=SIGMA, score="softmax")
+    assert ((scores > 0.9) & (scores <= 1)).all()
+
+
 def test_a_batch_is_its_singles_and_the_input_stays(rng):
     x, y = rng.random((5, 4, 384), np.float32), rng.random((5, 4, 512), np.float32)
     x.flags.writeable = y.flags.writeable = False
