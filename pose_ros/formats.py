@@ -107,7 +107,8 @@ def onnx_versions(path: Path) -> str:
                 ir = str(value)
             elif field == 8 and kind == 2:
                 inside = {f: (k, v) for f, k, v in _fields(io.BytesIO(file.read(value)), value)}
-                opsets.append(f"opset {inside.get(2, (0, '?'))[1]}" + (" of an own domain" if inside.get(1, (0, 0))[1] else ""))
+                domain = " of an own domain" if inside.get(1, (0, 0))[1] else ""
+                opsets.append(f"opset {inside.get(2, (0, '?'))[1]}{domain}")
     return f"ONNX IR {ir}, {', '.join(opsets) or 'no opset'}"
 
 

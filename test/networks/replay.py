@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,11 +24,20 @@ import weights  # noqa: E402
 MEAN, STD = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])
 
 
+#: What was compared so far: (test, file and case, batch, output) -> largest difference.
+DIFFERENCES: dict[tuple[str, str, int, str], float] = {}
+#: Random weights -> weights.
+Tune = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
+#: How much outputs differ between images, at least, relative to their largest value: equality would mean nothing else.
+_LEAST_CONTRAST = 0.02
+
+
 class Case:
     """One reference implementation of a family's file."""
 
     def __init__(self, family: str, name: str) -> None:
         """Read it."""
+        self.name = f"{family}/{name}"
         with np.load(DATA / f"{family}.npz") as file:
             self._found = {k.removeprefix(f"{name}/"): file[k] for k in file if k.startswith(f"{name}/")}
 
@@ -39,9 +49,10 @@ class Case:
         """Names and shapes of the reference's weights."""
         return {key: tuple(shape) for key, shape in json.loads(str(self["state"])).items()}
 
-    def state(self, tune: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] = dict) -> dict[str, torch.Tensor]:
+    def state(self, tune: Tune = dict) -> dict[str, torch.Tensor]:
         """The weights that the reference had; ``tune`` is what the script called so."""
-        return {key: torch.from_numpy(value) for key, value in tune(weights.random_weights(self.shapes)).items()}
+        values = weights.stronger(weights.random_weights(self.shapes), float(self._found.get("factor", 1)))
+        return {key: torch.from_numpy(value) for key, value in tune(values).items()}
 
     def empty(self) -> Mapping[str, torch.Tensor]:
         """Weights of the same names and shapes without any values."""
@@ -53,7 +64,20 @@ class Case:
 
     def error(self, n: int, name: str, output: np.ndarray) -> float:
         """Return the largest difference of an output, relative to its largest value."""
-        return float(np.abs(weights.sample(output) - self[f"{n}/{name}"]).max() / self[f"{n}/{name}/max"])
+        largest = self[f"{n}/{name}/max"]
+        contrast = np.ptp(output, axis=0).max() / largest
+        assert n == 1 or contrast > _LEAST_CONTRAST, f"{self.name}: {name} hardly depends on the image ({contrast:.1e})"
+        return self._difference(n, name, weights.sample(output), self[f"{n}/{name}"], largest)
+
+    def difference(self, n: int, name: str, output: np.ndarray) -> float:
+        """Return the same of an output that was recorded as a whole."""
+        expected = self[f"{n}/{name}"]
+        return self._difference(n, name, output, expected, np.abs(expected).max())
+
+    def _difference(self, n: int, name: str, output: np.ndarray, expected: np.ndarray, largest: float) -> float:
+        found = float(np.abs(output - expected).max() / largest)
+        DIFFERENCES[os.environ["PYTEST_CURRENT_TEST"].split(" ")[0], self.name, n, name] = found
+        return found
 
 
 def prepared(crops: np.ndarray) -> np.ndarray:

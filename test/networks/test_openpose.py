@@ -112,5 +112,6 @@ def test_a_hand_is_decoded_as_the_authors_do():
     session = FakeSession(Tensor("image", (-1, 3, 368, 368)), [Tensor("heatmaps", (-1, 22, 46, 46))],
                           lambda batch: {"heatmaps": maps})
     region = np.float32([[184 - 0.5, 184 - 0.5, 368, 368, 0]])
-    poses = HeatmapEstimator(Model(card, session), HeatmapOptions(padding=1.0)).estimate(np.zeros((368, 368, 3), np.uint8), region)
+    estimator = HeatmapEstimator(Model(card, session), HeatmapOptions(padding=1.0))
+    poses = estimator.estimate(np.zeros((368, 368, 3), np.uint8), region)
     np.testing.assert_allclose(poses.keypoints[0], planted, atol=0.2)

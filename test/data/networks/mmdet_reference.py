@@ -17,7 +17,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from recording import BATCHES, fill, names_and_shapes
-from weights import random_crops, sample
+from weights import random_crops, sample, stronger
 
 _CONFIGS = Path(mmdet.__file__).parent / ".mim" / "configs"
 #: Of detectors of people, which mmpose has beside its own.
@@ -56,10 +56,11 @@ def record(
     config: str,
     raw: Callable[[Any], dict[str, torch.Tensor]],
     decode: Callable[[Any, Any, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    factor: float = 1.0,
 ) -> dict[str, np.ndarray]:
-    """Run a detector with random weights and return what a test compares."""
-    model = fill(build(config))
-    found = {"state": names_and_shapes(model), "size_wh": np.array(SIZE_WH)}
+    """Run a detector with random weights, :func:`weights.stronger` by a factor, and return what a test compares."""
+    model = fill(build(config), lambda values: stronger(values, factor))
+    found = {"state": names_and_shapes(model), "size_wh": np.array(SIZE_WH), "factor": np.array(factor)}
     for n in BATCHES:
         # mmdet reads images as BGR, and normalises them itself.
         images = [torch.from_numpy(np.ascontiguousarray(c[..., ::-1].transpose(2, 0, 1)))

@@ -35,6 +35,15 @@ def _value(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (rng.standard_normal(shape) * 0.1).astype(np.float32)
 
 
+def stronger(weights: Mapping[str, np.ndarray], factor: float = 2.0) -> dict[str, np.ndarray]:
+    """Return weights with larger scales of normalisation, so that the signal of the image does not fade.
+
+    Each SiLU and each depthwise convolution halves it; what is left at the end would be the biases.
+    """
+    return {name: value * np.float32(factor) if value.ndim == 1 and name.endswith("weight") else value
+            for name, value in weights.items()}
+
+
 def random_crops(n: int, size_wh: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Return n pictures (N, H, W, 3) uint8 with structure at all scales, as photographs have."""
     rng = np.random.default_rng(seed)
