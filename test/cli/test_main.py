@@ -108,7 +108,7 @@ def test_a_reader_that_goes_away_early_is_no_error():
 def test_json_stands_alone_on_stdout():
     ran = spawn("list", "--json")
     assert ran.returncode == OK
-    assert set(json.loads(ran.stdout)) == {"plugins", "models", "skeletons"}
+    assert set(json.loads(ran.stdout)) == {"plugins", "models", "skeletons", "architectures"}
 
 
 def test_no_escape_codes_without_a_terminal():
