@@ -20,6 +20,8 @@ _DARK, _WHITE = (20, 20, 20), (255, 255, 255)
 _PIXELS_PER_THICKNESS = 240
 #: Skeletons of more keypoints, such as faces, get dots instead of discs.
 _MANY_KEYPOINTS = 60
+#: Pixels for each keypoint below which there are no dark rims; and shares of them that lines and discs may take.
+_ROOM_FOR_RIMS, _LINE, _DISC = 12.0, 1 / 10, 1 / 6
 #: Fractional bits of OpenCV's drawing coordinates, and the farthest pixel that may be drawn to.
 _SHIFT, _FAR_PX = 3, 1e6
 
@@ -64,16 +66,20 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
         for a, b in skeleton.edges
         if seen[a] and seen[b]
     ]
+    # Hands and faces are small parts of most images; as thick as a body's, their lines would run into one.
+    room = float(np.ptp(pixels[seen], axis=0).max()) / len(skeleton) ** 0.5 if seen.any() else 0.0
+    thickness = min(thickness, max(1, round(_LINE * room)))
     # A dark rim keeps limbs visible on clothes of their own colour.
-    for a, b, _ in limbs:
+    for a, b, _ in limbs if room >= _ROOM_FOR_RIMS else ():
         cv2.line(out, a, b, _DARK, thickness + 2, cv2.LINE_AA, _SHIFT)
     for a, b, color in limbs:
         cv2.line(out, a, b, color, thickness, cv2.LINE_AA, _SHIFT)
     many = len(skeleton) > _MANY_KEYPOINTS
-    radius = (max(1, thickness // 2) if many else thickness + 1) << _SHIFT
+    largest = max(1, thickness // 2) if many else thickness + 1
+    radius = round(min(largest, max(_DISC * room, 0.5)) * (1 << _SHIFT))
     for index in np.flatnonzero(seen):
         cv2.circle(out, scaled[index], radius, colors[index], cv2.FILLED, cv2.LINE_AA, _SHIFT)
-        if not many:
+        if not many and room >= _ROOM_FOR_RIMS:
             cv2.circle(out, scaled[index], radius, _DARK, 1, cv2.LINE_AA, _SHIFT)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ShapeError
 from pose_ros.media.draw import LEFT, RIGHT, draw
+from pose_ros.skeletons import catalogue
 
 GREY = np.full((480, 640, 3), 128, np.uint8)
 
@@ -84,6 +86,18 @@ def test_lines_grow_with_the_image(people: Callable[..., Poses]) -> None:
         out = draw(image, poses.replace(keypoints=poses.keypoints * scale), labels=False)
         share.append(out.any(axis=2).mean())
     assert share[1] > 0.4 * share[0], "it would be a quarter if lines stayed as thin"
+
+
+@pytest.mark.parametrize(("name", "most"), [("hand21", 0.4), ("face68", 0.63)])
+def test_small_hands_and_faces_do_not_run_into_one(name: str, most: float) -> None:
+    skeleton = catalogue.get(name)
+    # Rings of points, 40 pixels wide, as far apart as fingers and contours are.
+    angle = np.arange(len(skeleton)) * 2.4
+    around = np.stack([np.cos(angle), np.sin(angle)], axis=1) * np.sqrt(np.linspace(0, 1, len(skeleton)))[:, None]
+    keypoints = 200 + 20 * around[None]
+    poses = Poses(replace(skeleton, edges=()), keypoints, np.ones((1, len(skeleton))))
+    drawn = (draw(GREY, poses, labels=False) != GREY).any(axis=2)[180:221, 180:221].mean()
+    assert 0.05 < drawn < most
 
 
 @pytest.mark.parametrize("k", [1, 5, 68, 468])
