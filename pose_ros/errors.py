@@ -25,6 +25,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: A message lists all names that are known up to so many; more would be a page in which nobody finds anything.
+_MOST_NAMES = 60
 
 class PoseRosError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -56,7 +58,10 @@ class UnknownNameError(PoseRosError, LookupError):
         near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.5)
         text = f"unknown {kind} '{name}'"
         text += f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
-        text += f" known: {', '.join(self.known) or '(none)'}"
+        if len(self.known) <= _MOST_NAMES:
+            text += f" known: {', '.join(self.known) or '(none)'}"
+        else:
+            text += f" {len(self.known)} are known" + ("" if near else f", such as {', '.join(self.known[:3])}")
         super().__init__(text + (f". {hint}" if hint else ""))
 
 

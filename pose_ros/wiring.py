@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
-from pose_ros.runtime import Session, open_session
+from pose_ros.runtime import Session, check, open_session
 from pose_ros.runtime.session import PRECISIONS
 from pose_ros.skeletons import catalogue
 
@@ -73,6 +74,21 @@ def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
     return detector, estimator
 
 
+def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
+    """Return the cards of the models that a configuration asks for, whose files need not be here.
+
+    Raises:
+        ConfigError: The configuration does not fit.
+        DeviceError: Nothing here can run their files, so that it makes no sense to fetch them.
+    """
+    options = from_mapping(PipelineOptions, {key: value for key, value in config.items() if key not in BLOCKS})
+    found = [card for card in parse_model(options.model, store) if card is not None]
+    for card in found:
+        with _other_than(card):
+            check(card.name + card.file.suffix, device=options.device, runtime=options.runtime, name=card.name)
+    return found
+
+
 def build(
     config: Mapping[str, Any] | str | None = None, store: Store | None = None, *, allow_fetch: bool = True
 ) -> Pipeline:
@@ -91,6 +107,7 @@ def build(
     blocks = {name: dict(values.pop(name, {}) or {}) for name in BLOCKS}
     options = from_mapping(PipelineOptions, values)
     store = store or Store()
+    models(values, store)
     detector_card, estimator_card = parse_model(options.model, store)
 
     def part(kind: str, block: str, card: ModelCard) -> Plugin:
@@ -128,6 +145,18 @@ def build(
     return Pipeline(source, tracker if options.track else None, target, smoother)
 
 
+@contextmanager
+def _other_than(card: ModelCard) -> Iterator[None]:
+    """Name the same network as ONNX, where there is one, to those who cannot run a checkpoint."""
+    try:
+        yield
+    except DeviceError as error:
+        other = card.name.removesuffix("-pth")
+        if other == card.name or other not in cards.names():
+            raise
+        raise DeviceError(error.device, f"{error.problem}; or take '{other}', the same network as ONNX") from error
+
+
 def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
     """Open a model's file.
 
@@ -136,18 +165,14 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
         DeviceError: It cannot run here as it was asked for.
     """
     try:
-        session = open_session(
-            path, name=card.name, device=options.device, runtime=options.runtime, threads=options.threads,
-            precision=options.precision, batch=options.batch, outputs=card.outputs, network=card.network,
-            input_wh=card.input_wh,
-        )
+        with _other_than(card):
+            session = open_session(
+                path, name=card.name, device=options.device, runtime=options.runtime, threads=options.threads,
+                precision=options.precision, batch=options.batch, outputs=card.outputs, network=card.network,
+                input_wh=card.input_wh,
+            )
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error
-    except DeviceError as error:
-        other = card.name.removesuffix("-pth")
-        if other == card.name or other not in cards.names():
-            raise
-        raise DeviceError(error.device, f"{error.problem}; or take '{other}', the same network as ONNX") from error
     (image,), (width, height) = session.inputs, card.input_wh
     channels = 1 if card.preprocess.color == "gray" else 3
     expected = (channels, height, width) if card.preprocess.layout == "nchw" else (height, width, channels)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from typing import Any, TextIO
 Progress = Callable[[int, int], None]
 #: Seconds between two lines of progress where there is no terminal.
 _LINE_EVERY_S = 2.0
+#: On a terminal, the last column of a table gets so many characters, or lines of its own.
+_LEAST_LAST = 30
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,23 @@ class Table:
             if number == 0:
                 lines.append("  ".join("-" * w for w in widths))
         return "\n".join([*lines, self.caption] if self.caption else lines)
+
+    def narrow(self, width: int) -> str:
+        """Return the table as text whose last column stands below the others; empty where it has room beside them.
+
+        Args:
+            width: Of the terminal.
+        """
+        last = [cell_text(row[-1]) for row in self.rows]
+        others = Table(self.columns[:-1], [row[:-1] for row in self.rows], self.title)
+        lines = others.plain().splitlines()
+        head = len(lines) - len(last)
+        used = max((len(line) for line in lines[head - 2 :]), default=0) + 3 * len(self.columns)
+        if not others.columns or max(map(len, last), default=0) <= width - used or width - used >= _LEAST_LAST:
+            return ""
+        below = (textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ") for text in last)
+        rows = [line for pair in zip(lines[head:], below, strict=True) for line in pair]
+        return "\n".join([*lines[:head], *rows, *([self.caption] if self.caption else [])])
 
     def rich(self) -> Any:
         """Return the table for rich."""
@@ -84,6 +105,9 @@ def fancy(stream: TextIO) -> bool:
 
 def show(*parts: Table | str) -> None:
     """Print tables and text to stdout."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        parts = tuple(part.narrow(width) or part if isinstance(part, Table) else part for part in parts)
     if fancy(sys.stdout):
         from rich.console import Console
 

@@ -103,8 +103,9 @@ def rows(store: Store, keep: Callable[[ModelCard], object] = bool) -> list[dict[
 def table(found: Sequence[dict[str, Any]], title: str = "") -> console.Table:
     """Return rows as a table that fits a terminal."""
     columns = ("name", "state", "skeleton", "MB", "licence", "summary")
-    marked = [{**row, "licence": row["licence"] + " NC" * row["non_commercial"]} for row in found]
-    notes = []
+    # Some licences are sentences; `models info` has them in full.
+    marked = [{**row, "licence": row["licence"].partition(":")[0] + " NC" * row["non_commercial"]} for row in found]
+    notes = [f"{len(found)} networks."]
     if any(row["non_commercial"] for row in found):
         notes.append("NC: commercial use is excluded.")
     if any(row["non_commercial"] or row["licence"] == "unknown" for row in found):

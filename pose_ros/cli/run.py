@@ -84,7 +84,9 @@ def handle(args: argparse.Namespace) -> int:
     if args.json:
         console.show_json(document)
     else:
-        _show(f"{document['model']} by {document['device']}", done, args.min_score, files)
+        # Where no source could be read, nothing was loaded.
+        model = f"{document['model']} by {document['device']}" if document["device"] else ""
+        _show(model, done, args.min_score, files)
     if runner.interrupted:
         return _INTERRUPTED
     return _FAILED if any("error" in d for d in done) else _OK
@@ -111,13 +113,13 @@ def _write(path: Path, data: Any) -> Path:
 
 def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[Path]) -> None:
     """Print one table per image, one line of a table per video, and what was written."""
-    parts: list[console.Table | str] = [model]
+    parts: list[console.Table | str] = [model] if model else []
     for source in done:
         if source.get("kind") == "image" and source["frames"]:
             parts.append(_image_table(source, min_score))
     videos = [s for s in done if s.get("kind") == "video" and s["frames"]]
     if videos:
-        columns = ["video", "frames", "with people", "most at once", "ids", "ms per frame"]
+        columns = ["video", "frames", "with any", "most at once", "ids", "ms per frame"]
         parts.append(console.Table(columns, [_video_row(v) for v in videos]))
     if files:
         parts.append("\n".join(["written:", *(f"  {f}" for f in files)]))
@@ -129,11 +131,11 @@ def _image_table(source: dict[str, Any], min_score: float) -> console.Table | st
     rows = []
     for number, subject in enumerate(frame["subjects"], 1):
         seen = sum(score >= min_score for _, _, score in subject["keypoints"])
-        box = " ".join(f"{v:.0f}" for v in subject["box"])
+        box = " ".join(f"{round(v, 0) + 0.0:.0f}" for v in subject["box"])  # no -0
         rows.append([number, f"{subject['score']:.2f}", box, f"{seen} of {len(subject['keypoints'])}"])
     times = ", ".join(f"{name} {ms:.1f}" for name, ms in frame["ms"].items())
     size = f"{source['width']} x {source['height']}"
-    title = f"{source['source']}: {size}, {len(rows)} people; ms: {times}"
+    title = f"{source['source']}: {size}, {len(rows)} found; ms: {times}"
     return console.Table(["#", "score", "box x0 y0 x1 y1", "keypoints seen"], rows, title=title) if rows else title
 
 

@@ -25,7 +25,7 @@ from pose_ros.media.sources import open_source
 from pose_ros.media.video import VideoWriter, write_image
 from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline, Result
-from pose_ros.wiring import build, parse_model
+from pose_ros.wiring import build, models
 
 #: Frames per second of an annotated video whose source does not say.
 _FPS_UNKNOWN = 30.0
@@ -45,15 +45,14 @@ class Runner:
     def _pipeline(self, follow: bool) -> Pipeline:
         if follow not in self._pipelines:
             store = Store()
-            for card in parse_model(self.args.model, store):
-                if card is not None:
-                    fetch(store, card)
             most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
             config: dict[str, Any] = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
             config = {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}
             for key, value in map(_setting, self.args.set):
                 *block, name = key.split(".", 1)
                 (config.setdefault(block[0], {}) if block else config)[name] = value
+            for card in models(config, store):
+                fetch(store, card)
             self._pipelines[follow] = build(config, store)
         pipeline = self._pipelines[follow]
         pipeline.reset()

@@ -66,7 +66,8 @@ def get(name: str) -> ModelCard:
     """
     known = places()
     if name not in known:
-        raise UnknownNameError("model", name, known, "own cards go into a folder named by POSE_ROS_MODEL_PATH")
+        raise UnknownNameError("model", name, known, "`pose-ros models list` shows all; own cards go into a folder "
+                                                   "named by POSE_ROS_MODEL_PATH")
     return read(known[name], name)
 
 

@@ -116,6 +116,16 @@ def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto
     raise failures[0]
 
 
+def check(path: Path | str, *, device: str = "auto", runtime: str = "auto", name: str = "") -> None:
+    """Check that something here can open such a file, which need not exist yet: only how it is named counts.
+
+    Raises:
+        DeviceError: As :func:`open_session`.
+        ModelCorruptError: No library reads files of that name.
+    """
+    _candidates(Path(path), device, runtime, name or Path(path).name)
+
+
 def _candidates(path: Path, device: str, runtime: str, name: str) -> list[tuple[str, str]]:
     """Return (library, device) in the order to try; more than one only where ``auto`` leaves a choice."""
     if not _DEVICE.fullmatch(device):

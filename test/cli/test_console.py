@@ -37,6 +37,23 @@ def test_rich_table_on_a_terminal_keeps_brackets(monkeypatch):
     assert "and [bold]" in terminal.getvalue()
 
 
+def test_on_a_narrow_terminal_the_last_column_stands_below(monkeypatch):
+    table = console.Table(["name", "summary"], [["a" * 50, "word " * 14], ["b", "short"]], "Title", "Caption")
+    assert table.narrow(80).splitlines() == [
+        "Title", "name", "-" * 50,
+        "a" * 50, "    " + " ".join(["word"] * 14),
+        "b", "    short",
+        "Caption",
+    ]  # fmt: skip
+    assert max(map(len, table.narrow(60).splitlines())) <= 60
+    assert table.narrow(120) == ""
+    assert console.Table(["name"], [["a" * 90]]).narrow(80) == ""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    console.show(table)
+    assert terminal.getvalue() == table.narrow(80) + "\n"
+
+
 def test_no_color_is_honoured(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys, "stderr", coloured := Terminal())

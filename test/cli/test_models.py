@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -160,3 +161,16 @@ def test_info_says_by_what_a_file_is_known(cli, net):
     assert checked("sha256: ''") == "SHA-256 not published"
     cli("models", "fetch", "free", "--from", net)
     assert checked("sha256: ''") == f"SHA-256 not published; first seen {sha}"
+
+
+def test_unknown_among_many_names_only_those_that_are_near(cli):
+    ran = cli("models", "info", "hrnt-w32")
+    assert re.fullmatch(r"pose-ros: unknown model 'hrnt-w32'; did you mean 'hrnet-w32' or '[^,]*' or '[^,]*'\? \d+ are "
+                        r"known\. `pose-ros models list` shows all; own cards go into .*\n", ran.err)
+    ran = cli("models", "info", "xyz")
+    assert re.search(r"unknown model 'xyz'; \d+ are known, such as blazepose-full, \S+, \S+\. ", ran.err)
+
+
+def test_a_licence_that_is_a_sentence_is_short_in_the_list_and_whole_elsewhere(cli):
+    assert max(map(len, cli("models", "list", "openpose-body25").out.splitlines())) < 150
+    assert "noncommercial research use only" in cli("models", "info", "openpose-body25").out

@@ -13,7 +13,7 @@ from pose_ros.media.video import VideoWriter, write_image
 def test_table_of_one_image(cli, toy, picture):
     ran = cli("run", picture, "--model", toy)
     assert ran.code == 0
-    assert "48 x 64, 1 people" in ran.out
+    assert "48 x 64, 1 found" in ran.out
     assert "16 of 17" in ran.out
 
 
@@ -154,3 +154,9 @@ def test_a_setting_that_does_not_fit_is_named(cli, toy, picture, text, message):
     ran = cli("run", picture, "--model", toy, "--set", text)
     assert ran.code == 2
     assert message in ran.err
+
+
+def test_where_nothing_can_be_read_no_model_is_said_to_have_run(cli, toy):
+    ran = cli("run", "nowhere.jpg", "--model", toy)
+    assert (ran.code, ran.out.strip()) == (1, "")
+    assert "no such file" in ran.err
