@@ -55,18 +55,20 @@ class Table:
         """Return the table as text whose last column stands below the others; empty where it has room beside them.
 
         Args:
-            width: Of the terminal.
+            width: Of the terminal; where it is too small for the others too, the last of them stand below as well.
         """
-        last = [cell_text(row[-1]) for row in self.rows]
-        others = Table(self.columns[:-1], [row[:-1] for row in self.rows], self.title)
-        lines = others.plain().splitlines()
-        head = len(lines) - len(last)
-        used = max((len(line) for line in lines[head - 2 :]), default=0) + 3 * len(self.columns)
-        if not others.columns or max(map(len, last), default=0) <= width - used or width - used >= _LEAST_LAST:
+        cut = len(self.columns) - 1
+        sizes = [max(len(cell_text(row[i])) for row in [self.columns, *self.rows]) for i in range(cut + 1)]
+        room = width - sum(sizes[:cut]) - 3 * cut - 2
+        if not cut or not self.rows or room >= min(sizes[cut], _LEAST_LAST):
             return ""
-        below = (textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ") for text in last)
-        rows = [line for pair in zip(lines[head:], below, strict=True) for line in pair]
-        return "\n".join([*lines[:head], *rows, *([self.caption] if self.caption else [])])
+        while cut > 1 and sum(sizes[:cut]) + 2 * (cut - 1) > width:
+            cut -= 1
+        lines = Table(self.columns[:cut], [row[:cut] for row in self.rows]).plain().splitlines()
+        texts = ("; ".join(cell_text(cell) for cell in row[cut:]) for row in self.rows)
+        below = (textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ") for text in texts)
+        rows = [line for pair in zip(lines[2:], below, strict=True) for line in pair]
+        return "\n".join([*filter(None, [self.title]), *lines[:2], *rows, *filter(None, [self.caption])])
 
     def rich(self) -> Any:
         """Return the table for rich."""

@@ -258,7 +258,7 @@ def _write_card(card: ModelCard, name: str, target: Path, args: argparse.Namespa
     file = os.path.relpath(target, place.parent) if target.parent.resolve() == place.parent.resolve() else str(
         target.resolve())
     changed = {
-        "summary": f"{card.summary} {kind}.",
+        "summary": f"{card.summary.replace(', as a checkpoint', '')} {kind}.",
         "file": {"path": file, "sha256": sha256(target), "size": target.stat().st_size},
         "network": {},
         # Published figures are those of the network as it was.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from pose_ros.cli import console
@@ -15,6 +16,8 @@ examples:
   pose-ros list models --json      for scripts
 
 """
+#: Names in docstrings, as Sphinx reads them; people read the last word.
+_MARKUP = re.compile(r":\w+:`~?(?:\w+\.)*(\w+)`")
 
 
 def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None:
@@ -62,7 +65,8 @@ def _plugins() -> list[dict[str, Any]]:
     for kind in registry.BUILTIN:
         for name, target in sorted(registry.targets(kind).items()):
             try:
-                summary = (registry.load(kind, name).__doc__ or "").strip().splitlines()[0]
+                first = (registry.load(kind, name).__doc__ or "").strip().splitlines()[0]
+                summary = _MARKUP.sub(r"\1", first).replace("``", "")
             except PluginError as error:
                 summary = f"not usable: {error}"
             origin = "built in" if name in registry.BUILTIN[kind] else target.partition(":")[0]

@@ -36,6 +36,8 @@ class Switch:
         self._parameters.refuse_unknown(later=BLOCKS)
         #: What runs the pipeline; None while nothing is configured.
         self.worker: Worker | None = None
+        #: Options of the parts that ran last, by block and plugin: a model that comes back finds them again.
+        self._kept: dict[tuple[str, str], dict[str, Any]] = {}
         #: What is being loaded; empty when nothing is.
         self.loading = ""
 
@@ -102,10 +104,15 @@ class Switch:
         detector, estimator = parse_model(config["model"], Store())
         cards = {"detector": detector, "estimator": estimator}
         for block, part in parts(self.worker.pipeline) if self.worker is not None else ():
+            plugin = part.card.plugin if block in cards else ""
+            self._kept[block, plugin] = dataclasses.asdict(changes.get(block, part.options))
+        for block in BLOCKS:
             card = cards.get(block)
-            # The options of one plugin mean nothing to another.
-            if block not in cards or (card is not None and card.plugin == part.card.plugin):
-                config[block] = dataclasses.asdict(changes.get(block, part.options))
+            if block not in cards:
+                config[block] = self._kept.get((block, ""), self._parameters.given(block))
+            elif card is not None:
+                # The options of one plugin mean nothing to another.
+                config[block] = self._kept.get((block, card.plugin), {})
         return config
 
     def _show(self, pipeline: Pipeline) -> None:

@@ -46,6 +46,11 @@ def test_on_a_narrow_terminal_the_last_column_stands_below(monkeypatch):
         "Caption",
     ]  # fmt: skip
     assert max(map(len, table.narrow(60).splitlines())) <= 60
+    rows = [["a" * 50, 1, "MIT " * 6, "word"], ["b", 20, "-", "c"]]
+    wide = console.Table(["name", "size", "licence", "summary"], rows)
+    assert wide.narrow(70).splitlines()[2:] == [
+        "a" * 50 + "     1", "    " + "MIT " * 6 + "; word", "b" + " " * 53 + "20", "    -; c",
+    ]  # fmt: skip
     assert table.narrow(120) == ""
     assert console.Table(["name"], [["a" * 90]]).narrow(80) == ""
     monkeypatch.setenv("COLUMNS", "80")

@@ -27,3 +27,9 @@ def test_a_plugin_that_does_not_load_says_why(cli, monkeypatch):
     assert ran.code == 0
     assert "not usable" in ran.out
     assert "no_such_module" in ran.out
+
+
+def test_summaries_are_for_people(cli):
+    out = cli("list", "plugins").out
+    assert "HeatmapParams" in out
+    assert "`" not in out

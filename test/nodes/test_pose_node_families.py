@@ -140,6 +140,17 @@ def test_a_checkpoint_of_another_architecture_leaves_the_old_one(scene):
     assert "own-wrong" in scene.diagnostics()[1]["last_error"]
 
 
+def test_options_outlive_a_model_that_has_no_use_for_them(scene):
+    scene = scene("own-rtmpose-t-pth", top_down__max_subjects=3, one_stage__max_subjects=4)
+    assert scene.set(detector__score_threshold=0.25)[0].successful
+    # With random weights, it sees many.
+    assert scene.call(SetModel, "set_model", model="own-rtmo-t-pth").success
+    assert len(scene.send(picture(1)).skeletons) == 4
+    assert scene.call(SetModel, "set_model", model="own-hourglass-1-bearpaw").success
+    source = scene.node._switch.worker.pipeline.source
+    assert (source.options.max_subjects, source.detector.options.score_threshold) == (3, 0.25)
+
+
 def get(scene, name):
     value = scene.call(GetParameters, "get_parameters", names=[name]).values[0]
     return value.integer_value if name == "batch" else value.string_value
