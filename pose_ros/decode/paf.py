@@ -22,9 +22,7 @@ _OVERSHOOT = 1.1875**2
 #: Around pixels that can show a peak, this many more are enlarged: two that interpolation reads, two for refinement.
 _MARGIN = 4
 #: Where candidates for limbs are looked at first, as parts of the way.
-_PROBES = np.array([0.35, 0.65])
-#: Candidates are looked at in this order only where there are more than this.
-_FEW = 64
+_PROBES = (0.35, 0.65, 0.5)
 #: A limb's score has to be more than this.
 _NOTHING = 1e-6
 
@@ -134,16 +132,23 @@ def group(
         (N,): the sum of those of keypoints and limbs, divided by how many there could be. Best first.
     """
     ends = np.searchsorted(peaks.parts, np.arange(keypoints + 1))
+    pairs = [np.mgrid[ends[i] : ends[i + 1], ends[j] : ends[j + 1]].reshape(2, -1) for i, j in graph.limbs]
+    limbs = np.repeat(np.arange(len(pairs)), [p.shape[1] for p in pairs])
+    first, second = np.concatenate([np.empty((2, 0), np.int64), *pairs], axis=1)
+    points = np.ascontiguousarray(peaks.points.T)
+    fields = fields[list(graph.channels)]
+    scores = _limb_scores(points[:, first], points[:, second], limbs, fields, fine_wh, rule, limits)
+    # Limb by limb the best pairs, of which none shares a keypoint with a better one.
+    good = np.flatnonzero(scores > _NOTHING)
+    good = good[np.lexsort((-second[good], -first[good], -scores[good], limbs[good]))]
     people = _People(keypoints, peaks)
-    for limb, channels in zip(graph.limbs, graph.channels, strict=True):
-        first, second = (np.arange(ends[part], ends[part + 1]) for part in limb)
-        if not (len(first) and len(second)):
+    taken: set[tuple[int, int]] = set()
+    for row, a, b, score in zip(*(v[good].tolist() for v in (limbs, first, second, scores)), strict=True):
+        if not taken.isdisjoint(((row, a), (row, b))):
             continue
-        field = np.ascontiguousarray(fields[list(channels)].transpose(1, 2, 0))
-        scores = _limb_scores(peaks.points[first], peaks.points[second], field, fine_wh, rule, limits)
-        for a, b in _matches(scores):
-            add = people.attach if limb in graph.attach else people.add
-            add(limb, int(first[a]), int(second[b]), float(scores[a, b]))
+        taken.update(((row, a), (row, b)))
+        limb = graph.limbs[row]
+        (people.attach if limb in graph.attach else people.add)(limb, a, b, score)
     return people.result(len(graph.limbs), graph.uncounted, limits)
 
 
@@ -244,72 +249,77 @@ def _separated(points: np.ndarray, distance: float) -> np.ndarray:
 
 
 def _limb_scores(
-    first: np.ndarray, second: np.ndarray, field: np.ndarray, fine_wh: tuple[int, int], rule: Rule, limits: Limits
+    first: np.ndarray,
+    second: np.ndarray,
+    limbs: np.ndarray,
+    fields: np.ndarray,
+    fine_wh: tuple[int, int],
+    rule: Rule,
+    limits: Limits,
 ) -> np.ndarray:
-    """Return how well the field (H, W, 2) joins every pair of (A, 2) and (B, 2): (A, B), 0 where it does not."""
-    x, y = (np.repeat(first[:, axis], len(second)) for axis in (0, 1))
-    dx, dy = ((second[:, axis] - first[:, axis, None]).ravel() for axis in (0, 1))
-    length = np.hypot(dx, dy)
-    if rule.samples:
-        count = np.full(len(x), rule.samples)
-        steps = count - 1
-    else:
-        count = steps = np.clip(np.sqrt(5 * np.maximum(np.abs(dx), np.abs(dy))) + 0.5, 5, 25).astype(np.int64)
-    apart = np.flatnonzero(length > _NOTHING)
-    scores = np.zeros(len(x))
+    """Return how well fields (L, 2, H, W) join pairs of points (2, P) of limbs (P,): (P,), 0 where they do not."""
+    way = second - first
+    length = np.hypot(*way)
+    rows = np.flatnonzero(length > _NOTHING)
+    scores = np.zeros(len(length))
     if rule.near:
-        scores[apart[length[apart] < np.sqrt(fine_wh[0] * fine_wh[1]) / 150]] = limits.peak + _NOTHING
+        scores[rows[length[rows] < np.sqrt(fine_wh[0] * fine_wh[1]) / 150]] = limits.peak + _NOTHING
+    count = steps = np.clip(np.sqrt(5 * np.maximum(*np.abs(way))) + 0.5, 5, 25).astype(np.int64)
+    if rule.samples:
+        count = np.full(len(length), rule.samples)
+        steps = count - 1
+    sheet = _sheet(fields)
 
-    def along(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        """Return how much the field points along the ways ``rows`` at some of their points, (P, S)."""
-        part = indices / steps[rows, None]
-        values = _enlarged(field, x[rows, None] + part * dx[rows, None], y[rows, None] + part * dy[rows, None], fine_wh)
-        inverse = 1 / length[rows, None]
-        return values[..., 0] * (dx[rows, None] * inverse) + values[..., 1] * (dy[rows, None] * inverse)
+    def along(indices: np.ndarray) -> np.ndarray:
+        """Return how much the field points along the ways ``rows`` at some of their points, (S, P)."""
+        step, start, part = way[:, rows], first[:, rows], indices / steps[rows]
+        x, y = _enlarged(sheet, limbs[rows], start[0] + part * step[0], start[1] + part * step[1], fine_wh)
+        return (x * step[0] + y * step[1]) / length[rows]
 
-    rows = apart
-    if len(rows) > _FEW:
-        # Nearly all pairs are of two people and fail at most of their points, so that a few points tell.
-        failed = (~(along(rows, np.floor(count[rows, None] * _PROBES)) > limits.field)).sum(axis=1)
-        rows = rows[(count[rows] - failed) / count[rows] > limits.fraction]
+    # Nearly all pairs are of two people and fail at most of their points, so that a few points tell.
+    failed = np.zeros(len(length), np.int64)
+    for probe in _PROBES:
+        failed[rows] += ~(along(np.floor(count[rows] * probe)) > limits.field)
+        rows = rows[(count[rows] - failed[rows]) / count[rows] > limits.fraction]
     if len(rows):
-        indices = np.arange(count[rows].max())[None]
-        values = along(rows, indices)
-        good = (values > limits.field) & (indices < count[rows, None])
-        number = good.sum(axis=1)
+        indices = np.arange(count[rows].max())[:, None]
+        values = along(indices)
+        good = (values > limits.field) & (indices < count[rows])
+        number = good.sum(axis=0)
         enough = number / count[rows] > limits.fraction
-        scores[rows[enough]] = np.where(good, values, 0).sum(axis=1)[enough] / number[enough]
-    return np.nan_to_num(scores, posinf=0).reshape(len(first), len(second))
+        scores[rows[enough]] = np.where(good, values, 0).sum(axis=0)[enough] / number[enough]
+    return np.nan_to_num(scores, posinf=0)
 
 
-def _enlarged(field: np.ndarray, x: np.ndarray, y: np.ndarray, fine_wh: tuple[int, int]) -> np.ndarray:
-    """Return the enlarged field at the fine pixels nearest to points (P, S): (P, S, 2).
+def _sheet(fields: np.ndarray) -> np.ndarray:
+    """Return fields (L, 2, H, W) below each other with what interpolation reads at their borders, (L, H + 4, W, 2)."""
+    rows = np.arange(-2, fields.shape[2] + 2).clip(0, fields.shape[2] - 1)
+    return np.stack([fields[:, axis, rows] for axis in (0, 1)], axis=-1)
 
-    Interpolation reads the small field there as the enlargement would, which knows 32 places in a pixel.
+
+def _enlarged(
+    sheet: np.ndarray, limbs: np.ndarray, x: np.ndarray, y: np.ndarray, fine_wh: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a sheet of enlarged fields says at the fine pixels nearest to points (..., P): x, y, each (..., P).
+
+    Interpolation reads the small fields there as the enlargement would, which knows 32 places in a pixel.
     """
     import cv2
 
-    height, width = field.shape[:2]
+    _, height, width, _ = sheet.shape
+    # OpenCV wants two dimensions, and both of them below 32768.
+    shape = (-(-x.size // 1024), min(x.size, 1024))
     there = []
-    for place, fine, small in ((x, fine_wh[0], width), (y, fine_wh[1], height)):
+    for place, fine, small, start in ((x, fine_wh[0], width, 0), (y, fine_wh[1], height - 4, limbs * height + 2)):
         pixel = np.minimum(np.maximum(np.floor(place + 0.5), 0), fine - 1)
-        there.append(((pixel + 0.5) * (small / fine) - 0.5).astype(np.float32))
-    values = cv2.remap(field, there[0], there[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return values.reshape(*x.shape, 2)
-
-
-def _matches(scores: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs, best first, of which none shares a row or a column with a better one."""
-    rows, columns = np.nonzero(scores > _NOTHING)
-    free_rows, free_columns = set(rows.tolist()), set(columns.tolist())
-    found = []
-    for i in np.lexsort((columns, rows, scores[rows, columns]))[::-1]:
-        row, column = int(rows[i]), int(columns[i])
-        if row in free_rows and column in free_columns:
-            free_rows.remove(row)
-            free_columns.remove(column)
-            found.append((row, column))
-    return found
+        there.append(np.resize(((pixel + 0.5) * (small / fine) - 0.5 + start).astype(np.float32), shape))
+    if not x.size:
+        return x, y
+    values = cv2.remap(
+        sheet.reshape(-1, width, 2), there[0], there[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )  # fmt: skip
+    values = values.reshape(-1, 2)[: x.size].reshape(*x.shape, 2)
+    return values[..., 0], values[..., 1]
 
 
 class _People:
