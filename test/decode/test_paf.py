@@ -242,16 +242,6 @@ def test_one_broken_pixel_is_no_peak(rule):
         assert np.isfinite(found.scores).all()
 
 
-def test_a_saturated_map_has_peaks_at_its_border_alone():
-    """It has none in fact, but OpenPose takes the second row for a peak where the first is no higher."""
-    maps = np.ones((2, 20, 30), np.float32)
-    maps[1, :, 15:] = 0
-    assert not paf._promising(maps, 0.05)[:, 2:-2, 2:13].any()
-    found = paf.find_peaks(maps[:1], 8, 0.05, paf.RULES["openpose"])
-    assert (np.abs(found.points - (119.5, 79.5)) > (115.0, 75.0)).any(axis=1).all()
-    assert not len(paf.find_peaks(maps[:1], 8, 0.05, paf.RULES["lightweight"]).points)
-
-
 def test_leaves_its_input_alone(scenes):
     heatmaps, fields = scenes["coco18"]["five"][1:]
     before = heatmaps.copy(), fields.copy()
