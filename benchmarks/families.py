@@ -8,8 +8,8 @@
 Speed does not depend on the values of weights, so nothing is downloaded: a checkpoint's network gets random weights,
 and is run by PyTorch and, exported, by every library that reads ONNX. Files without a checkpoint are measured where
 they are here (``pose-ros models fetch``). What is timed is the whole plugin: crops of a 640x480 image, normalisation,
-network, decoding. A network with random weights sees nobody, so an estimator that finds its subjects itself is timed
-with an image without people; what grouping many people costs is printed by ``benchmarks/grouping.py``.
+network, decoding. What an estimator that finds its subjects itself sees with random weights is nobody or noise; what
+grouping people costs is printed by ``benchmarks/decoders.py``.
 
 Variants take turns in an order that is drawn anew in each round; the median of the rounds is printed.
 """
@@ -42,15 +42,16 @@ from pose_ros.runtime import available, open_session
 
 #: One of each family and size that the documentation speaks of.
 _DEFAULT = (
-    "deeppose-r50", "deeppose-r152", "deeppose-r50-rle", "simplebaseline-r50", "simplebaseline-r152-384x288",
-    "hourglass-1", "hourglass-8*", "openpose-body25", "openpose-coco*", "lightweight-openpose", "hrnet-w32",
-    "hrnet-w48-384x288", "higherhrnet-w32", "vitpose-s", "vitpose-b", "vitpose-l", "vitpose-h", "vitpose-plus-b*",
-    "simcc-r50", "rtmpose-t-pth", "rtmpose-s-pth", "rtmpose-m-pth", "rtmpose-l-pth", "rtmpose-x-pth", "rtmw-l-pth",
-    "rtmo-s-pth", "rtmo-m-pth", "rtmo-l-pth", "movenet-lightning*", "blazepose-full", "simplepose-ultralight",
-    "yolox-nano", "yolox-s*", "rtmdet-nano*", "rtmdet-m*", "ultraface*",
+    "deeppose-res50", "deeppose-res152", "deeppose-res50-rle", "simplebaseline-res50", "simplebaseline-res152-384x288",
+    "hourglass52", "hourglass-2-princeton", "hourglass-8-princeton", "openpose-body25", "openpose-coco-pth",
+    "lightweight-openpose", "hrnet-w32", "hrnet-w48-384x288", "higherhrnet-w32", "vitpose-s", "vitpose-b", "vitpose-l",
+    "vitpose-plus-b", "simcc-res50", "rtmpose-t-pth", "rtmpose-s-pth", "rtmpose-m-pth", "rtmpose-l-pth",
+    "rtmpose-x-pth", "rtmw-l-pth", "rtmo-t-pth", "rtmo-s-pth", "rtmo-m-pth", "rtmo-l-pth",
+    "movenet-lightning-ptq", "blazepose-full", "simplepose-ultralight", "pfld-68", "mediapipe-hand-landmark-lite-onnx",
+    "yolox-nano", "yolox-s-pth", "rtmdet-nano-person-pth", "rtmdet-m-person-pth", "ultraface-rfb-320",
 )  # fmt: skip
 #: Seconds that one variant may take in all, after which it is not called again.
-_BUDGET_S = 6.0
+_BUDGET_S = 3.0
 _IMAGE_WH = (640, 480)
 
 
@@ -135,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=_DEFAULT, help="names of cards, or patterns of them")
     parser.add_argument("--people", nargs="+", type=int, default=[1, 5])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--json", type=Path)

@@ -40,11 +40,11 @@ class DeepPose(Network):
         super().__init__()
         self.backbone = ResNet(depth)
         self.head = nn.ModuleDict({"fc": nn.Linear(self.backbone.channels, keypoints * (4 if sigma else 2))})
-        self._keypoints, self._sigma = keypoints, sigma
+        self._shape, self._sigma = (-1, keypoints, 4 if sigma else 2), sigma
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the keypoints."""
-        found = self.head["fc"](self.backbone(image).mean((2, 3))).unflatten(1, (self._keypoints, -1))
+        found = self.head["fc"](self.backbone(image).mean((2, 3))).reshape(self._shape)
         if self._sigma:
             found = torch.cat([found[..., :2], found[..., 2:].sigmoid()], dim=2)
         return (found,)

@@ -74,6 +74,7 @@ def export(
         # Deprecations, and constants that a trace takes for fixed: the caller's check of the outputs finds those.
         warnings.simplefilter("ignore")
         (_trace if exporter == "trace" else _dynamo)(module, sample, Path(path), opset)
+        _declare_shapes(module, sample, Path(path))
 
 
 def convert(
@@ -128,6 +129,19 @@ def _varying(module: _Named, sample: Tensor) -> dict[str, dict[int, str]]:
     for name, output in zip(names, module(sample), strict=True):
         found[name] = {0: "batch", **{axis: f"{name}_{axis}" for axis in range(2, output.ndim)}}
     return found
+
+
+def _declare_shapes(module: _Named, sample: Tensor, path: Path) -> None:
+    """Write into the file what is known of the outputs' shapes; exporters lose it behind a reshape."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    varying = _varying(module, sample)
+    for output, value in zip(model.graph.output, module(sample), strict=True):
+        for axis, size in enumerate(value.shape):
+            if axis not in varying[output.name]:
+                output.type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save(model, path)
 
 
 def _trace(module: _Named, sample: Tensor, path: Path, opset: int) -> None:

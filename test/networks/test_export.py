@@ -36,6 +36,16 @@ class Small(Network):
         return self.head(tokens.transpose(1, 2).reshape(maps.shape)), maps
 
 
+class Coordinates(Small):
+    """Ends with what exporters forget the shape behind."""
+
+    outputs = ("keypoints",)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        maps = super().forward(image)[0]
+        return (maps.mean((2, 3))[:, :4].unflatten(1, (2, -1)).sigmoid(),)
+
+
 class AnySize(Small):
     any_size = True
 
@@ -54,6 +64,13 @@ def difference(network: Network, path: Path, batch: np.ndarray) -> float:
         float(np.abs(found[name] - value.numpy()).max() / value.abs().max())
         for name, value in zip(network.outputs, expected, strict=True)
     )
+
+
+@pytest.mark.parametrize("exporter", exporting.EXPORTERS)
+def test_file_says_the_shapes_of_its_outputs(tmp_path, exporter):
+    export(Coordinates().eval(), SIZE, tmp_path / "net.onnx", exporter=exporter)
+    (output,) = open_session(tmp_path / "net.onnx", device="cpu", runtime="onnxruntime").outputs
+    assert (output.name, output.shape) == ("keypoints", (-1, 2, 2))
 
 
 @pytest.mark.parametrize("exporter", exporting.EXPORTERS)
