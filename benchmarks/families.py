@@ -51,7 +51,7 @@ _DEFAULT = (
     "yolox-nano", "yolox-s-pth", "rtmdet-nano-person-pth", "rtmdet-m-person-pth", "ultraface-rfb-320",
 )  # fmt: skip
 #: Seconds that one variant may take in all, after which it is not called again.
-_BUDGET_S = 3.0
+_BUDGET_S = 1.5
 _IMAGE_WH = (640, 480)
 
 
