@@ -51,7 +51,8 @@ class Runner:
             for key, value in map(_setting, self.args.set):
                 *block, name = key.split(".", 1)
                 (config.setdefault(block[0], {}) if block else config)[name] = value
-            for card in models(config, store):
+            # Who has to accept a licence should learn that before anything is downloaded.
+            for card in sorted(models(config, store), key=lambda card: not store.asks(card)):
                 fetch(store, card)
             self._pipelines[follow] = build(config, store)
         pipeline = self._pipelines[follow]

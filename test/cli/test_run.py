@@ -160,3 +160,11 @@ def test_where_nothing_can_be_read_no_model_is_said_to_have_run(cli, toy):
     ran = cli("run", "nowhere.jpg", "--model", toy)
     assert (ran.code, ran.out.strip()) == (1, "")
     assert "no such file" in ran.err
+
+
+def test_a_licence_is_asked_for_before_anything_is_downloaded(cli, picture, monkeypatch, tmp_path):
+    monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path))
+    monkeypatch.setattr("pose_ros.models.download.fetch", lambda *_: pytest.fail("a download"))
+    ran = cli("run", picture, "--model", "yolox-nano+rtmw-l")
+    assert ran.code == 3
+    assert "model 'rtmw-l': expected that you accept its licence" in ran.err
