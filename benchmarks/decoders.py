@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "test/data/networks"))
 import paf_scenes
 import planted
 
-from pose_ros.decode import embedding, paf, simcc
+from pose_ros.decode import embedding, paf, peaks, simcc
 from pose_ros.decode.heatmap import DECODERS
 
 _PEOPLE = {1: "one", 5: "five", 30: "thirty"}
@@ -45,18 +45,18 @@ def runs(n: int) -> Iterator[tuple[str, Callable[[], object]]]:
                    lambda x=x, y=y, score=score, refine=refine: simcc.decode(x, y, score=score, refine=refine))
     kind, scene = paf_scenes.KINDS["coco18"], paf_scenes.scenes("coco18")[_PEOPLE[n]]
     graph = paf.Graph(kind.limbs, kind.channels, frozenset({(2, 16), (5, 17)}))
-    rule, limits = paf.RULES["openpose"], paf.Limits()
+    rule, limits = peaks.RULES["openpose"], paf.Limits()
     maps = scene.heatmaps[:-1]
-    found = paf.find_peaks(maps, 8, limits.peak, rule)
+    found = peaks.find_peaks(maps, 8, limits.peak, rule)
     fine = maps.shape[2] * 8, maps.shape[1] * 8
-    yield "affinity fields, OpenPose 656x368: peaks", lambda: paf.find_peaks(maps, 8, limits.peak, rule)
+    yield "affinity fields, OpenPose 656x368: peaks", lambda: peaks.find_peaks(maps, 8, limits.peak, rule)
     yield ("affinity fields, OpenPose 656x368: grouping",
            lambda: paf.group(found, scene.fields, fine, 18, graph, rule, limits))
     for missing in (0.0, 0.2):
         _, heat, tags, _ = planted.crowd(n, 17, (384, 256), missing=missing)
-        peaks = embedding.peaks(heat, tags, 0.1, 30)
+        tagged = embedding.peaks(heat, tags, 0.1, 30)
         part = f"tags, maps 384x256, {missing:.0%} of the points hidden"
-        yield f"{part}: grouping", lambda peaks=peaks: embedding.grouped(peaks, _ORDER, 1.0, 30)
+        yield f"{part}: grouping", lambda tagged=tagged: embedding.grouped(tagged, _ORDER, 1.0, 30)
         yield f"{part}: all", lambda heat=heat, tags=tags: embedding.people(heat, tags, order=_ORDER)
 
 

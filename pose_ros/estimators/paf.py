@@ -14,6 +14,7 @@ from pose_ros.core.frame import check_image
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.poses import Poses
 from pose_ros.decode import paf
+from pose_ros.decode.peaks import RULES
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import ImageEstimator
 from pose_ros.plugin import Model
@@ -29,7 +30,7 @@ class PafParams:
     channels: str = option("", "For each limb the channels of its field, such as '12,13 20,21'.")
     attach: str = option("", "Limbs that only complete a person who lacks one of their keypoints.")
     uncounted: str = option("", "Keypoints that are no sign of a person, such as '19 20 21'.")
-    rule: str = option("openpose", "How peaks are found and limbs judged, see decode.paf.", choices=tuple(paf.RULES))
+    rule: str = option("openpose", "How peaks are found and limbs judged, see decode.peaks.", choices=tuple(RULES))
     upsample: int = option(8, "How much the heat maps are enlarged to find peaks.", low=1, high=16)
     multiple: int = option(16, "Width and height of the input are multiples of this.", low=1, high=256, unit="px")
     fit: str = option(
@@ -124,7 +125,7 @@ class PafEstimator(ImageEstimator):
         scale = batch.shape[0] / (heatmaps.shape[1] * self.params.upsample)
         offset = self.params.offset / (matrix[0, 0] * scale)
         points, scores, subjects = paf.decode(
-            heatmaps[: len(self.skeleton)], fields, self.params.upsample, self._graph, paf.RULES[self.params.rule],
+            heatmaps[: len(self.skeleton)], fields, self.params.upsample, self._graph, RULES[self.params.rule],
             self._limits(), offset,
         )
         points = warp.apply(matrix, (points + 0.5) * scale - 0.5)

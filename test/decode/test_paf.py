@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_ros.decode import paf
+from pose_ros.decode import paf, peaks
 
 DATA = Path(__file__).parents[1] / "data/networks"
 sys.path.append(str(DATA))
@@ -41,12 +41,12 @@ def graph(kind: str) -> paf.Graph:
 
 
 def openpose(kind: str, heatmaps: np.ndarray, fields: np.ndarray, offset: float = 0.0):
-    rule = paf.RULES["openpose"]
+    rule = peaks.RULES["openpose"]
     return paf.decode(heatmaps[:-1], fields, 8, graph(kind), rule, LIMITS.get(kind, paf.Limits()), offset)
 
 
 def lightweight(heatmaps: np.ndarray, fields: np.ndarray):
-    return paf.decode(heatmaps[:-1], fields, 4, graph("coco18"), paf.RULES["lightweight"], LIGHTWEIGHT)
+    return paf.decode(heatmaps[:-1], fields, 4, graph("coco18"), peaks.RULES["lightweight"], LIGHTWEIGHT)
 
 
 def same(found, people: np.ndarray, scores: np.ndarray, atol: float) -> None:
@@ -127,9 +127,9 @@ def test_enlarges_parts_to_what_the_whole_would_be():
     maps[2, 6, 8] = 0.4
     maps[3] = 0
     maps[3, [0, 12], [0, 16]] = 0.5
-    rule = paf.RULES["openpose"]
+    rule = peaks.RULES["openpose"]
     for by in (1, 2, 3, 4, 8):
-        found = paf.find_peaks(maps, by, 0.05, rule)
+        found = peaks.find_peaks(maps, by, 0.05, rule)
         for part, small in enumerate(maps):
             fine = cv2.resize(small, None, fx=by, fy=by, interpolation=cv2.INTER_CUBIC)
             padded = np.pad(fine, 1, constant_values=0.05)
@@ -156,7 +156,7 @@ def test_reads_fields_as_the_enlarged_ones():
         np.testing.assert_allclose(np.stack(read, -1), fine, atol=1e-5)
 
 
-@pytest.mark.parametrize("rule", paf.RULES)
+@pytest.mark.parametrize("rule", peaks.RULES)
 def test_looking_at_a_few_points_first_changes_nothing(monkeypatch, rule):
     """Most of the field points to the right here, with holes."""
     rng = np.random.default_rng(9)
@@ -164,7 +164,7 @@ def test_looking_at_a_few_points_first_changes_nothing(monkeypatch, rule):
     field = cv2.GaussianBlur(field, (0, 0), 0.6)
     first, second = rng.uniform(0, [200, 367], (400, 2)).T, rng.uniform([150, 0], [655, 367], (400, 2)).T
     limits = paf.Limits(fraction=0.95 if rule == "openpose" else 0.8)
-    how = (np.zeros(400, int), field.transpose(2, 0, 1)[None], (656, 368), paf.RULES[rule], limits)
+    how = (np.zeros(400, int), field.transpose(2, 0, 1)[None], (656, 368), peaks.RULES[rule], limits)
     found = paf._limb_scores(first, second, *how)
     monkeypatch.setattr(paf, "_PROBES", ())
     np.testing.assert_array_equal(found, paf._limb_scores(first, second, *how))
@@ -176,8 +176,8 @@ def test_the_first_of_two_people_who_share_a_keypoint_goes_on():
     places = np.array([[10.0, 10], [110, 10], [20, 12], [210, 10]])
     fields = np.zeros((2, 20, 40), np.float32)
     fields[0] = 1
-    points, _, _ = paf.group(paf.Peaks(np.arange(4), places, np.ones(4)), fields, (320, 160), 4, limbs,
-                             paf.RULES["lightweight"], paf.Limits())  # fmt: skip
+    points, _, _ = paf.group(peaks.Peaks(np.arange(4), places, np.ones(4)), fields, (320, 160), 4, limbs,
+                             peaks.RULES["lightweight"], paf.Limits())  # fmt: skip
     assert np.isfinite(points[..., 0]).tolist() == [[True, True, False, True]]
 
 
@@ -194,11 +194,11 @@ def test_legs_alone_are_a_person_only_where_there_is_no_other():
 def test_keypoints_that_nearly_coincide_belong_together_in_openpose_alone():
     """A field cannot be seen between them; feet and eyes of people far away are so."""
     limbs = paf.Graph(((0, 1), (1, 2)), ((0, 1), (2, 3)))
-    peaks = paf.Peaks(np.arange(3), np.array([[50.0, 50], [80, 50], [81, 50]]), np.ones(3))
+    found = peaks.Peaks(np.arange(3), np.array([[50.0, 50], [80, 50], [81, 50]]), np.ones(3))
     fields = np.zeros((4, 20, 30), np.float32)
     fields[0] = 1
     for rule, expected in (("openpose", 3), ("lightweight", 0)):
-        points, _, _ = paf.group(peaks, fields, (240, 160), 3, limbs, paf.RULES[rule], paf.Limits(score=0))
+        points, _, _ = paf.group(found, fields, (240, 160), 3, limbs, peaks.RULES[rule], paf.Limits(score=0))
         assert np.isfinite(points[..., 0]).sum() == expected
 
 
@@ -206,16 +206,16 @@ def test_of_peaks_close_together_lightweight_openpose_takes_the_left_one():
     x, y = np.arange(30), np.arange(20)[:, None]
     blobs = ((10.1, 0.5), (12.6, 0.9), (20.1, 0.7))
     heatmap = sum(value * np.exp(-2 * ((x - px) ** 2 + (y - 10.1) ** 2)) for px, value in blobs)
-    found = paf.find_peaks(heatmap[None].astype(np.float32), 2, 0.1, paf.RULES["lightweight"])
+    found = peaks.find_peaks(heatmap[None].astype(np.float32), 2, 0.1, peaks.RULES["lightweight"])
     np.testing.assert_allclose(found.points[:, 0] / 2, [10.1, 20.1], atol=0.5)
-    assert len(paf.find_peaks(heatmap[None].astype(np.float32), 2, 0.1, paf.RULES["openpose"]).points) == 3
+    assert len(peaks.find_peaks(heatmap[None].astype(np.float32), 2, 0.1, peaks.RULES["openpose"]).points) == 3
 
 
 def test_takes_the_best_where_there_are_too_many_peaks():
     rng = np.random.default_rng(8)
     heatmap = np.zeros((1, 60, 60), np.float32)
     heatmap[0, 2:58:3, 2:58:3] = rng.uniform(0.2, 1, (19, 19))
-    found = paf.find_peaks(heatmap, 1, 0.05, paf.RULES["openpose"])
+    found = peaks.find_peaks(heatmap, 1, 0.05, peaks.RULES["openpose"])
     assert len(found.scores) == 127
     assert found.scores.min() >= np.sort(heatmap.ravel())[-127]
 
@@ -231,13 +231,13 @@ def test_broken_maps_give_no_broken_people(value):
         assert np.isfinite(subjects).all()
 
 
-@pytest.mark.parametrize("rule", paf.RULES)
+@pytest.mark.parametrize("rule", peaks.RULES)
 def test_one_broken_pixel_is_no_peak(rule):
     heatmap = np.zeros((1, 12, 12), np.float32)
     heatmap[0, 6, 6] = np.inf
     for by in (1, 4):
         with np.errstate(invalid="ignore"):
-            found = paf.find_peaks(heatmap, by, 0.1, paf.RULES[rule])
+            found = peaks.find_peaks(heatmap, by, 0.1, peaks.RULES[rule])
         assert np.isfinite(found.points).all()
         assert np.isfinite(found.scores).all()
 
@@ -249,3 +249,14 @@ def test_leaves_its_input_alone(scenes):
     openpose("coco18", heatmaps, fields)
     np.testing.assert_array_equal(heatmaps, before[0])
     np.testing.assert_array_equal(fields, before[1])
+
+
+def test_a_peak_that_only_interpolation_makes_is_found():
+    """Corners of the 16 pixels count twice negative: 1.43 times the largest value, where 1.41 would not do."""
+    heatmap = np.zeros((1, 12, 12), np.float32)
+    heatmap[0, 5:7, 5:7] = 1
+    heatmap[0, 4:8:3, 4] = heatmap[0, 4:8:3, 7] = 1
+    heatmap[0, 5, 5] += 1e-4  # else the middle is a plateau
+    fine = cv2.resize(heatmap[0], None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    assert fine.max() > 1.43 * heatmap.max()
+    assert len(peaks.find_peaks(heatmap, 8, 1.42, peaks.RULES["openpose"]).points) == 1
