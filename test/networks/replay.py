@@ -7,9 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from pose_ros.networks.export import export
@@ -102,3 +104,12 @@ class Exported:
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Run it."""
         return self.session.run(batch)
+
+
+def runner(
+    how: str, network: Network, case: Case, folders: pytest.TempPathFactory
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return a function that runs a network by ``torch``, or exported to ``onnx``."""
+    if how == "torch":
+        return partial(run, network)
+    return Exported(network, tuple(case["size_wh"].tolist()), folders.mktemp("onnx"))

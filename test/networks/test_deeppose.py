@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from estimating import Remembered, estimate, estimator
-from replay import Case, Exported, run
+from replay import Case, run, runner
 
 from pose_ros.models import cards
 from pose_ros.networks import catalogue
@@ -40,8 +40,7 @@ def reference(request, tmp_path_factory):
     """Name of the card, case, names of outputs, and the network, run in one way or another."""
     name, runtime = request.param
     case, network = loaded(name)
-    how = partial(run, network) if runtime == "torch" else Exported(network, case["size_wh"].tolist(),
-                                                                    tmp_path_factory.mktemp("onnx"))
+    how = runner(runtime, network, case, tmp_path_factory)
     return CARDS[name], case, network.outputs, Remembered(how)
 
 

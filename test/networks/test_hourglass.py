@@ -11,7 +11,7 @@ import planted
 import pytest
 import torch
 from estimating import Remembered, estimate, estimator
-from replay import Case, Exported, run
+from replay import Case, run, runner
 
 from pose_ros.errors import ModelCorruptError
 from pose_ros.models import cards
@@ -48,8 +48,7 @@ def reference(request, tmp_path_factory):
     """Case, names of outputs, and the network, run in one way or another."""
     name, runtime = request.param
     case, network = loaded(name)
-    how = partial(run, network) if runtime == "torch" else Exported(network, case["size_wh"].tolist(),
-                                                                    tmp_path_factory.mktemp("onnx"))
+    how = runner(runtime, network, case, tmp_path_factory)
     return name, case, network.outputs, Remembered(how)
 
 
