@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from estimating import Remembered, estimate, estimator
-from replay import Case, run, runner
+from replay import Case, runner
 
 from pose_ros.models import cards
 from pose_ros.networks import catalogue

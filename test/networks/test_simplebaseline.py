@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from estimating import Remembered, estimate, estimator
-from replay import Case, run, runner
+from replay import Case, runner
 
 from pose_ros.errors import ConfigError, ModelCorruptError
 from pose_ros.models import cards
