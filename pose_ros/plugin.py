@@ -7,7 +7,8 @@ A plugin is a function with weights: same input, same output; no clock, no globa
 from __future__ import annotations
 
 from abc import ABC
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pose_ros.models.card import ModelCard
@@ -23,6 +24,8 @@ class Model:
 
     card: ModelCard
     session: Session
+    #: Other networks that the card needs, by what it calls them.
+    needs: Mapping[str, Model] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class Source(IntEnum):
     HELD = 3
 
 
+#: Sides of a body; the values of Skeleton.msg, where 0 is none.
+LEFT, RIGHT = 1, 2
+
+
 class TrackState(IntEnum):
     """Life of a track; the values of Skeleton.msg."""
 
@@ -39,8 +43,8 @@ class _Column(NamedTuple):
     """What a column of :class:`Poses` holds for each subject."""
 
     shape: tuple[int, ...] = ()
-    dtype: type = np.float32
-    fill: float = 0
+    dtype: Any = np.float32
+    fill: Any = 0
     each_keypoint: bool = False
     #: Whether it may be None.
     optional: bool = False
@@ -53,6 +57,8 @@ _COLUMNS = {
     "subject_scores": _Column(fill=1),
     "sources": _Column(dtype=np.uint8, each_keypoint=True),
     "ids": _Column(dtype=np.int64),
+    "parents": _Column(dtype=np.int64),
+    "labels": _Column(dtype="U32", fill=""),
     "states": _Column(dtype=np.uint8),
     "ages_ns": _Column(dtype=np.int64),
     "sides": _Column(dtype=np.uint8),
@@ -61,10 +67,13 @@ _COLUMNS = {
     "covariances": _Column((3, 3), each_keypoint=True, optional=True),
     "local_points": _Column((3,), each_keypoint=True, optional=True),
     "regions": _Column((5,), optional=True),
+    # One for each name in the skeleton's ``measures`` and ``frames``.
+    "measures": _Column(optional=True),
+    "frames": _Column((7,), optional=True),
 }
 
 
-def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: type, fill: float) -> np.ndarray:
+def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: Any, fill: Any) -> np.ndarray:
     if value is None:
         return np.full(shape, fill, dtype)
     array: np.ndarray = np.asarray(value, dtype)
@@ -94,11 +103,15 @@ class Poses:
     sources: np.ndarray = None  # type: ignore[assignment]
     #: (N,) int64, 0 = untracked.
     ids: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, id of the subject that this one is a part of, such as the body of a hand; 0 = none.
+    parents: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) str of at most 32 characters: what the detector calls the subject, such as ``dog``.
+    labels: np.ndarray = None  # type: ignore[assignment]
     #: (N,) uint8, :class:`TrackState`.
     states: np.ndarray = None  # type: ignore[assignment]
     #: (N,) int64, nanoseconds since the track began.
     ages_ns: np.ndarray = None  # type: ignore[assignment]
-    #: (N,) uint8: 0 none, 1 left, 2 right.
+    #: (N,) uint8: 0 none, :data:`LEFT`, :data:`RIGHT`.
     sides: np.ndarray = None  # type: ignore[assignment]
     #: (N,) float32 in [0, 1].
     side_scores: np.ndarray = None  # type: ignore[assignment]
@@ -110,6 +123,11 @@ class Poses:
     local_points: np.ndarray | None = None
     #: (N, 5) float32: region in which to look for the subject in the next image (see core); None when not offered.
     regions: np.ndarray | None = None
+    #: (N, M) float32, the numbers that ``skeleton.measures`` names; None when unknown for all.
+    measures: np.ndarray | None = None
+    #: (N, F, 7) float32, the frames that ``skeleton.frames`` names, in the optical frame: x, y, z in metres and the
+    #: unit quaternion x, y, z, w; NaN where unknown, None when unknown for all.
+    frames: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Fill neutral columns and check every shape."""
@@ -123,9 +141,10 @@ class Poses:
     def _put(self, columns: Mapping[str, Any]) -> None:
         """Check columns and keep them; what is left out is filled."""
         n, k = self.keypoints.shape[:2]
+        each = {"measures": (len(self.skeleton.measures),), "frames": (len(self.skeleton.frames),)}
         for name, value in columns.items():
             kind = _COLUMNS[name]
-            shape = (n, k, *kind.shape) if kind.each_keypoint else (n, *kind.shape)
+            shape = (n, *((k,) if kind.each_keypoint else each.get(name, ())), *kind.shape)
             if value is None and name == "sources":
                 seen = np.isfinite(self.keypoints).all(axis=2)
                 value = np.where(seen, Source.MEASURED, Source.MISSING)
@@ -180,18 +199,21 @@ class Poses:
             picked[:, absent] = missing
             return picked
 
-        metric = {
+        metric: dict[str, np.ndarray | None] = {
             name: pick(column, np.nan)
             for name in ("points", "covariances", "local_points")
             if (column := getattr(self, name)) is not None
         }
+        for name in ("measures", "frames"):
+            if getattr(self.skeleton, name) != getattr(target, name):
+                metric[name] = None
         return dataclasses.replace(
             self,
             skeleton=target,
             keypoints=pick(self.keypoints, np.nan),
             scores=pick(self.scores, 0),
             sources=pick(self.sources, Source.MISSING),
-            **metric,
+            **metric,  # type: ignore[arg-type]
         )
 
 

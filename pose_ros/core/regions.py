@@ -75,6 +75,20 @@ def check_regions(regions: np.ndarray, name: str = "regions") -> np.ndarray:
     return regions
 
 
+def check_sides(sides: np.ndarray | None, count: int) -> np.ndarray:
+    """Return ``sides`` as uint8 (N,), 0 where nothing is known.
+
+    Raises:
+        ShapeError: When they are not as many as the subjects.
+    """
+    if sides is None:
+        return np.zeros(count, np.uint8)
+    sides = np.asarray(sides, np.uint8)
+    if sides.shape != (count,):
+        raise ShapeError("sides", f"({count},)", sides.shape)
+    return sides
+
+
 def boxes_to_regions(boxes: np.ndarray) -> np.ndarray:
     """Return upright regions of boxes, (N, 4) -> (N, 5)."""
     boxes = np.asarray(boxes, np.float32)

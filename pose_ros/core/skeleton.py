@@ -36,6 +36,18 @@ class Skeleton:
     source: str = field(default="", compare=False)
     #: Name of another skeleton -> for each of its keypoints the index here, or -1.
     maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    #: K colours (red, green, blue; 0 .. 255) to draw keypoints with, or empty: by the side that the name says.
+    colors: tuple[tuple[int, int, int], ...] = field(default=(), compare=False)
+    #: Names of the numbers that say more of a subject than its keypoints, such as ``mouth_opening`` of a face.
+    measures: tuple[str, ...] = ()
+    #: Names of the coordinate frames that move with a subject, such as ``gaze`` of a face.
+    frames: tuple[str, ...] = ()
+    #: ``left_hand``, ``right_hand``, ``face``: the skeleton of that part, and for each of its keypoints the index here.
+    blocks: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict, compare=False)
+    #: Groups of keypoints that rules read by name, such as ``left_eye_upper_lid``.
+    roles: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    #: Where keypoints that do not move against one another lie in the subject's first frame, metres.
+    rigid: Mapping[int, tuple[float, float, float]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         """Check that all parts agree."""
@@ -55,6 +67,8 @@ class Skeleton:
         for target, indices in self.maps.items():
             if any(not -1 <= i < k for i in indices):
                 raise ConfigError(f"{self.name}.maps.{target}", f"expected indices -1 .. {k - 1}, got {indices}")
+        if self.colors and len(self.colors) != k:
+            raise ConfigError(f"{self.name}.colors", f"expected {k} colours or none, got {len(self.colors)}")
 
     def __len__(self) -> int:
         """Return K, the number of keypoints."""

@@ -87,6 +87,7 @@ class _Track:
             points=None,
             covariances=None,
             regions=None,
+            frames=None,
         )
 
 

@@ -44,13 +44,15 @@ class CropEstimator(_Estimator):
     """Find the keypoints of subjects whose place is known (top-down)."""
 
     @abstractmethod
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region, in the order of the regions, with one batched call of the network.
 
         Args:
             image: RGB uint8 (H, W, 3). Not modified.
             regions: (N, 5) float32: cx, cy, width, height, angle in pixels and radians; N may be 0. They may reach
                 outside the image. The estimator applies its own padding.
+            sides: (N,) uint8, what is known of each subject: 0 nothing, 1 left, 2 right. A network that knows only one
+                side of a body sees the other one in a mirror; a network that tells the side itself does not care.
 
         Returns:
             N poses in pixels of ``image``. A keypoint that was not found is NaN with score 0. ``subject_scores``

@@ -63,7 +63,7 @@ class BlazePose(RoiEstimator):
                 f"outputs: expected landmarks, presence, heat maps, world landmarks; got {self.card.outputs}",
             )
 
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`pose_ros.estimators.base.CropEstimator`."""
         defined, regions, matrices, (landmarks, flag, heatmap, world) = self._look(image, regions, _PADDING)
         if not len(regions):

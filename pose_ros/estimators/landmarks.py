@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from pose_ros.core import warp
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.decode.activation import sigmoid
 from pose_ros.decode.rois import aligned_regions, enclosing_regions, turned
 from pose_ros.errors import CardError
 from pose_ros.estimators.rois import RoiEstimator
 from pose_ros.plugin import Model
-
-_LEFT, _RIGHT = 1, 2
-
 
 class Landmarks(RoiEstimator):
     """One set of landmarks for each region, and the region in which to look next.
@@ -50,7 +47,7 @@ class Landmarks(RoiEstimator):
         except (KeyError, TypeError, IndexError) as error:
             raise CardError(self.card.name, f"params.roi: {error}") from error
 
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`pose_ros.estimators.base.CropEstimator`."""
         defined, regions, matrices, (landmarks, presence, *hand) = self._look(image, regions, 1.0)
         n, k = len(regions), len(self.skeleton)
@@ -66,7 +63,7 @@ class Landmarks(RoiEstimator):
             right = np.nan_to_num(hand[0].reshape(n), nan=0.5).clip(0, 1)
             world = hand[1].reshape(n, k, 3)
             world = np.where(defined[:, None, None] & np.isfinite(world), world, np.nan)
-            columns["sides"] = np.where(right > 0.5, _RIGHT, _LEFT)
+            columns["sides"] = np.where(right > 0.5, RIGHT, LEFT)
             columns["side_scores"] = np.maximum(right, 1 - right)
             columns["local_points"] = turned(world, regions[:, 4])
         return Poses(

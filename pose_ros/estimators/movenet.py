@@ -74,7 +74,7 @@ class MoveNet(TopDownEstimator):
         mirrored = output[:, :, self.skeleton.flip_index]
         return {name: mirrored * np.array([1, -1, 1], np.float32) + np.array([0, 1, 0], np.float32)}
 
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`pose_ros.estimators.base.CropEstimator`."""
         poses = super().estimate(image, regions)
         if not self.options.follow:

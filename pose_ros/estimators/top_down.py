@@ -13,12 +13,14 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import from_mapping, option
-from pose_ros.core.poses import Poses
-from pose_ros.core.regions import check_regions
+from pose_ros.core.poses import LEFT, RIGHT, Poses
+from pose_ros.core.regions import check_regions, check_sides
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import CropEstimator
 from pose_ros.plugin import Model
 
+#: What is mirrored: the side that a network does not know. No subject is on side 255.
+_OTHER_SIDE = {"": 255, "left": RIGHT, "right": LEFT}
 #: Outputs of a network by name, each (N, ...).
 Outputs = Mapping[str, np.ndarray]
 
@@ -31,6 +33,10 @@ class CropParams:
     align: str = option(
         "corner", "Where a pixel of the crop lies in the region, see core.warp.region_matrix.",
         choices=("area", "udp", "corner"),
+    )
+    side: str = option(
+        "", "The side of a body that the network knows; what is on the other side is mirrored before it looks.",
+        choices=("", "left", "right"),
     )
 
 
@@ -81,10 +87,10 @@ class TopDownEstimator(CropEstimator):
     def _mirrored(self, outputs: Outputs) -> Outputs:
         """Return what the outputs for mirrored crops say about the crops themselves."""
 
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`CropEstimator`. Regions without an area give NaN."""
         check_image(image)
-        regions = check_regions(regions)
+        regions, sides = check_regions(regions), check_sides(sides, len(regions))
         k = len(self.skeleton)
         keypoints = np.full((len(regions), k, 2), np.nan, np.float32)
         scores = np.zeros((len(regions), k), np.float32)
@@ -92,10 +98,17 @@ class TopDownEstimator(CropEstimator):
         if len(rows):
             padding = self.options.padding or self.params.padding
             padded = warp.fit_aspect(regions[rows], self.card.input_wh, padding)
-            found, values, grid_wh = self._decode(self._outputs(self._crops(image, padded)))
+            crops = self._crops(image, padded)
+            other = sides[rows] == _OTHER_SIDE[self.params.side]
+            crops[other] = crops[other, :, ::-1]
+            found, values, grid_wh = self._decode(self._outputs(crops))
+            found = np.array(found)
+            # Crops were mirrored about the middle between their first and last pixel.
+            last = grid_wh[0] - (grid_wh[0] / self.card.input_wh[0] if self.align == "corner" else 1)
+            found[other, :, 0] = last - found[other, :, 0]
             keypoints[rows] = warp.apply(warp.region_matrix(padded, grid_wh, self.align), found)
             scores[rows] = np.clip(values, 0, 1)
-        return Poses(self.skeleton, keypoints, scores)
+        return Poses(self.skeleton, keypoints, scores, sides=sides)
 
     def _crops(self, image: np.ndarray, regions: np.ndarray) -> np.ndarray:
         """Return (N, H, W, 3)."""

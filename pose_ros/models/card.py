@@ -140,6 +140,11 @@ class ModelCard:
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
+    #: Card that finds the subject inside the region where a body says it is (a detector, or an estimator that says where
+    #: to look); empty where that region is good enough.
+    locator: str = ""
+    #: Other networks that the plugin runs: what it calls them -> their cards.
+    needs: Mapping[str, str] = field(default_factory=dict)
     #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
     #: cut off before it is compiled. All outputs in the order of the file when left out.
     outputs: tuple[str, ...] = ()

@@ -15,7 +15,10 @@ import yaml
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
 
-_KEYS = {"name", "keypoints", "edges", "flip_pairs", "sigmas", "root", "source", "maps"}
+_KEYS = {
+    "name", "keypoints", "edges", "flip_pairs", "sigmas", "root", "source", "maps", "colors", "measures", "frames",
+    "blocks", "roles", "rigid",
+}
 
 
 def folders() -> list[Path]:
@@ -67,6 +70,15 @@ def _read(path: Path, _mtime_ns: int) -> Skeleton:
             root=index[data["root"]] if "root" in data else 0,
             source=data.get("source", ""),
             maps={k: tuple(index[n] if n else -1 for n in v) for k, v in data.get("maps", {}).items()},
+            colors=tuple((int(r), int(g), int(b)) for r, g, b in data.get("colors", [])),
+            measures=tuple(data.get("measures", [])),
+            frames=tuple(data.get("frames", [])),
+            blocks={
+                k: (v["skeleton"], tuple(index[n] if n else -1 for n in v["keypoints"]))
+                for k, v in data.get("blocks", {}).items()
+            },
+            roles={k: tuple(index[n] for n in v) for k, v in data.get("roles", {}).items()},
+            rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data.get("rigid", {}).items()},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(str(path), f"does not fit together: {error}") from error

@@ -44,7 +44,7 @@ class World:
         regions = np.stack([x, np.full(n, 50), np.full(n, SIZE), np.full(n, SIZE), np.zeros(n)], axis=1)
         return Detections(boxes, np.linspace(0.9, 0.8, n), regions=regions)
 
-    def estimate(self, image: np.ndarray, regions: np.ndarray) -> Poses:
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """See in each region the person who is nearest to its middle."""
         self.looked_at.append(len(regions))
         n = len(regions)
