@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Built and run by test_cpp_example.py; a check that fails is named and ends the program with 1.
+#include <Eigen/Geometry>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -15,6 +16,8 @@ int main() {
   pose_ros::msg::SkeletonInfo info;
   info.name = "pair";
   info.keypoint_names = {"nose", "left_wrist", "right_wrist"};
+  info.measure_names = {"left_eye_opening", "mouth_opening"};
+  info.frame_names = {"face", "gaze"};
   pose_ros::msg::SkeletonArray array;
   array.skeletons.resize(1);
   auto& skeleton = array.skeletons[0];
@@ -30,6 +33,20 @@ int main() {
   CHECK(pixels.col(pose_ros::column(info, "right_wrist")).hasNaN());
   CHECK(pixels.data() == skeleton.keypoints.data());  // looked at, not copied
 
+  skeleton.measures = {0.25f, 0.75f};
+  skeleton.frames = {nan, nan, nan, nan, nan, nan, nan, 1, 2, 3, 0, 0, 0.6f, 0.8f};
+  skeleton.parent_id = 4;
+  skeleton.label = "person";
+  CHECK(pose_ros::measures(skeleton)[pose_ros::measure_column(info, "mouth_opening")] == 0.75f);
+  const auto frames = pose_ros::frames(skeleton);
+  const auto gaze = pose_ros::frame_column(info, "gaze");
+  CHECK(frames.cols() == 2 && frames.col(0).hasNaN());
+  CHECK(frames.col(gaze).head<3>() == Eigen::Vector3f(1, 2, 3));
+  const Eigen::Quaternionf rotation(frames.col(gaze).data() + 3);
+  CHECK(rotation.z() == 0.6f && rotation.w() == 0.8f);
+
+  skeleton.frames.clear();
+  CHECK(pose_ros::frames(skeleton).cols() == 0);
   skeleton.points.clear();
   CHECK(pose_ros::points(skeleton).cols() == 0);
   try {

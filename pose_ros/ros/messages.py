@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pose_ros.pipeline import Result
 
 _NS = 1_000_000_000
+#: Columns that are empty in the message where nothing fills them.
+_OPTIONAL = ("points", "covariances", "local_points", "measures", "frames")
 
 
 def poses_to_array(result: Result, header: Header, size_wh: tuple[int, int], model: str) -> SkeletonArray:
@@ -50,6 +52,8 @@ def _to_message(poses: Poses, row: int) -> Skeleton:
     """Return one subject. Arrays are copied as bytes: nothing looks at single numbers."""
     msg = Skeleton()
     msg.track_id = int(poses.ids[row])
+    msg.parent_id = int(poses.parents[row])
+    msg.label = str(poses.labels[row])
     msg.track_state = int(poses.states[row])
     seconds, nanoseconds = divmod(int(poses.ages_ns[row]), _NS)
     msg.age = Duration(sec=seconds, nanosec=nanoseconds)
@@ -60,12 +64,10 @@ def _to_message(poses: Poses, row: int) -> Skeleton:
     msg.keypoints.frombytes(poses.keypoints[row].tobytes())
     msg.scores.frombytes(poses.scores[row].tobytes())
     msg.sources.frombytes(poses.sources[row].tobytes())
-    if poses.points is not None:
-        msg.points.frombytes(poses.points[row].tobytes())
-    if poses.covariances is not None:
-        msg.covariances.frombytes(poses.covariances[row].tobytes())
-    if poses.local_points is not None:
-        msg.local_points.frombytes(poses.local_points[row].tobytes())
+    for name in _OPTIONAL:
+        column = getattr(poses, name)
+        if column is not None:
+            getattr(msg, name).frombytes(column[row].tobytes())
     return msg
 
 
@@ -98,6 +100,8 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
         subject_scores=column("score", ()),
         sources=column("sources", (k,), np.uint8),
         ids=column("track_id", (), np.int64),
+        parents=column("parent_id", (), np.int64),
+        labels=np.array([s.label for s in subjects], "U32"),
         states=column("track_state", (), np.uint8),
         ages_ns=np.array([s.age.sec * _NS + s.age.nanosec for s in subjects], np.int64),
         sides=column("side", (), np.uint8),
@@ -105,6 +109,8 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
         points=optional("points", (k, 3)),
         covariances=optional("covariances", (k, 3, 3)),
         local_points=optional("local_points", (k, 3)),
+        measures=optional("measures", (len(skeleton.measures),)),
+        frames=optional("frames", (len(skeleton.frames), 7)),
     )
 
 
@@ -131,17 +137,23 @@ def skeleton_to_info(skeleton: CoreSkeleton, model: str) -> SkeletonInfo:
         flip=array("H", skeleton.flip),
         sigmas=array("f", skeleton.sigmas),
         root=skeleton.root,
+        colors=array("B", chain.from_iterable(skeleton.colors)),
+        measure_names=list(skeleton.measures),
+        frame_names=list(skeleton.frames),
     )
 
 
 def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
-    """Return the skeleton of a message; maps to other skeletons do not travel.
+    """Return the skeleton of a message; maps to other skeletons, blocks and roles do not travel.
 
     Raises:
         ConfigError: Its parts contradict one another.
     """
-    if len(info.edges) % 2:
-        raise ConfigError(f"{info.name}.edges", f"expected pairs of indices, got {len(info.edges)} numbers")
+    for name, size in (("edges", 2), ("colors", 3)):
+        count = len(getattr(info, name))
+        if count % size:
+            raise ConfigError(f"{info.name}.{name}", f"expected groups of {size} numbers, got {count} numbers")
+    red, green, blue = (map(int, info.colors[channel::3]) for channel in range(3))
     return CoreSkeleton(
         name=info.name,
         keypoints=tuple(info.keypoint_names),
@@ -150,4 +162,7 @@ def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
         # The shortest decimal that is this float32: 0.026, not 0.02600000053644180298.
         sigmas=tuple(float(str(np.float32(s))) for s in info.sigmas),
         root=int(info.root),
+        colors=tuple(zip(red, green, blue, strict=True)),
+        measures=tuple(info.measure_names),
+        frames=tuple(info.frame_names),
     )
