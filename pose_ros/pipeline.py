@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
-_SAME_SUBJECT_IOU = 0.8
+SAME_SUBJECT_IOU = 0.8
 #: Poses that are closer than this are the same subject: doubles of one person were seen at 0.7 to 1.0; people side by
 #: side, a shoulder's width (0.4 of their size) apart, are at 0.03 ...
 _SAME_POSE = 0.5
@@ -42,8 +42,8 @@ class PoseSource(Protocol):
     #: Where it really runs.
     device: str
 
-    def __call__(self, frame: Frame, stages: Stages) -> Poses:
-        """Estimate all poses in a frame."""
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame; ``whole`` are those of which they are parts, such as the bodies of hands."""
         ...
 
     def reset(self) -> None:
@@ -89,8 +89,8 @@ class OneStage:
         self.name = estimator.card.name
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
 
-    def __call__(self, frame: Frame, stages: Stages) -> Poses:
-        """Estimate all poses in a frame, best first."""
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame, best first; ``whole`` does not matter."""
         with stages("estimate"):
             poses = self.estimator.estimate(frame.image)
         poses = self.options.without_doubles(poses)
@@ -130,6 +130,7 @@ class TopDown:
         self.skeleton = estimator.skeleton
         self.name = f"{detector.card.name}+{estimator.card.name}"
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
+        self._names = np.array(detector.card.classes or ("",))
         #: How often the detector ran.
         self.detections = 0
         self._last_key = 0
@@ -141,26 +142,30 @@ class TopDown:
         #: Where the followed subjects are expected, and who they are: numbers from 1 up, never used again.
         self._regions = np.empty((0, 5), np.float32)
         self._keys = np.empty(0, np.int64)
+        #: What the detector called them.
+        self._labels = np.empty(0, self._names.dtype)
         self._steady.reset()
         self._detected_ns: int | None = None
         #: Whether a followed subject was lost since the detector ran.
         self._lost = False
 
-    def __call__(self, frame: Frame, stages: Stages) -> Poses:
-        """Estimate all poses in a frame; followed subjects come first, in their old order."""
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
         most = self.options.max_subjects
-        self._keys, self._regions = self._keys[:most], self._regions[:most]
+        self._keys, self._regions, self._labels = self._keys[:most], self._regions[:most], self._labels[:most]
         followed, found = self._regions, Detections.empty()
         if self._should_detect(frame.stamp_ns):
             with stages("detect"):
                 found = self.detector.detect(frame.image)
             self.detections += 1
             self._detected_ns, self._lost = frame.stamp_ns, False
-            overlap = iou(_squares(found.regions), _squares(followed)).max(axis=1, initial=0)
-            found = found.select(overlap <= _SAME_SUBJECT_IOU)
+            overlap = iou(squares(found.regions), squares(followed)).max(axis=1, initial=0)
+            found = found.select(overlap <= SAME_SUBJECT_IOU)
             found = found.select(np.arange(min(len(found), most - len(followed))))
+        labels = np.concatenate([self._labels, self._names[found.classes]])
         with stages("estimate"):
             poses = self.estimator.estimate(frame.image, np.concatenate([followed, found.regions]))
+        poses = poses.replace(labels=labels)
         if poses.regions is None:
             # Only the detector knows who is there and how much of the image that is.
             boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
@@ -168,20 +173,23 @@ class TopDown:
             return self.options.without_doubles(poses)
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
-        rows = present[_distinct(poses.select(present))]
+        rows = present[distinct(poses.select(present))]
         self._lost |= bool((rows < len(followed)).sum() < len(followed))
-        self._follow(rows, poses.regions, len(found), frame.stamp_ns)
+        self._follow(rows, poses, len(found), frame.stamp_ns)
         poses = poses.select(rows)
         return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
 
-    def _follow(self, rows: np.ndarray, regions: np.ndarray, new: int, stamp_ns: int) -> None:
+    def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
         """Remember where to look for the subjects at ``rows`` in the next frame."""
+        regions = poses.regions
+        assert regions is not None
         keys = np.concatenate([self._keys, self._last_key + 1 + np.arange(new)])
         self._last_key += new
         if not self.options.follow:
             rows = rows[:0]
         rows = rows[np.isfinite(regions[rows]).all(axis=1) & (regions[rows, 2:4] > 0).all(axis=1)]
-        self._keys, self._regions = keys[rows], self._steady(keys[rows], regions[rows], stamp_ns)
+        self._keys, self._labels = keys[rows], poses.labels[rows]
+        self._regions = self._steady(keys[rows], regions[rows], stamp_ns)
 
     def _should_detect(self, stamp_ns: int) -> bool:
         if not len(self._regions) or self._detected_ns is None or self._lost:
@@ -191,13 +199,13 @@ class TopDown:
         return not 0 <= stamp_ns - self._detected_ns < self.options.detect_every * 1e9
 
 
-def _squares(regions: np.ndarray) -> np.ndarray:
+def squares(regions: np.ndarray) -> np.ndarray:
     """Return upright squares (N, 4) of the regions' longer sides: narrow boxes and round regions become comparable."""
     half = regions[:, 2:4].max(axis=1, keepdims=True, initial=0) / 2
     return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
 
 
-def _distinct(poses: Poses) -> np.ndarray:
+def distinct(poses: Poses) -> np.ndarray:
     """Return the rows without those that repeat an earlier row, as far as both are sure of their keypoints.
 
     A keypoint that is guessed (legs outside the image) lies elsewhere in each guess, and says nothing.
@@ -223,10 +231,15 @@ class Result:
     #: Ids of the tracks that ended with this frame.
     ended_ids: tuple[int, ...]
     stages: Stages
+    #: ``hands``, ``faces``: what is said of those, whose ``parents`` are the ids of ``poses``.
+    parts: Mapping[str, Result] = field(default_factory=dict)
 
 
 class Pipeline:
-    """Estimate, track, smooth, place in the camera's frame where it is known; starts over when time runs backwards."""
+    """Estimate, track, smooth, place in the camera's frame where it is known; starts over when time runs backwards.
+
+    Then the same for the parts of the subjects, each by a pipeline of its own.
+    """
 
     def __init__(
         self,
@@ -234,45 +247,79 @@ class Pipeline:
         tracker: Tracker | None = None,
         skeleton: Skeleton | None = None,
         smoother: PoseSmoother | None = None,
+        parts: Mapping[str, Pipeline] | None = None,
     ) -> None:
-        """Join the parts.
+        """Join the pieces.
 
         Args:
             source: Where poses come from.
             tracker: Gives ids; without one, subjects stay untracked.
-            skeleton: What to convert results to; the source's own when left out.
+            skeleton: What to convert results to; the source's own when left out. One that has hands and faces in it
+                takes them from the parts.
             smoother: Takes the tremble out of tracked subjects; needs a tracker.
+            parts: ``hands``, ``faces``: what looks at those of the subjects.
         """
         self.source, self.tracker, self.smoother = source, tracker, smoother
         self.skeleton = skeleton or source.skeleton
+        self.parts = dict(parts or {})
         self._stamp_ns: int | None = None
+        #: Ids that have ended and were not said to have yet.
+        self._ended: list[int] = []
         #: How often time ran backwards.
         self.time_jumps = 0
 
-    def __call__(self, frame: Frame, stages: Stages | None = None) -> Result:
-        """Process one frame."""
+    def __call__(self, frame: Frame, stages: Stages | None = None, whole: Poses | None = None) -> Result:
+        """Process one frame; ``whole`` are the subjects whose parts this pipeline looks at."""
         stages = stages or Stages()
-        ended: Sequence[int] = ()
         if self._stamp_ns is not None and frame.stamp_ns < self._stamp_ns:
             self.time_jumps += 1
-            ended = self.reset()
+            self._reset()
         self._stamp_ns = frame.stamp_ns
-        poses = self.source(frame, stages)
+        poses = self.source(frame, stages, whole)
         if self.tracker is not None:
             with stages("track"):
                 poses, gone = self.tracker.update(poses, frame.stamp_ns)
-                if self.smoother is not None:
-                    poses = self.smoother(poses, frame.stamp_ns)
-            ended = [*ended, *gone]
+            self._ended += gone
+        elif self.parts:
+            # Parts name what they belong to; without a tracker such a name is good for one frame.
+            poses = poses.replace(ids=np.arange(1, len(poses) + 1))
+        seen = poses
+        if self.tracker is not None and self.smoother is not None:
+            with stages("track"):
+                poses = self.smoother(poses, frame.stamp_ns)
         if frame.camera is not None and poses.points is None and poses.local_points is not None:
             with stages("place"):
                 poses = placed(poses, frame.camera)
-        return Result(poses.to(self.skeleton), tuple(ended), stages)
+        parts: dict[str, Result] = {}
+        for name, part in self.parts.items():
+            # A part is looked for where its subject was seen: what is smoothed lags behind.
+            with stages(name):
+                parts[name] = part(frame, whole=seen)
+        ended, self._ended = tuple(self._ended), []
+        return Result(poses.to(self.skeleton), ended, stages, parts)
 
-    def reset(self) -> Sequence[int]:
-        """Forget everything about earlier frames; returns the ids that ended."""
+    def reset(self) -> None:
+        """Forget everything about earlier frames; the ids that end with it stand in the next result."""
+        self._reset()
+        for part in self.parts.values():
+            part.reset()
+
+    def take_over(self, old: Pipeline) -> None:
+        """Go on where another pipeline ends: its ids end in the next result, and none of them is given again."""
+        old.reset()
+        self._ended, old._ended = old._ended, []
+        for name, part in self.parts.items():
+            if name in old.parts:
+                part.take_over(old.parts[name])
+        if old.tracker is not None:
+            for pipeline in (self, *self.parts.values()):
+                if pipeline.tracker is not None:
+                    pipeline.tracker.numbers = old.tracker.numbers
+
+    def _reset(self) -> None:
         self.source.reset()
         self._stamp_ns = None
         if self.smoother is not None:
             self.smoother.reset()
-        return self.tracker.reset() if self.tracker is not None else ()
+        if self.tracker is not None:
+            self._ended += self.tracker.reset()

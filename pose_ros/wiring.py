@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
+from pose_ros.parts import Part, PartOptions
+from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
 from pose_ros.runtime import Session, check, open_session
 from pose_ros.runtime.session import PRECISIONS
@@ -50,8 +52,11 @@ class PipelineOptions:
     smooth: bool = option(True, "Take the tremble out of the keypoints of tracked subjects.")
 
 
-#: Blocks of a configuration that hold the options of a part.
-BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker")
+#: Parts of subjects that a pipeline can look at too -> the block of the options of their estimator. The blocks of the
+#: parts themselves hold :class:`PartOptions`.
+PARTS = {"hands": "hand_estimator", "faces": "face_estimator"}
+#: Blocks of a configuration that hold the options of a piece of the pipeline.
+BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker", *PARTS, *PARTS.values())
 
 
 def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
@@ -82,11 +87,21 @@ def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
         DeviceError: Nothing here can run their files, so that it makes no sense to fetch them.
     """
     options = from_mapping(PipelineOptions, {key: value for key, value in config.items() if key not in BLOCKS})
-    found = [card for card in parse_model(options.model, store) if card is not None]
-    for card in found:
+    wanted = [card for card in parse_model(options.model, store) if card is not None]
+    for name in PARTS:
+        part = _part_options(config.get(name), name)
+        if part.model:
+            wanted += [card for card in _part_cards(part, store) if card is not None]
+    found: dict[str, ModelCard] = {}
+    while wanted:
+        card = wanted.pop(0)
+        if card.name in found:
+            continue
+        found[card.name] = card
+        wanted += map(store.card, card.needs.values())
         with _other_than(card):
             check(card.name + card.file.suffix, device=options.device, runtime=options.runtime, name=card.name)
-    return found
+    return list(found.values())
 
 
 def build(
@@ -95,8 +110,8 @@ def build(
     """Build a ready pipeline.
 
     Args:
-        config: A model's name, or keys of :class:`PipelineOptions` and the blocks ``detector``, ``estimator``,
-            ``top_down``, ``one_stage`` and ``tracker`` with the options of those parts.
+        config: A model's name, or keys of :class:`PipelineOptions` and the :data:`BLOCKS` with the options of those
+            pieces.
         store: Where cards and files are; the default store when left out.
         allow_fetch: Whether missing files may be downloaded.
 
@@ -107,42 +122,104 @@ def build(
     blocks = {name: dict(values.pop(name, {}) or {}) for name in BLOCKS}
     options = from_mapping(PipelineOptions, values)
     store = store or Store()
-    models(values, store)
-    detector_card, estimator_card = parse_model(options.model, store)
+    models({**values, **{name: blocks[name] for name in PARTS}}, store)
+    pieces = _Pieces(options, blocks, store, allow_fetch)
+    # Trackers count together: an id names one thing, be it a body or a hand.
+    tracker_options, numbers = from_mapping(TrackerOptions, blocks["tracker"], "tracker"), itertools.count(1)
 
-    def part(kind: str, block: str, card: ModelCard) -> Plugin:
-        given = blocks[block]
+    def pipeline(source: PoseSource, skeleton: str = "", parts: Mapping[str, Pipeline] | None = None) -> Pipeline:
+        return Pipeline(
+            source,
+            Tracker(tracker_options, numbers) if options.track else None,
+            catalogue.get(skeleton) if skeleton else None,
+            PoseSmoother() if options.smooth else None,
+            parts,
+        )
+
+    whole = _source(options, pieces)
+    parts: dict[str, Pipeline] = {}
+    for name in PARTS:
+        part = _part_options(blocks[name], name)
+        if part.model:
+            parts[name] = pipeline(_part(name, part, pieces))
+    return pipeline(whole, options.skeleton, parts)
+
+
+def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
+    """Return what finds the subjects."""
+    detector_card, card = parse_model(options.model, pieces.store)
+    estimator = pieces.plugin("estimators", "estimator", card)
+    if isinstance(estimator, CropEstimator):
+        if detector_card is None:
+            raise ConfigError("model", f"'{card.name}' needs a detector: 'DETECTOR+{card.name}'")
+        detector = pieces.plugin("detectors", "detector", detector_card)
+        assert isinstance(detector, Detector)
+        return TopDown(detector, estimator, from_mapping(TopDownOptions, pieces.blocks["top_down"], "top_down"))
+    assert isinstance(estimator, ImageEstimator)
+    if "+" in options.model or pieces.blocks["detector"]:
+        raise ConfigError("model", f"'{card.name}' finds subjects itself and takes no detector")
+    return OneStage(estimator, from_mapping(OneStageOptions, pieces.blocks["one_stage"], "one_stage"))
+
+
+def _part_options(block: Mapping[str, Any] | None, name: str) -> PartOptions:
+    return from_mapping(PartOptions, block or {}, name)
+
+
+def _part_cards(part: PartOptions, store: Store) -> tuple[ModelCard | None, ModelCard | None, ModelCard]:
+    """Return the cards (detector or None, locator or None, estimator) of a kind of parts."""
+    detector, estimator = parse_model(part.model, store)
+    locator = store.card(estimator.locator) if estimator.locator else None
+    return detector if part.detect_every else None, locator, estimator
+
+
+def _part(name: str, options: PartOptions, pieces: _Pieces) -> Part:
+    """Return what looks at one kind of parts."""
+    detector_card, locator_card, card = _part_cards(options, pieces.store)
+    estimator = pieces.plugin("estimators", PARTS[name], card)
+    if not isinstance(estimator, CropEstimator):
+        raise ConfigError(f"{name}.model", f"expected an estimator that is told where to look; '{card.name}' "
+                                           "looks at whole images")
+    if options.detect_every and detector_card is None:
+        raise ConfigError(f"{name}.detect_every", f"'{card.name}' needs a detector: 'DETECTOR+{card.name}'")
+    detector = pieces.plugin("detectors", "", detector_card) if detector_card else None
+    locator = pieces.plugin(f"{locator_card.kind}s", "", locator_card) if locator_card else None
+    assert detector is None or isinstance(detector, Detector)
+    assert locator is None or isinstance(locator, (Detector, CropEstimator))
+    return Part(name, estimator, options, detector=detector, locator=locator)
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Makes plugins."""
+
+    options: PipelineOptions
+    blocks: Mapping[str, dict[str, Any]]
+    store: Store
+    allow_fetch: bool
+
+    def plugin(self, kind: str, block: str, card: ModelCard) -> Plugin:
+        """Return a plugin with the options of a block; with its defaults where that is empty."""
+        given = dict(self.blocks[block]) if block else {}
         named = given.pop("plugin", card.plugin)
         if named != card.plugin:
             raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
         plugin = registry.load(kind, card.plugin)
-        plugin_options: object = from_mapping(plugin.Options, given, block)
-        path = store.fetch(card) if allow_fetch else store.path(card)
+        options: object = from_mapping(plugin.Options, given, block)
+        model = self._model(card)
         try:
-            return plugin(Model(card, _session(path, card, options)), plugin_options)
+            return plugin(model, options)
         except (ModelError, ShapeError):
-            store.drop(card)
+            self.store.drop(card)
             raise
 
-    estimator = part("estimators", "estimator", estimator_card)
-    top_down = from_mapping(TopDownOptions, blocks["top_down"], "top_down")
-    one_stage = from_mapping(OneStageOptions, blocks["one_stage"], "one_stage")
-    tracker = Tracker(from_mapping(TrackerOptions, blocks["tracker"], "tracker"))
-    source: OneStage | TopDown
-    if isinstance(estimator, CropEstimator):
-        if detector_card is None:
-            raise ConfigError("model", f"'{estimator_card.name}' needs a detector: 'DETECTOR+{estimator_card.name}'")
-        detector = part("detectors", "detector", detector_card)
-        assert isinstance(detector, Detector)
-        source = TopDown(detector, estimator, top_down)
-    else:
-        assert isinstance(estimator, ImageEstimator)
-        if "+" in options.model or blocks["detector"]:
-            raise ConfigError("model", f"'{estimator_card.name}' finds subjects itself and takes no detector")
-        source = OneStage(estimator, one_stage)
-    target = catalogue.get(options.skeleton) if options.skeleton else None
-    smoother = PoseSmoother() if options.smooth else None
-    return Pipeline(source, tracker if options.track else None, target, smoother)
+    def _model(self, card: ModelCard) -> Model:
+        path = self.store.fetch(card) if self.allow_fetch else self.store.path(card)
+        try:
+            session = _session(path, card, self.options)
+        except (ModelError, ShapeError):
+            self.store.drop(card)
+            raise
+        return Model(card, session, {role: self._model(self.store.card(name)) for role, name in card.needs.items()})
 
 
 @contextmanager

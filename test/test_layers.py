@@ -29,8 +29,10 @@ MAY_USE = {
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "pipeline": {"core", "detectors", "errors", "estimators"},
+    "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline"},
     "wiring": {
-        "core", "detectors", "errors", "estimators", "models", "pipeline", "plugin", "registry", "runtime", "skeletons"
+        "core", "detectors", "errors", "estimators", "models", "parts", "pipeline", "plugin", "registry",
+        "runtime", "skeletons"
     },
 }  # fmt: skip
 #: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.

@@ -127,12 +127,13 @@ def test_a_stamp_that_stands_still_is_no_jump():
     assert pipeline.time_jumps == 0
 
 
-def test_reset_returns_what_ended():
-    pipeline = Pipeline(Stage([(0, 0, 3)], [(0, 0, 3)]), Tracker())
+def test_what_a_reset_ends_is_said_with_the_next_frame_once():
+    pipeline = Pipeline(Stage(*[[(0, 0, 3)]] * 3), Tracker())
     pipeline(frame(0))
-    assert list(pipeline.reset()) == [1]
-    assert pipeline(frame(0)).poses.ids.tolist() == [2]
-    assert list(Pipeline(Stage()).reset()) == []
+    pipeline.reset()
+    result = pipeline(frame(0))
+    assert (result.poses.ids.tolist(), result.ended_ids) == ([2], (1,))
+    assert pipeline(frame(0.1)).ended_ids == ()
 
 
 def test_an_image_without_people_is_an_empty_result_of_k_keypoints():

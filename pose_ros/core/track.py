@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +95,17 @@ class _Track:
 class Tracker:
     """Give every subject an id that lasts. The same input gives the same ids."""
 
-    def __init__(self, options: TrackerOptions | None = None) -> None:
-        """Start with no tracks."""
+    def __init__(self, options: TrackerOptions | None = None, numbers: Iterator[int] | None = None) -> None:
+        """Start with no tracks.
+
+        Args:
+            options: How to follow.
+            numbers: New ids; trackers that share them give no id twice. Counts from 1 up when left out.
+        """
         self.options = options or TrackerOptions()
         self._tracks: list[_Track] = []
-        self._last_id = 0
+        #: Where new ids come from.
+        self.numbers = numbers or itertools.count(1)
         self._stamp_ns: int | None = None
 
     def update(self, poses: Poses, stamp_ns: int) -> tuple[Poses, Sequence[int]]:
@@ -126,9 +133,8 @@ class Tracker:
             seen.append(track.id)
         unseen = [t for t in self._tracks if t.id not in seen]
         for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)).tolist():
-            self._last_id += 1
-            self._tracks.append(_Track(self._last_id, stamp_ns, stamp_ns, sights, row))
-            ids[row], states[row] = self._last_id, TrackState.NEW
+            ids[row], states[row] = next(self.numbers), TrackState.NEW
+            self._tracks.append(_Track(int(ids[row]), stamp_ns, stamp_ns, sights, row))
         return self._with_predicted(poses.replace(ids=ids, states=states, ages_ns=ages), unseen, stamp_ns), ended
 
     def reset(self) -> Sequence[int]:

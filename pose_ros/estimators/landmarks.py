@@ -19,6 +19,7 @@ from pose_ros.errors import CardError
 from pose_ros.estimators.rois import RoiEstimator
 from pose_ros.plugin import Model
 
+
 class Landmarks(RoiEstimator):
     """One set of landmarks for each region, and the region in which to look next.
 

@@ -140,8 +140,8 @@ class ModelCard:
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
-    #: Card that finds the subject inside the region where a body says it is (a detector, or an estimator that says where
-    #: to look); empty where that region is good enough.
+    #: Card that finds the subject inside the region where a body says that it is (a detector, or an estimator that says
+    #: where to look); empty where that region is good enough.
     locator: str = ""
     #: Other networks that the plugin runs: what it calls them -> their cards.
     needs: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage
 from pose_ros.core.frame import Frame
 from pose_ros.core.stages import Stages
 from pose_ros.errors import PoseRosError
-from pose_ros.pipeline import Pipeline, Result
+from pose_ros.pipeline import Pipeline
 from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.health import INFERENCE, Health
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
@@ -39,7 +39,6 @@ class Worker:
         self._node, self._subscribe = node, subscribe
         self._calibration, self._outputs, self._health = calibration, outputs, health
         self._pipeline, self._next = pipeline, pipeline
-        self._ended: list[int] = []
         self._reset = self._announced = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -118,18 +117,15 @@ class Worker:
             self._exchange()
         if self._reset:
             self._reset = False
-            self._ended += self._pipeline.reset()
+            self._pipeline.reset()
         if not self._announced:
             self._announced = True
             self._outputs.announce(self._pipeline.skeleton, self._pipeline.source.name)
 
     def _exchange(self) -> None:
         """Put the next pipeline in place; ids go on counting, so that none is given twice."""
-        old, new = self._pipeline, self._next
-        self._ended += old.reset()
-        if old.tracker is not None and new.tracker is not None:
-            old.tracker.options, new.tracker = new.tracker.options, old.tracker
-        self._pipeline, self._announced = new, False
+        self._next.take_over(self._pipeline)
+        self._pipeline, self._announced = self._next, False
 
     def _listen(self, wanted: bool) -> None:
         if wanted and self._intake is None:
@@ -151,10 +147,7 @@ class Worker:
         result = pipeline(frame, stages)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        ended: Sequence[int] = result.ended_ids
-        if self._ended:
-            ended, self._ended = (*self._ended, *ended), []
-        self._outputs.publish(header, frame, Result(result.poses, tuple(ended), stages), pipeline.source.name)
+        self._outputs.publish(header, frame, result, pipeline.source.name)
         inference_ms = sum(stages.ms.get(name, 0.0) for name in INFERENCE)
         self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses))
 

@@ -17,6 +17,8 @@ def same(a: Poses, b: Poses) -> None:
             assert a.skeleton == b.skeleton
         elif getattr(a, f.name) is None or getattr(b, f.name) is None:
             assert getattr(a, f.name) is getattr(b, f.name), f.name
+        elif f.name == "labels":
+            assert a.labels.tolist() == b.labels.tolist()
         else:
             np.testing.assert_allclose(getattr(a, f.name), getattr(b, f.name), atol=1e-3, err_msg=f.name)
 
