@@ -35,6 +35,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
+        "recrop": "pose_ros.estimators.recrop:Recrop",
         "regression": "pose_ros.estimators.regression:RegressionEstimator",
         "rtmo": "pose_ros.estimators.rtmo:Rtmo",
         "simcc": "pose_ros.estimators.simcc:SimccEstimator",

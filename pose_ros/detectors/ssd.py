@@ -10,7 +10,7 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
-from pose_ros.core.regions import Detections, regions_to_boxes
+from pose_ros.core.regions import Detections, keypoints_to_boxes, regions_to_boxes
 from pose_ros.decode import ssd
 from pose_ros.decode.rois import aligned_regions
 from pose_ros.detectors.base import Detector
@@ -31,8 +31,9 @@ class SsdDetector(Detector):
 
     Card parameters: ``strides`` of the layers; anchors ``per_layer`` (see :func:`pose_ros.decode.ssd.anchors`);
     ``roi``: arguments of :func:`pose_ros.decode.rois.aligned_regions`; ``subject``: ``box`` where the network's box
-    covers the subject, or ``circle`` where it covers only a part (the head) and the subject fills the circle around
-    the start keypoint. Card outputs: boxes, scores.
+    covers the subject, ``keypoints`` where its region is to be laid around the keypoints instead, or ``circle`` where
+    the box covers only a part (the head) and the subject fills the circle around the start keypoint. Card outputs:
+    boxes, scores.
     """
 
     Options = SsdOptions
@@ -44,8 +45,9 @@ class SsdDetector(Detector):
         params = self.card.params
         if len(self.card.outputs) != 2:
             raise CardError(self.card.name, f"outputs: expected boxes and scores, got {self.card.outputs}")
-        if params.get("subject") not in ("box", "circle"):
-            raise CardError(self.card.name, f"params.subject: expected box or circle, got {params.get('subject')!r}")
+        if params.get("subject") not in ("box", "keypoints", "circle"):
+            problem = f"expected box, keypoints or circle, got {params.get('subject')!r}"
+            raise CardError(self.card.name, f"params.subject: {problem}")
         self._anchors = ssd.anchors(self.card.input_wh, params["strides"], params.get("per_layer", 2))
 
     def detect(self, image: np.ndarray) -> Detections:
@@ -65,7 +67,8 @@ class SsdDetector(Detector):
         boxes = warp.apply(to_image, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
         keypoints = warp.apply(to_image, keypoints)
         roi = self.card.params["roi"]
-        if self.card.params["subject"] == "box":
-            return Detections(boxes, scores, regions=aligned_regions(keypoints, boxes, **roi))
+        if self.card.params["subject"] != "circle":
+            around = boxes if self.card.params["subject"] == "box" else keypoints_to_boxes(keypoints)
+            return Detections(boxes, scores, regions=aligned_regions(keypoints, around, **roi))
         regions = aligned_regions(keypoints, **roi)
         return Detections(regions_to_boxes(regions * [1, 1, 1, 1, 0]), scores, regions=regions)

@@ -149,6 +149,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
         "embedding": ("higherhrnet-w32", _embedding),
         "heatmap": ("simplebaseline-res50", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
+        "recrop": ("mediapipe-hand-recrop", lambda rng: [rng.normal(128, 40, (1, 1, 4))]),
         "regression": ("deeppose-res50-rle", _regression),
         "rtmo": ("rtmo-s", _rtmo),
         "simcc": ("rtmpose-t", _simcc),

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Join bodies, hands and faces to poses of a whole-body skeleton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pose_ros.core.poses import LEFT, RIGHT, Poses
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import ConfigError
+
+#: Block of a whole-body skeleton -> what the poses that belong there are called, the side they have to be on (0: any),
+#: and the keypoint of the body that their root sits on.
+_BLOCKS = {
+    "left_hand": ("hands", LEFT, "left_wrist"),
+    "right_hand": ("hands", RIGHT, "right_wrist"),
+    "face": ("faces", 0, "nose"),
+}
+_METRIC = {"points": (3,), "covariances": (3, 3), "local_points": (3,)}
+
+
+def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
+    """Return bodies in a whole-body skeleton, with their hands and faces in its blocks.
+
+    A part belongs to the body whose id is its parent. Of two that claim one place, the better one has it. What no part
+    fills is as the body's own model has it, or NaN with score 0. Root-relative points of a part are moved so that its
+    root sits on the body's: a hand's wrist on the wrist, a face's root on the nose.
+
+    Args:
+        whole: N bodies with ids.
+        parts: ``hands`` and ``faces`` with parents.
+        target: Skeleton with ``blocks``.
+
+    Raises:
+        ConfigError: When there is no map from a skeleton to its place in ``target``.
+    """
+    joined = whole.to(target)
+    columns = {name: getattr(joined, name).copy() for name in ("keypoints", "scores", "sources")}
+    for name, shape in _METRIC.items():
+        like = getattr(joined, name)
+        if like is not None:
+            columns[name] = like.copy()
+        elif any(getattr(part, name) is not None for part in parts.values()):
+            columns[name] = np.full((len(joined), len(target), *shape), np.nan, np.float32)
+    for block, (kind, side, anchor) in _BLOCKS.items():
+        if block not in target.blocks or kind not in parts:
+            continue
+        skeleton, places = target.blocks[block]
+        part = parts[kind]
+        index, goals = _route(part.skeleton, skeleton, places)
+        rows, members = _owners(whole, part, side)
+        for name, column in columns.items():
+            values = getattr(part, name)
+            if values is None or not len(rows):
+                continue
+            values = values[members]
+            if name == "local_points":
+                if anchor not in target.index:
+                    continue
+                values = values + (column[rows, target.index[anchor]] - values[:, part.skeleton.root])[:, None]
+            column[np.ix_(rows, goals)] = values[:, index]
+    return joined.replace(**columns)
+
+
+def _route(skeleton: Skeleton, name: str, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keypoints of a part's skeleton that have a place in the block, and those places."""
+    if skeleton.name == name:
+        index = np.arange(len(skeleton))
+    elif name in skeleton.maps:
+        index = np.array(skeleton.maps[name])
+    else:
+        raise ConfigError("skeleton", f"no map from '{skeleton.name}' to '{name}'; known: {sorted(skeleton.maps)}")
+    goals = np.array(places)
+    there = (index >= 0) & (goals >= 0)
+    return index[there], goals[there]
+
+
+def _owners(whole: Poses, part: Poses, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of bodies, each at most once, and for each the row of the best part that belongs to it."""
+    mine = (part.parents[:, None] == whole.ids) & (part.parents != 0)[:, None]
+    if side:
+        mine &= (part.sides == side)[:, None]
+    worth = np.where(mine, part.subject_scores[:, None], -1)
+    rows = np.flatnonzero(mine.any(axis=0))
+    return rows, worth[:, rows].argmax(axis=0) if len(part) else rows
