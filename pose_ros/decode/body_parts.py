@@ -71,10 +71,11 @@ def hand_regions(bodies: Poses, min_score: float) -> Starts:
     for k, side in enumerate(_SIDES):
         hand = (2 * index[:, k] + pinky[:, k]) / 3
         middle = wrist[:, k] + 0.33 * (wrist[:, k] - elbow[:, k])
+        angle = _upright(middle - wrist[:, k])
         regions[:, k] = _first(
-            _block_regions(bodies, f"{side}_hand", middle - wrist[:, k]),
+            _block_regions(bodies, f"{side}_hand", np.nan_to_num(angle)),
             aligned_regions(np.stack([hand, 2 * hand - wrist[:, k]], axis=1), start=0, end=1, scale=2.7, shift_y=-0.1),
-            _square(middle, 1.5 * arm[:, k], _upright(middle - wrist[:, k])),
+            _square(middle, 1.5 * arm[:, k], angle),
         )
     reach = np.fmax(_HAND_REACH * regions[..., 2], _ARM_REACH * arm)
     return _starts(sure, regions, wrist, reach, np.array([LEFT, RIGHT], np.uint8))
@@ -100,7 +101,7 @@ def face_regions(bodies: Poses, min_score: float) -> Starts:
     boxes = keypoints_to_boxes(features)
     known = (boxes[:, :2] + boxes[:, 2:]) / 2, 3 * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     regions = _first(
-        _block_regions(bodies, "face", turned(np.array([[[0, -1]]]), angle)[:, 0] if len(bodies) else nose),
+        _block_regions(bodies, "face", angle),
         _square(*known, angle),
         _square(*_openpose_face(nose, left_eye, right_eye, left_ear, right_ear, neck), angle),
     )
@@ -132,13 +133,13 @@ def _openpose_face(
     return np.nansum(centres, axis=0) / count[:, None], np.nansum(sides, axis=0) / count
 
 
-def _block_regions(bodies: Poses, block: str, up: np.ndarray) -> np.ndarray:
+def _block_regions(bodies: Poses, block: str, angle: np.ndarray) -> np.ndarray:
     """Return square regions (N, 5) around the points of a part that are in the body's own skeleton, NaN without.
 
     Args:
         bodies: N poses.
         block: ``left_hand``, ``right_hand`` or ``face``.
-        up: (N, 2), direction that points up in the region where the points themselves do not tell.
+        angle: (N,), of the regions.
     """
     if block not in bodies.skeleton.blocks:
         return np.full((len(bodies), 5), np.nan, np.float32)
@@ -147,7 +148,6 @@ def _block_regions(bodies: Poses, block: str, up: np.ndarray) -> np.ndarray:
     points = bodies.keypoints[:, index]
     points = np.where((bodies.scores[:, index] > _SURE)[..., None], points, np.nan)
     points[np.isfinite(points).all(axis=2).sum(axis=1) < _FEWEST] = np.nan
-    angle = np.nan_to_num(_upright(up))
     box = keypoints_to_boxes(turned(points, -angle))
     centre = turned((box[:, None, :2] + box[:, None, 2:]) / 2, angle)[:, 0]
     return _square(centre, 2 * (box[:, 2:] - box[:, :2]).max(axis=1, initial=0), angle)
