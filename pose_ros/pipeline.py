@@ -130,7 +130,8 @@ class TopDown:
         self.skeleton = estimator.skeleton
         self.name = f"{detector.card.name}+{estimator.card.name}"
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
-        self._names = np.array(detector.card.classes or ("",))
+        #: What the detector's classes are called; the last one stands for those that its card does not name.
+        self._names = np.array([*detector.card.classes, ""])
         #: How often the detector ran.
         self.detections = 0
         self._last_key = 0
@@ -162,7 +163,7 @@ class TopDown:
             overlap = iou(squares(found.regions), squares(followed)).max(axis=1, initial=0)
             found = found.select(overlap <= SAME_SUBJECT_IOU)
             found = found.select(np.arange(min(len(found), most - len(followed))))
-        labels = np.concatenate([self._labels, self._names[found.classes]])
+        labels = np.concatenate([self._labels, self._names[np.minimum(found.classes, len(self._names) - 1)]])
         with stages("estimate"):
             poses = self.estimator.estimate(frame.image, np.concatenate([followed, found.regions]))
         poses = poses.replace(labels=labels)

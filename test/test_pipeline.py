@@ -38,7 +38,7 @@ class Stage:
     def __init__(self, *frames: list[tuple[float, float, float]], metric: bool = True) -> None:
         self.frames, self.metric, self.resets = iter(frames), metric, 0
 
-    def __call__(self, frame: Frame, stages: Stages) -> Poses:
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
         places = next(self.frames)
         points = np.array([SHAPE + place for place in places]).reshape(-1, 4, 3)
         with stages("estimate"):
@@ -95,7 +95,7 @@ def test_points_that_the_estimator_knows_are_not_replaced():
     stage = Stage([(0, 0, 3)])
     known = np.full((1, 4, 3), 7.0, np.float32)
     pipeline = Pipeline(stage)
-    pipeline.source = lambda frame, stages: stage(frame, stages).replace(points=known)
+    pipeline.source = lambda frame, stages, whole: stage(frame, stages).replace(points=known)
     result = pipeline(frame(0, CAMERA))
     np.testing.assert_array_equal(result.poses.points, known)
     assert "place" not in result.stages.ms
@@ -219,7 +219,7 @@ def test_doubles_of_boxes_that_overlap_are_one_subject():
     boxes = np.float32([[30, 0, 70, 100], [31, 0, 71, 100], [180, 0, 220, 100]])
     found = Detections(boxes, np.float32([0.5, 0.9, 0.4]))
     part = SimpleNamespace(
-        skeleton=BODY, card=SimpleNamespace(name="a"), session=SimpleNamespace(runtime="fake", device="cpu"),
+        skeleton=BODY, card=SimpleNamespace(name="a", classes=("person",)), session=SimpleNamespace(runtime="fake", device="cpu"),
         estimate=lambda image, regions: poses, detect=lambda image: found,
     )
     seen = TopDown(part, part)(frame(0), Stages())  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ class World:
         self.offers = offers
         self.detections = 0
         self.looked_at: list[int] = []
-        card = SimpleNamespace(name="fake")
+        card = SimpleNamespace(name="fake", classes=("person",))
         session = SimpleNamespace(runtime="fake", device="cpu")
         self.detector = SimpleNamespace(card=card, session=session, detect=self.detect)
         self.estimator = SimpleNamespace(card=card, session=session, skeleton=SKELETON, estimate=self.estimate)
