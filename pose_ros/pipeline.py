@@ -11,6 +11,7 @@ import numpy as np
 
 from pose_ros.core.closeness import closeness
 from pose_ros.core.frame import Frame
+from pose_ros.core.join import join
 from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
 from pose_ros.core.place import placed
@@ -296,6 +297,9 @@ class Pipeline:
             # A part is looked for where its subject was seen: what is smoothed lags behind.
             with stages(name):
                 parts[name] = part(frame, whole=seen)
+        if parts and self.skeleton.blocks:
+            with stages("join"):
+                poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
         ended, self._ended = tuple(self._ended), []
         return Result(poses.to(self.skeleton), ended, stages, parts)
 
