@@ -70,7 +70,7 @@ class Part:
         self.skeleton = estimator.skeleton
         self.name = estimator.card.name
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
-        self._steady = RegionSmoother()
+        self._steady = RegionSmoother(estimator.steady)
         self._last_key = 0
         self.reset()
 

@@ -108,8 +108,9 @@ class PoseSmoother:
 class RegionSmoother:
     """Smooth the regions in which subjects are followed, so that the network sees them at rest."""
 
-    def __init__(self) -> None:
-        """Start with no region."""
+    def __init__(self, enabled: bool = True) -> None:
+        """Start with no region; regions pass unchanged where this is not enabled."""
+        self.enabled = enabled
         self._points = OneEuro(0.01, 10.0)
 
     def reset(self) -> None:
@@ -118,6 +119,8 @@ class RegionSmoother:
 
     def __call__(self, ids: np.ndarray, regions: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Return smooth regions, (N, 5) -> (N, 5); the middle and the point above it are smoothed."""
+        if not self.enabled:
+            return regions
         centre, height, angle = regions[:, :2], regions[:, 3], regions[:, 4]
         up = np.stack([np.sin(angle), -np.cos(angle)], axis=1) * (height / 2)[:, None]
         points = self._points(ids, np.stack([centre, centre + up], axis=1), height, stamp_ns)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,6 +43,9 @@ class ImageEstimator(_Estimator):
 
 class CropEstimator(_Estimator):
     """Find the keypoints of subjects whose place is known (top-down)."""
+
+    #: Whether the regions of followed subjects are smoothed over time. Bodies are calmer for it; hands outrun it.
+    steady: ClassVar[bool] = True
 
     @abstractmethod
     def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:

@@ -34,7 +34,9 @@ class World:
         card = SimpleNamespace(name="fake", classes=("person",))
         session = SimpleNamespace(runtime="fake", device="cpu")
         self.detector = SimpleNamespace(card=card, session=session, detect=self.detect)
-        self.estimator = SimpleNamespace(card=card, session=session, skeleton=SKELETON, estimate=self.estimate)
+        self.estimator = SimpleNamespace(
+            card=card, session=session, skeleton=SKELETON, steady=True, estimate=self.estimate
+        )
 
     def detect(self, image: np.ndarray) -> Detections:
         self.detections += 1
