@@ -20,6 +20,8 @@ from pose_ros.msg import SkeletonArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
@@ -98,8 +100,8 @@ def skeletons(repeats: int) -> None:
         "deserialize": lambda: deserialize_message(wire, SkeletonArray),
         "view, one keypoint": lambda: view(msg, info)["left_wrist"],
         "SkeletonArray -> poses": lambda: array_to_poses(msg, skeleton),
-        "poses -> MarkerArray": lambda: poses_to_markers(poses, header),
-        "poses -> TFMessage": lambda: poses_to_transforms(poses, header),
+        "poses -> MarkerArray": lambda: MarkerArray(markers=poses_to_markers(poses, header)),
+        "poses -> TFMessage": lambda: TFMessage(transforms=poses_to_transforms(poses, header)),
     }.items():
         print(f"{name:24}{median_ms(function, 10 * repeats):.3f}")
 

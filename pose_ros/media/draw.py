@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from pose_ros.core.frame import check_image
+from pose_ros.core.poses import LEFT as LEFT_SIDE
+from pose_ros.core.poses import RIGHT as RIGHT_SIDE
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 
@@ -27,7 +29,8 @@ _SHIFT, _FAR_PX = 3, 1e6
 
 
 def draw(
-    image: np.ndarray, poses: Poses, min_score: float = 0.3, *, labels: bool = True, out: np.ndarray | None = None
+    image: np.ndarray, poses: Poses, min_score: float = 0.3, *, labels: bool = True, kind: str = "",
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return a copy of an image with the poses drawn into it.
 
@@ -36,14 +39,16 @@ def draw(
         poses: N subjects in pixels of ``image``.
         min_score: Keypoints below this are left out.
         labels: Whether to draw boxes, ids and scores.
-        out: Where to draw, (H, W, 3) uint8, contiguous; new memory when left out, which takes longer than drawing.
+        kind: What parts are called, such as ``hand``.
+        out: Where to draw, (H, W, 3) uint8, contiguous, ``image`` itself to draw over it; new memory when left out,
+            which takes longer than drawing.
 
     Returns:
         RGB uint8 (H, W, 3).
     """
     if out is None:
         out = np.array(check_image(image), order="C")
-    else:
+    elif out is not image:
         np.copyto(out, check_image(image))
     thickness = max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
     with np.errstate(invalid="ignore"):
@@ -51,7 +56,7 @@ def draw(
     for points, visible in zip(poses.keypoints, seen, strict=True):
         _subject(out, poses.skeleton, points, visible, thickness)
     for row in range(len(poses) if labels else 0):
-        _label(out, poses, row, thickness)
+        _label(out, poses, row, thickness, kind)
     return out
 
 
@@ -83,19 +88,27 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
             cv2.circle(out, scaled[index], radius, _DARK, 1, cv2.LINE_AA, _SHIFT)
 
 
-def _label(out: np.ndarray, poses: Poses, row: int, thickness: int) -> None:
+def title(poses: Poses, row: int, kind: str = "") -> str:
+    """Return what a subject is called: ``#3 dog``, or ``left hand of #3``; empty where nothing is known of it."""
+    side = {LEFT_SIDE: "left", RIGHT_SIDE: "right"}.get(int(poses.sides[row]), "")
+    track, parent = int(poses.ids[row]), int(poses.parents[row])
+    words = [side, kind, f"of #{parent}"] if parent else [f"#{track}" if track else "", str(poses.labels[row]), side]
+    return " ".join(filter(None, words))
+
+
+def _label(out: np.ndarray, poses: Poses, row: int, thickness: int, kind: str) -> None:
     import cv2
 
     box = poses.boxes[row]
     if not np.isfinite(box).all():
         return
-    track = int(poses.ids[row])
+    # Parts have the colour of the whole.
+    track = int(poses.parents[row]) or int(poses.ids[row])
     color = SUBJECTS[track % len(SUBJECTS)] if track else _WHITE
     height, width = out.shape[:2]
     x0, y0, x1, y1 = (int(v) for v in np.rint(np.clip(box, -_FAR_PX, _FAR_PX)))
     cv2.rectangle(out, (x0, y0), (x1, y1), color, max(1, thickness // 2), cv2.LINE_AA)
-    text = f"#{track} " if track else ""
-    text += f"{poses.subject_scores[row]:.2f}"
+    text = f"{title(poses, row, kind)} {poses.subject_scores[row]:.2f}".lstrip()
     scale, pad, thin = 0.25 + 0.15 * thickness, thickness + 1, max(1, thickness // 2)
     (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thin)
     # Above the box where there is room, and always inside the image.

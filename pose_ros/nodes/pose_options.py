@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pose_ros.core.options import option
+from pose_ros.parts import Part
 from pose_ros.pipeline import OneStage, Pipeline, TopDown
 from pose_ros.ros.calibration import CalibrationOptions
 from pose_ros.ros.outputs import OutputOptions
-from pose_ros.wiring import BLOCKS, PipelineOptions
+from pose_ros.wiring import BLOCKS, PARTS, PipelineOptions
 
 #: Names of the options that make a pipeline.
 PIPELINE = tuple(f.name for f in dataclasses.fields(PipelineOptions))
@@ -50,12 +51,18 @@ class PoseOptions(OutputOptions, CalibrationOptions, PipelineOptions):
         return f"{bare}/compressed" if self.compressed else bare
 
 
-def parts(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
-    """Yield the name of its block and every part of a pipeline that has options."""
+def pieces(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
+    """Yield the name of its block and every piece of a pipeline that has options."""
     source = pipeline.source
     for block in BLOCKS:
-        part = getattr(source, block, None) or getattr(pipeline, block, None)
+        piece = getattr(source, block, None) or getattr(pipeline, block, None)
         if isinstance(source, {"top_down": TopDown, "one_stage": OneStage}.get(block, ())):
-            part = source
-        if part is not None and dataclasses.is_dataclass(part.options):
-            yield block, part
+            piece = source
+        if piece is not None and dataclasses.is_dataclass(piece.options):
+            yield block, piece
+    for name, part in pipeline.parts.items():
+        if part.tracker is not None:
+            yield "tracker", part.tracker
+        assert isinstance(part.source, Part)
+        yield name, part.source
+        yield PARTS[name], part.source.estimator

@@ -11,22 +11,23 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
-from pose_ros.core.options import specs
+from pose_ros.core.options import from_mapping, specs
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.models.store import Store
-from pose_ros.nodes.pose_options import PIPELINE, PoseOptions, parts
+from pose_ros.nodes.pose_options import PIPELINE, PoseOptions, pieces
 from pose_ros.nodes.worker import Worker
+from pose_ros.parts import PartOptions
 from pose_ros.pipeline import Pipeline
 from pose_ros.ros.health import Health
 from pose_ros.ros.params import Parameters
-from pose_ros.wiring import BLOCKS, build, parse_model
+from pose_ros.wiring import BLOCKS, PARTS, build, parse_model
 
 
 class Switch:
     """The parameters of a pose node, and the pipeline they stand for. Used by the executor's thread only."""
 
     def __init__(self, node: Node, health: Health) -> None:
-        """Declare the parameters; those of the parts follow when a model is loaded.
+        """Declare the parameters; those of the pieces follow when a model is loaded.
 
         Raises:
             ConfigError: A parameter does not fit.
@@ -36,7 +37,7 @@ class Switch:
         self._parameters.refuse_unknown(later=BLOCKS)
         #: What runs the pipeline; None while nothing is configured.
         self.worker: Worker | None = None
-        #: Options of the parts that ran last, by block and plugin: a model that comes back finds them again.
+        #: Options of the pieces that ran last, by block and plugin: a model that comes back finds them again.
         self._kept: dict[tuple[str, str], dict[str, Any]] = {}
         #: What is being loaded; empty when nothing is.
         self.loading = ""
@@ -103,10 +104,14 @@ class Switch:
         config = {name: changes.get(name, getattr(self.options, name)) for name in PIPELINE}
         detector, estimator = parse_model(config["model"], Store())
         cards = {"detector": detector, "estimator": estimator}
-        for block, part in parts(self.worker.pipeline) if self.worker is not None else ():
-            plugin = part.card.plugin if block in cards else ""
-            self._kept[block, plugin] = dataclasses.asdict(changes.get(block, part.options))
-        for block in BLOCKS:
+        for part, block in PARTS.items():
+            options = changes.get(part) or self._parameters[part]
+            config[part] = dataclasses.asdict(options)
+            cards[block] = parse_model(options.model, Store())[1] if options.model else None
+        for block, piece in pieces(self.worker.pipeline) if self.worker is not None else ():
+            plugin = piece.card.plugin if block in cards else ""
+            self._kept[block, plugin] = dataclasses.asdict(changes.get(block, piece.options))
+        for block in [b for b in BLOCKS if b not in PARTS]:
             card = cards.get(block)
             if block not in cards:
                 config[block] = self._kept.get((block, ""), self._parameters.given(block))
@@ -116,12 +121,18 @@ class Switch:
         return config
 
     def _show(self, pipeline: Pipeline) -> None:
-        """Let the parameters of the parts be those of this pipeline."""
+        """Let the parameters of the pieces be those of this pipeline."""
+        shown = {block: piece.options for block, piece in pieces(pipeline)}
+        for part in PARTS:
+            # What is not looked at has its parameters too: with a model it will be.
+            if part not in shown:
+                given = from_mapping(PartOptions, self._parameters.given(part), part)
+                shown[part] = dataclasses.replace(self._parameters.get(part) or given, model="")
         for block in BLOCKS:
             self._parameters.remove(block)
-        for block, part in parts(pipeline):
-            kind = type(part.options)
-            self._parameters.add(block, kind, dataclasses.asdict(part.options), reload=[s.name for s in specs(kind)])
+        for block, options in shown.items():
+            kind = type(options)
+            self._parameters.add(block, kind, dataclasses.asdict(options), reload=[s.name for s in specs(kind)])
 
     def _change(self, block: str, old: Any, new: Any) -> None:
         """Take a change of parameters: at once where the part reads them anew, by loading where it does not."""
@@ -130,7 +141,9 @@ class Switch:
         if not changed or self.worker is None:
             return
         if all(changed.values()):
-            dict(parts(self.worker.pipeline))[block].options = new
+            for name, piece in pieces(self.worker.pipeline):
+                if name == block:
+                    piece.options = new
             return
         if self.loading:
             raise ConfigError(block or "model", f"'{self.loading}' is being loaded; try again when it is done")

@@ -120,7 +120,7 @@ class Worker:
             self._pipeline.reset()
         if not self._announced:
             self._announced = True
-            self._outputs.announce(self._pipeline.skeleton, self._pipeline.source.name)
+            self._outputs.announce(self._pipeline)
 
     def _exchange(self) -> None:
         """Put the next pipeline in place; ids go on counting, so that none is given twice."""
@@ -147,9 +147,10 @@ class Worker:
         result = pipeline(frame, stages)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        self._outputs.publish(header, frame, result, pipeline.source.name)
-        inference_ms = sum(stages.ms.get(name, 0.0) for name in INFERENCE)
-        self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses))
+        self._outputs.publish(header, frame, result)
+        parts = {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items() if name in stages.ms}
+        inference_ms = sum(stages.ms.get(name, 0.0) for name in (*INFERENCE, *parts))
+        self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts)
 
     def _since(self, stamp_ns: int) -> float:
         """Return milliseconds since a stamp by the node's clock."""

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -24,7 +25,7 @@ _REPEAT_S = 30.0
 _ERROR_S = 5.0
 #: No frame for this time: the rate is 0; seconds.
 _STALE_S = 2.0
-#: Stages that are the networks' own work.
+#: Stages that are the networks' own work; those of parts bear the names of the parts.
 INFERENCE = ("detect", "estimate")
 
 
@@ -43,6 +44,8 @@ class Health:
         self._lock = threading.Lock()
         self.received = self.processed = self.dropped = self.failed = 0
         self.subjects = 0
+        #: Parts that are looked at -> how many there are, and how long each frame's took.
+        self._parts: dict[str, tuple[int, deque[float]]] = {}
         self.last_error = ""
         self._failed_at = -_ERROR_S
         self._said: dict[str, float] = {}
@@ -56,14 +59,22 @@ class Health:
             self.received += 1 + missed
             self.dropped += missed
 
-    def finished(self, latency_ms: float, inference_ms: float, subjects: int) -> None:
-        """Count a frame that was published."""
+    def finished(
+        self, latency_ms: float, inference_ms: float, subjects: int, parts: Mapping[str, tuple[int, float]]
+    ) -> None:
+        """Count a frame that was published; ``parts`` are the number of hands, and the milliseconds they took."""
         with self._lock:
             self.processed += 1
             self.subjects = subjects
             self._done.append(time.monotonic())
             self._latency_ms.append(latency_ms)
             self._inference_ms.append(inference_ms)
+            before = self._parts
+            self._parts = {}
+            for name, (count, ms) in parts.items():
+                times = before[name][1] if name in before else deque(maxlen=_WINDOW)
+                times.append(ms)
+                self._parts[name] = count, times
 
     def fail(self, error: Exception) -> None:
         """Count an error, and log it unless the same one was logged a short time ago.
@@ -110,6 +121,8 @@ class Health:
                 **{f"latency_p{p}_ms": _percentile(self._latency_ms, p) for p in (50, 95)},
                 "inference_p50_ms": _percentile(self._inference_ms, 50),
                 "subjects": self.subjects,
+                **{name: count for name, (count, _) in self._parts.items()},
+                **{f"{name}_p50_ms": _percentile(times, 50) for name, (_, times) in self._parts.items()},
                 **values,
                 "last_error": self.last_error,
             }

@@ -8,7 +8,8 @@ The first word of the namespace says what the positions are worth:
   pixel when the camera is known, else side by side.
 * ``plane``: only pixels are known: they are drawn where their rays meet the plane one metre before the camera.
 
-Without any of these (pixels of an unknown camera) nothing is drawn.
+Without any of these (pixels of an unknown camera) nothing is drawn. ``axes`` are the frames of subjects: x red, y
+green, z blue. Parts have their own word before these, such as ``hands/``.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.poses import Poses
+from pose_ros.core.quaternion import to_matrices
 from pose_ros.core.skeleton import Skeleton
+from pose_ros.media.draw import title
 
 if TYPE_CHECKING:
     from std_msgs.msg import Header
@@ -34,10 +37,15 @@ _PARTS = ("joints", "bones", "label")
 _LEFT = ColorRGBA(r=0.20, g=0.60, b=1.00, a=1.0)
 _RIGHT = ColorRGBA(r=1.00, g=0.45, b=0.15, a=1.0)
 _MIDDLE = ColorRGBA(r=0.90, g=0.90, b=0.90, a=1.0)
-#: Diameter of a joint; metres. Bones are half as wide.
-_JOINT_M = 0.03
-#: How far above the highest point the label stands, and how high it is; metres.
-_LABEL_M = 0.12
+#: Largest diameter of a joint, metres, and its share of a subject's extent by the root of its number of keypoints, so
+#: that the joints of a face do not run into one. Bones are half as wide.
+_JOINT_M, _JOINT_SHARE = 0.03, 0.25
+#: How far above the highest point the label stands, and how high it is: at most so many metres, and this share of the
+#: subject's extent.
+_LABEL_M, _LABEL_SHARE = 0.12, 0.5
+#: Length of the axes of a frame, metres.
+_AXIS_M = 0.1
+_AXES = (ColorRGBA(r=1.0, a=1.0), ColorRGBA(g=0.8, a=1.0), ColorRGBA(r=0.2, g=0.4, b=1.0, a=1.0))
 
 
 def poses_to_markers(
@@ -49,8 +57,10 @@ def poses_to_markers(
     min_score: float = 0.3,
     lifetime_s: float = 0.5,
     distance_m: float = 2.0,
-) -> MarkerArray:
-    """Return joints, bones and a label for each subject.
+    prefix: str = "",
+    kind: str = "",
+) -> list[Marker]:
+    """Return joints, bones, a label and the axes of its frames for each subject.
 
     Args:
         poses: What to draw.
@@ -60,37 +70,65 @@ def poses_to_markers(
         min_score: Keypoints below it are not drawn.
         lifetime_s: Markers that are not renewed vanish after this time; those of subjects without an id end only so.
         distance_m: Where ``local`` shapes stand.
+        prefix: Before all namespaces.
+        kind: What parts are called, such as ``hand``.
     """
+    names = [f"{prefix}{space}/{part}" for space in _SPACES for part in _PARTS]
+    names += [f"{prefix}axes"] if poses.skeleton.frames else []
     markers = [
-        Marker(header=header, ns=f"{space}/{part}", id=int(track), action=Marker.DELETE)
-        for track in ended_ids for space in _SPACES for part in _PARTS
+        Marker(header=header, ns=name, id=int(track), action=Marker.DELETE) for track in ended_ids for name in names
     ]
     space, points = _place(poses, camera, distance_m)
     lifetime = Duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
     colors = keypoint_colors(poses.skeleton)
     shown = np.isfinite(points).all(axis=2) & (poses.scores >= min_score)
-    for row in np.flatnonzero(shown.any(axis=1)):
+    for row in np.flatnonzero(shown.any(axis=1)).tolist():
         at = {i: Point(x=x, y=y, z=z) for i, (x, y, z) in enumerate(points[row].tolist()) if shown[row, i]}
         ends = [i for edge in poses.skeleton.edges if edge[0] in at and edge[1] in at for i in edge]
-        top = points[row, shown[row]].min(axis=0)[1] - _LABEL_M
-        middle = points[row, shown[row]].mean(axis=0)
+        seen = points[row, shown[row]]
+        extent = float(np.ptp(seen, axis=0).max())
+        joint_m = min(_JOINT_M, _JOINT_SHARE * extent / len(poses.skeleton) ** 0.5) or _JOINT_M
+        label_m = min(_LABEL_M, _LABEL_SHARE * extent) or _LABEL_M
+        top, middle = seen.min(axis=0)[1] - label_m, seen.mean(axis=0)
         # Ids of tracks are positive: subjects without one take the negative numbers.
-        track = int(poses.ids[row]) or -1 - int(row)
+        track = int(poses.ids[row]) or -1 - row
         subject = (
             Marker(type=Marker.SPHERE_LIST, points=list(at.values()), colors=[colors[i] for i in at],
-                   scale=_cube(_JOINT_M)),
+                   scale=_cube(joint_m)),
             Marker(type=Marker.LINE_LIST, points=[at[i] for i in ends], colors=[colors[i] for i in ends],
-                   scale=_cube(_JOINT_M / 2)),
-            Marker(type=Marker.TEXT_VIEW_FACING, text=str(track) if track > 0 else "?", scale=_cube(_LABEL_M)),
+                   scale=_cube(joint_m / 2)),
+            Marker(type=Marker.TEXT_VIEW_FACING, text=title(poses, row, kind) or "?", scale=_cube(label_m)),
         )
         subject[2].pose.position = Point(x=float(middle[0]), y=float(top), z=float(middle[2]))
         for part, marker in zip(_PARTS, subject, strict=True):
-            marker.header, marker.ns, marker.id = header, f"{space}/{part}", track
+            marker.header, marker.ns, marker.id = header, f"{prefix}{space}/{part}", track
             marker.color, marker.lifetime = _MIDDLE, lifetime
             # Viewers take a list without points for a mistake.
             marker.action = Marker.ADD if marker.points or marker.text else Marker.DELETE
         markers += subject
-    return MarkerArray(markers=markers)
+    return markers + _axes(poses, header, f"{prefix}axes", lifetime)
+
+
+def _axes(poses: Poses, header: Header, name: str, lifetime: Duration) -> list[Marker]:
+    """Return one marker for each subject with the axes of all its frames."""
+    if poses.frames is None:
+        return []
+    markers = []
+    for row, frames in enumerate(poses.frames.astype(np.float64)):
+        axes = Marker(header=header, ns=name, id=int(poses.ids[row]) or -1 - row, type=Marker.LINE_LIST,
+                      scale=_cube(_AXIS_M / 10), color=_MIDDLE, lifetime=lifetime)
+        for origin, turn in ((frame[:3], frame[3:]) for frame in frames if np.isfinite(frame).all()):
+            ends = origin + _AXIS_M * to_matrices(turn).T
+            for end, color in zip(ends.tolist(), _AXES, strict=True):
+                axes.points += [_point(origin.tolist()), _point(end)]
+                axes.colors += [color, color]
+        axes.action = Marker.ADD if axes.points else Marker.DELETE
+        markers.append(axes)
+    return markers
+
+
+def _point(xyz: list[float]) -> Point:
+    return Point(x=xyz[0], y=xyz[1], z=xyz[2])
 
 
 def _cube(size_m: float) -> Vector3:

@@ -81,6 +81,10 @@ class Parameters(Generic[T]):
         """Return the options of a block as they are now; the node's own for ''."""
         return self._values[block]
 
+    def get(self, block: str) -> Any:
+        """Return the options of a block as they are now; None where it was not added."""
+        return self._values.get(block)
+
     def given(self, block: str) -> dict[str, Any]:
         """Return what the user gave for a block, before any check."""
         return {n.partition(".")[2]: v for n, v in self._given.items() if n.startswith(f"{block}.")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transforms: keypoints in metres as TF frames ``<prefix><kind>_<id>/<keypoint>``."""
+"""Transforms: TF frames ``<prefix><kind>_<id>/<keypoint>`` of keypoints, ``<prefix><name>_<id>`` of frames."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from geometry_msgs.msg import Transform, TransformStamped, Vector3
-from tf2_msgs.msg import TFMessage
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, TrackState
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,39 +18,62 @@ if TYPE_CHECKING:
 
 
 def poses_to_transforms(
-    poses: Poses, header: Header, prefix: str = "", kind: str = "body", *, min_score: float = 0.3
-) -> TFMessage:
-    """Return one message with a frame for each keypoint whose place is known, at the stamp of the image.
+    poses: Poses, header: Header, prefix: str = "", kind: str = "body", *, min_score: float = 0.3,
+    keypoints: str = "auto",
+) -> list[TransformStamped]:
+    """Return a frame for each keypoint whose place is known and each frame of a subject, at the stamp of the image.
 
-    Frames have no orientation of their own: their axes are those of the optical frame, their parent. Subjects without
-    a track id get none, because their names would jump between people.
+    All of them are children of the optical frame. Those of keypoints have its axes; those that the skeleton names, such
+    as ``face_<id>`` and ``gaze_<id>`` (REP-155), have their own. Subjects without a track id get none, because their
+    names would jump between people.
 
     Args:
-        poses: ``points`` are used; without them the message is empty.
+        poses: ``points`` and ``frames`` are used; without them there is nothing.
         header: Of the image.
         prefix: Before every frame, such as ``robot1/``.
         kind: Such as ``body`` or ``hand``.
         min_score: Keypoints below it get no frame.
+        keypoints: Which keypoints get frames: ``auto``, all but those of faces; ``all``; ``none``.
 
     Raises:
         ConfigError: A frame would have a name that TF refuses.
     """
-    if poses.points is None:
-        return TFMessage()
+    if poses.points is None and poses.frames is None:
+        return []
     if not header.frame_id or header.frame_id.startswith("/"):
         raise ConfigError("header.frame_id", f"expected the camera's optical frame, got '{header.frame_id}'; "
                                              "set frame_id of the camera driver")
-    names = [f"/{frame_name(name)}" for name in poses.skeleton.keypoints]
-    stem = frame_name(prefix + kind)
-    shown = np.isfinite(poses.points).all(axis=2) & (poses.scores >= min_score) & (poses.ids > 0)[:, None]
-    return TFMessage(transforms=[
-        TransformStamped(
-            header=header,
-            child_frame_id=f"{stem}_{poses.ids[row]}{names[column]}",
-            transform=Transform(translation=Vector3(x=x, y=y, z=z)),
-        )
-        for (row, column), (x, y, z) in zip(np.argwhere(shown).tolist(), poses.points[shown].tolist(), strict=True)
-    ])
+    # Without a tracker, an id is good for one image.
+    tracked, made = ((poses.ids > 0) & (poses.states != TrackState.UNTRACKED))[:, None], []
+    if poses.points is not None:
+        names = [f"/{frame_name(name)}" for name in poses.skeleton.keypoints]
+        stem = frame_name(prefix + kind)
+        shown = np.isfinite(poses.points).all(axis=2) & (poses.scores >= min_score) & tracked
+        shown &= _wanted(poses.skeleton, kind, keypoints)
+        for (row, column), (x, y, z) in zip(np.argwhere(shown).tolist(), poses.points[shown].tolist(), strict=True):
+            place = Transform(translation=Vector3(x=x, y=y, z=z))
+            child = f"{stem}_{poses.ids[row]}{names[column]}"
+            made.append(TransformStamped(header=header, child_frame_id=child, transform=place))
+    if poses.frames is not None:
+        stems = [frame_name(prefix + name) for name in poses.skeleton.frames]
+        known = np.isfinite(poses.frames).all(axis=2) & tracked
+        for (row, column), (x, y, z, *turn) in zip(np.argwhere(known).tolist(), poses.frames[known].tolist(),
+                                                   strict=True):
+            rotation = Quaternion(**dict(zip("xyzw", turn, strict=True)))
+            place = Transform(translation=Vector3(x=x, y=y, z=z), rotation=rotation)
+            child = f"{stems[column]}_{poses.ids[row]}"
+            made.append(TransformStamped(header=header, child_frame_id=child, transform=place))
+    return made
+
+
+def _wanted(skeleton: Skeleton, kind: str, which: str) -> np.ndarray:
+    """Return whether each keypoint gets a frame, (K,) bool."""
+    wanted: np.ndarray = np.full(len(skeleton), which != "none")
+    if which == "auto":
+        # Hundreds of frames for every face would be most of what TF carries.
+        wanted &= not skeleton.frames and kind != "face"
+        wanted[[i for i in skeleton.blocks["face"][1] if i >= 0] if "face" in skeleton.blocks else []] = False
+    return wanted
 
 
 def frame_name(text: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,10 @@ from pose_ros.skeletons import catalogue
 ARM = Skeleton("arm", ("nose", "left_hand", "right_hand"), edges=((0, 1), (0, 2)), flip=(0, 2, 1))
 CAMERA = Camera(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), (640, 480))
 METRES = np.array([[0.0, -0.5, 2], [-0.4, 0.2, 2.1], [0.4, 0.3, 1.9]])
+
+
+def made_of(*args: object, **options: object) -> MarkerArray:
+    return MarkerArray(markers=poses_to_markers(*args, **options))
 
 
 def arms(n: int = 1, **columns: object) -> Poses:
@@ -45,7 +51,7 @@ def xyz(marker: Marker) -> np.ndarray:
 
 
 def test_metric_points_stand_where_they_are() -> None:
-    made = poses_to_markers(arms(points=METRES[None], ids=[4], local_points=METRES[None]), header(), CAMERA)
+    made = made_of(arms(points=METRES[None], ids=[4], local_points=METRES[None]), header(), CAMERA)
     made = by_name(deserialize_message(serialize_message(made), MarkerArray))
     assert set(made) == {("metric/joints", 4), ("metric/bones", 4), ("metric/label", 4)}
     assert all(m.header == header() and m.action == Marker.ADD for m in made.values())
@@ -53,37 +59,37 @@ def test_metric_points_stand_where_they_are() -> None:
     np.testing.assert_allclose(xyz(made["metric/joints", 4]), METRES, atol=1e-7)
     np.testing.assert_allclose(xyz(made["metric/bones", 4]), METRES[[0, 1, 0, 2]], atol=1e-7)
     label = made["metric/label", 4]
-    assert label.text == "4"
+    assert label.text == "#4"
     assert label.pose.position.y < METRES[:, 1].min(), "above the head: y points down"
 
 
 def test_sides_have_colours() -> None:
-    middle, left, right = poses_to_markers(arms(points=METRES[None]), header()).markers[0].colors
+    middle, left, right = made_of(arms(points=METRES[None]), header()).markers[0].colors
     assert left.b > left.r
     assert right.r > right.b
     assert middle.r == middle.g == middle.b
 
 
 def test_pixels_of_a_known_camera_lie_on_a_plane() -> None:
-    made = by_name(poses_to_markers(arms(ids=[1]), header(), CAMERA))
+    made = by_name(made_of(arms(ids=[1]), header(), CAMERA))
     points = xyz(made["plane/joints", 1])
     np.testing.assert_allclose(points[:, 2], 1)
     np.testing.assert_allclose(CAMERA.project(points), CAMERA.project(METRES), atol=1e-3)
 
 
 def test_pixels_of_an_unknown_camera_are_not_drawn() -> None:
-    assert poses_to_markers(arms(), header()).markers == []
+    assert made_of(arms(), header()).markers == []
 
 
 def test_local_shapes_stand_on_the_ray_of_their_root() -> None:
     local = (METRES - METRES[0] + 7)[None]
-    made = by_name(poses_to_markers(arms(local_points=local, ids=[1]), header(), CAMERA, distance_m=2.0))
+    made = by_name(made_of(arms(local_points=local, ids=[1]), header(), CAMERA, distance_m=2.0))
     np.testing.assert_allclose(xyz(made["local/joints", 1]), METRES, atol=1e-5)
 
 
 def test_local_shapes_without_a_camera_stand_side_by_side() -> None:
     local = np.repeat((METRES - METRES[0])[None], 2, axis=0)
-    made = by_name(poses_to_markers(arms(2, local_points=local, ids=[1, 2]), header(), distance_m=3.0))
+    made = by_name(made_of(arms(2, local_points=local, ids=[1, 2]), header(), distance_m=3.0))
     np.testing.assert_allclose(xyz(made["local/joints", 1])[0], [0, 0, 3], atol=1e-6)
     np.testing.assert_allclose(xyz(made["local/joints", 2])[0], [1, 0, 3], atol=1e-6)
 
@@ -91,30 +97,30 @@ def test_local_shapes_without_a_camera_stand_side_by_side() -> None:
 def test_missing_and_doubtful_keypoints_take_their_bones_along() -> None:
     points = METRES[None].copy()
     points[0, 1] = np.nan
-    made = poses_to_markers(arms(points=points), header()).markers
+    made = made_of(arms(points=points), header()).markers
     assert [len(m.points) for m in made] == [2, 2, 0]
     doubtful = arms(points=METRES[None]).replace(scores=np.array([[0.9, 0.9, 0.1]]))
-    assert [len(m.points) for m in poses_to_markers(doubtful, header()).markers] == [2, 2, 0]
-    assert poses_to_markers(arms(points=points * np.nan), header()).markers == []
+    assert [len(m.points) for m in made_of(doubtful, header()).markers] == [2, 2, 0]
+    assert made_of(arms(points=points * np.nan), header()).markers == []
 
 
 def test_bones_that_lost_their_ends_are_deleted() -> None:
     lonely = arms(points=METRES[None]).replace(scores=np.array([[0.1, 0.9, 0.1]]))
-    joints, bones, label = poses_to_markers(lonely, header()).markers
+    joints, bones, label = made_of(lonely, header()).markers
     assert [m.action for m in (joints, bones, label)] == [Marker.ADD, Marker.DELETE, Marker.ADD]
 
 
 def test_subjects_without_an_id_do_not_share_markers() -> None:
     points = np.repeat(METRES[None], 2, axis=0)
-    made = by_name(poses_to_markers(arms(2, points=points), header()))
+    made = by_name(made_of(arms(2, points=points), header()))
     assert {i for _, i in made} == {-1, -2}
     assert made["metric/label", -1].text == "?"
 
 
 @pytest.mark.parametrize("columns", [{"points": METRES[None]}, {"local_points": METRES[None]}, {}])
 def test_every_marker_of_an_ended_track_is_deleted(columns: dict) -> None:
-    shown = by_name(poses_to_markers(arms(ids=[9], **columns), header(), CAMERA))
-    after = poses_to_markers(Poses.empty(ARM), header(), ended_ids=[9, 10]).markers
+    shown = by_name(made_of(arms(ids=[9], **columns), header(), CAMERA))
+    after = made_of(Poses.empty(ARM), header(), ended_ids=[9, 10]).markers
     deleted = {(m.ns, m.id) for m in after if m.action == Marker.DELETE}
     assert len(shown) == 3
     assert shown.keys() <= deleted
@@ -127,5 +133,36 @@ def test_every_skeleton_can_be_drawn(name: str) -> None:
     skeleton = catalogue.get(name)
     k = len(skeleton)
     poses = Poses(skeleton, np.zeros((1, k, 2)), np.ones((1, k)), points=np.ones((1, k, 3)))
-    joints, bones, _ = poses_to_markers(poses, header()).markers
+    joints, bones, _ = made_of(poses, header()).markers
     assert (len(joints.points), len(bones.points)) == (k, 2 * len(skeleton.edges))
+
+
+def test_parts_have_namespaces_of_their_own_and_say_whose_they_are() -> None:
+    hands = arms(2, points=np.repeat(METRES[None], 2, axis=0), ids=[5, 6], parents=[1, 0], sides=[1, 2])
+    made = by_name(made_of(hands, header(), ended_ids=[9], prefix="hands/", kind="hand"))
+    assert all(name.startswith("hands/") for name, _ in made)
+    labels = {i: m.text for (name, i), m in made.items() if name == "hands/metric/label" and m.action == Marker.ADD}
+    assert labels == {5: "left hand of #1", 6: "#6 right"}
+    assert ("hands/metric/joints", 9) in made
+
+
+def test_small_subjects_have_small_joints_and_labels() -> None:
+    joints, bones, label = made_of(arms(points=METRES[None] / 20), header()).markers
+    extent = 0.8 / 20
+    assert joints.scale.x == pytest.approx(0.25 * extent / 3**0.5, rel=1e-3)
+    assert bones.scale.x == joints.scale.x / 2
+    assert label.scale.z == pytest.approx(extent / 2, rel=1e-3)
+
+
+def test_frames_are_axes() -> None:
+    face = dataclasses.replace(ARM, frames=("face", "gaze"))
+    half = 0.5**0.5  # a quarter turn about z: x to y, y to -x
+    frames = np.array([[[1, 2, 3, 0, 0, half, half], [np.nan] * 7], [[np.nan] * 7] * 2])
+    keypoints = np.repeat(CAMERA.project(METRES)[None], 2, axis=0)
+    poses = Poses(face, keypoints, np.full((2, 3), 0.9), ids=[4, 5], frames=frames)
+    made = by_name(made_of(poses, header(), ended_ids=[9], prefix="faces/"))
+    axes = made["faces/axes", 4]
+    np.testing.assert_allclose(
+        xyz(axes), [[1, 2, 3], [1, 2.1, 3], [1, 2, 3], [0.9, 2, 3], [1, 2, 3], [1, 2, 3.1]], atol=1e-6)
+    assert [c.r > 0.9 for c in axes.colors] == [True, True, False, False, False, False]
+    assert made["faces/axes", 5].action == made["faces/axes", 9].action == Marker.DELETE

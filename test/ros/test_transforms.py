@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -21,9 +23,15 @@ SKELETON = Skeleton("pair", ("left wrist", "nose"))
 POINTS = np.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]], np.float32)
 
 
+def transforms(poses: Poses, header: Header, *args: object, **options: object) -> TFMessage:
+    """Return the frames after a way over the wire."""
+    made = TFMessage(transforms=poses_to_transforms(poses, header, *args, **options))
+    return deserialize_message(serialize_message(made), TFMessage)
+
+
 def poses(**columns: object) -> Poses:
-    given = {"points": POINTS, "ids": [3, 12], **columns}
-    return Poses(SKELETON, np.zeros((2, 2, 2)), given.pop("scores", np.ones((2, 2))), **given)
+    given = {"points": POINTS, "ids": [3, 12], "states": [2, 2], **columns}
+    return Poses(given.pop("skeleton", SKELETON), np.zeros((2, 2, 2)), given.pop("scores", np.ones((2, 2))), **given)
 
 
 def header(frame_id: str = "camera_optical") -> Header:
@@ -38,7 +46,7 @@ def places(msg: TFMessage) -> dict[str, list[float]]:
 
 
 def test_every_keypoint_is_a_frame_at_the_stamp_of_the_image() -> None:
-    msg = deserialize_message(serialize_message(poses_to_transforms(poses(), header(), "robot1/")), TFMessage)
+    msg = transforms(poses(), header(), "robot1/")
     assert places(msg) == {
         "robot1/body_3/left_wrist": [1, 2, 3], "robot1/body_3/nose": [4, 5, 6],
         "robot1/body_12/left_wrist": [7, 8, 9], "robot1/body_12/nose": [10, 11, 12],
@@ -49,20 +57,53 @@ def test_every_keypoint_is_a_frame_at_the_stamp_of_the_image() -> None:
 def test_what_is_missing_doubtful_or_nameless_has_no_frame() -> None:
     points = POINTS.copy()
     points[0, 0, 2] = np.nan
-    assert set(places(poses_to_transforms(poses(points=points), header()))) == {
+    assert set(places(transforms(poses(points=points), header()))) == {
         "body_3/nose", "body_12/left_wrist", "body_12/nose"}
     doubtful = poses(scores=[[0.1, 0.9], [0.1, 0.1]])
-    assert set(places(poses_to_transforms(doubtful, header(), kind="hand"))) == {"hand_3/nose"}
-    assert set(places(poses_to_transforms(poses(ids=[0, 5]), header()))) == {"body_5/left_wrist", "body_5/nose"}
-    assert poses_to_transforms(poses(points=None), header()).transforms == []
+    assert set(places(transforms(doubtful, header(), kind="hand"))) == {"hand_3/nose"}
+    assert set(places(transforms(poses(ids=[0, 5]), header()))) == {"body_5/left_wrist", "body_5/nose"}
+    assert transforms(poses(states=[0, 2]), header()).transforms == transforms(poses(ids=[0, 12]), header()).transforms
+    assert transforms(poses(points=None), header()).transforms == []
 
 
 def test_names_are_what_tf_accepts() -> None:
-    names = places(poses_to_transforms(poses(), header(), "/my robot/", "körper"))
+    names = places(transforms(poses(), header(), "/my robot/", "körper"))
     assert "my_robot/k_rper_3/left_wrist" in names
 
 
 @pytest.mark.parametrize("frame_id", ["", "/camera"])
 def test_a_parent_that_tf_refuses_is_named(frame_id: str) -> None:
     with pytest.raises(ConfigError, match=r"header\.frame_id: expected the camera's optical frame"):
-        poses_to_transforms(poses(), header(frame_id))
+        transforms(poses(), header(frame_id))
+
+
+FACE = Skeleton("face", ("nose",), frames=("face", "gaze"))
+TURNED = [1.0, 2.0, 3.0, 0.0, 0.6, 0.0, 0.8]
+
+
+def faces(**columns: object) -> Poses:
+    frames = np.array([[TURNED, [np.nan] * 7], [[4.0, 5, 6, 0, 0, 0, 1], TURNED]])
+    given = {"frames": frames, "ids": [3, 12], "states": [2, 2], **columns}
+    return Poses(FACE, np.zeros((2, 1, 2)), np.ones((2, 1)), **given)
+
+
+def test_frames_of_a_face_are_turned_and_named_as_rep_155_asks() -> None:
+    msg = transforms(faces(), header(), "robot1/", "face")
+    assert places(msg) == {"robot1/face_3": [1, 2, 3], "robot1/face_12": [4, 5, 6], "robot1/gaze_12": [1, 2, 3]}
+    turn = msg.transforms[0].transform.rotation
+    assert [turn.x, turn.y, turn.z, turn.w] == pytest.approx([0, 0.6, 0, 0.8])
+    assert all(t.header == header() for t in msg.transforms)
+    assert transforms(faces(ids=[0, 0]), header()).transforms == []
+
+
+def test_keypoints_of_faces_have_no_frames_unless_asked_for() -> None:
+    def shown(poses: Poses, **options: str) -> set[str]:
+        return set(places(transforms(poses, header(), **options)))
+
+    face = faces(points=np.array([[[1, 2, 3]], [[4, 5, 6]]]))
+    assert shown(face) == {"face_3", "face_12", "gaze_12"}
+    assert shown(face, kind="face", keypoints="all") - shown(face) == {"face_3/nose", "face_12/nose"}
+    assert shown(poses(), kind="face") == shown(poses(), keypoints="none") == set()
+    whole = dataclasses.replace(SKELETON, blocks={"face": ("nose", (1, -1))})
+    assert shown(poses(skeleton=whole)) == {"body_3/left_wrist", "body_12/left_wrist"}
+    assert len(shown(poses(skeleton=whole), keypoints="all")) == 4

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Annotate: whole subjects and their parts in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pose_ros.core.poses import Poses
+from pose_ros.media.draw import draw
+
+#: Parts -> what one of them is called.
+KINDS = {"hands": "hand", "faces": "face"}
+
+
+def annotate(
+    image: np.ndarray, poses: Poses, parts: Mapping[str, Poses], min_score: float = 0.3, *,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return a copy of an image with subjects, their parts and the axes of their frames drawn into it.
+
+    Args:
+        image: RGB uint8 (H, W, 3). Not modified.
+        poses: Whole subjects, in pixels of ``image``.
+        parts: ``hands``, ``faces``: parts of them; a part has the colour of its whole, and says whose it is.
+        min_score: Keypoints below this are left out.
+        out: Where to draw; see :func:`pose_ros.media.draw.draw`.
+    """
+    out = draw(image, poses, min_score, out=out)
+    for name, part in parts.items():
+        draw(out, part, min_score, kind=KINDS.get(name, name), out=out)
+    return out
