@@ -23,7 +23,7 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, TrackState
 from pose_ros.core.stages import Stages
 from pose_ros.pipeline import Result
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb, rgb_to_compressed, rgb_to_image
@@ -86,7 +86,7 @@ def skeletons(repeats: int) -> None:
     skeleton, rng = catalogue.get("mediapipe33"), np.random.default_rng(0)
     n, k = PEOPLE, len(skeleton)
     poses = Poses(skeleton, rng.random((n, k, 2)), rng.random((n, k)), boxes=rng.random((n, 4)), ids=np.arange(n) + 1,
-                  points=rng.random((n, k, 3)), local_points=rng.random((n, k, 3)),
+                  states=np.full(n, TrackState.TRACKED), points=rng.random((n, k, 3)), local_points=rng.random((n, k, 3)),
                   covariances=rng.random((n, k, 3, 3)))
     stages = Stages()
     stages.add("estimate", 5.0)

@@ -278,6 +278,8 @@ class Pipeline:
         self._stamp_ns: int | None = None
         #: Ids that have ended and were not said to have yet.
         self._ended: list[int] = []
+        #: Parts that the pipeline before this one had: their last result, which ends their ids.
+        self._left: dict[str, Result] = {}
         #: How often time ran backwards.
         self.time_jumps = 0
 
@@ -312,7 +314,8 @@ class Pipeline:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
         ended, self._ended = tuple(self._ended), []
-        return Result(poses.to(self.skeleton), ended, stages, parts)
+        left, self._left = self._left, {}
+        return Result(poses.to(self.skeleton), ended, stages, {**left, **parts})
 
     def reset(self) -> None:
         """Forget everything about earlier frames; the ids that end with it stand in the next result."""
@@ -321,12 +324,22 @@ class Pipeline:
             part.reset()
 
     def take_over(self, old: Pipeline) -> None:
-        """Go on where another pipeline ends: its ids end in the next result, and none of them is given again."""
+        """Go on where another pipeline ends: its ids end in the next result, and none of them is given again.
+
+        The next result also holds parts that only the other pipeline had, empty.
+        """
         old.reset()
         self._ended, old._ended = old._ended, []
-        for name, part in self.parts.items():
-            if name in old.parts:
-                part.take_over(old.parts[name])
+        for name, part in old.parts.items():
+            if name in self.parts:
+                self.parts[name].take_over(part)
+            else:
+                old._left[name] = Result(Poses.empty(part.skeleton), tuple(part._ended), Stages())
+        for name, result in old._left.items():
+            if name in self.parts:
+                self.parts[name]._ended += result.ended_ids
+            else:
+                self._left[name] = result
         if old.tracker is not None:
             for pipeline in (self, *self.parts.values()):
                 if pipeline.tracker is not None:
