@@ -86,8 +86,8 @@ def skeletons(repeats: int) -> None:
     skeleton, rng = catalogue.get("mediapipe33"), np.random.default_rng(0)
     n, k = PEOPLE, len(skeleton)
     poses = Poses(skeleton, rng.random((n, k, 2)), rng.random((n, k)), boxes=rng.random((n, 4)), ids=np.arange(n) + 1,
-                  states=np.full(n, TrackState.TRACKED), points=rng.random((n, k, 3)), local_points=rng.random((n, k, 3)),
-                  covariances=rng.random((n, k, 3, 3)))
+                  states=np.full(n, TrackState.TRACKED), points=rng.random((n, k, 3)),
+                  local_points=rng.random((n, k, 3)), covariances=rng.random((n, k, 3, 3)))
     stages = Stages()
     stages.add("estimate", 5.0)
     result, header = Result(poses, (), stages), Header(frame_id="camera")
