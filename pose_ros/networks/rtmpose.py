@@ -7,12 +7,13 @@ Names of parameters are those of mmpose 1.x.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pose_ros.networks.cspnext import CspNext
-from pose_ros.networks.network import Network
+from pose_ros.networks.network import Layout, Network, renamed
 
 #: Length of what describes one keypoint.
 _TOKEN = 256
@@ -22,6 +23,8 @@ _KEY = 128
 SPLIT = 2
 #: Pixels of the input for each pixel of the deepest features.
 _STRIDE = 32
+#: DeepLabCut 3.
+_DEEPLABCUT: Layout = renamed((r"^heads\.bodypart\.", "head."), (r"^(backbone\..*)\.norm\.", r"\1.bn."))
 
 
 class ScaleNorm(nn.Module):
@@ -106,6 +109,7 @@ class RtmPose(Network):
     """RTMPose of any size and for any keypoints."""
 
     outputs = ("simcc_x", "simcc_y")
+    layouts: ClassVar[tuple[Layout, ...]] = (_DEEPLABCUT,)
 
     def __init__(self, size: str, keypoints: int, input_wh: Sequence[int]) -> None:
         """Build it.
