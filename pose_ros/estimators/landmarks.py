@@ -6,18 +6,31 @@ Every rule is that of MediaPipe's ``hand_landmark`` and ``face_landmark`` graphs
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pose_ros.core import warp
+from pose_ros.core.face_size import face_scales, iris_diameters
+from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.decode.activation import sigmoid
 from pose_ros.decode.rois import aligned_regions, enclosing_regions, turned
 from pose_ros.errors import CardError
+from pose_ros.estimators.eyes import Eyes
 from pose_ros.estimators.rois import RoiEstimator
 from pose_ros.plugin import Model
+
+
+@dataclass(frozen=True)
+class LandmarksOptions:
+    """Options of the estimator."""
+
+    refine_eyes: bool = option(
+        True, "Where the model has a network for irises: let it move the eyelids and brows too.", live=True
+    )
 
 
 class Landmarks(RoiEstimator):
@@ -25,13 +38,23 @@ class Landmarks(RoiEstimator):
 
     ``subject_scores`` is the probability that the region shows such a subject; the networks say no more of single
     landmarks, so it is their ``scores`` too. Hands have ``sides`` and ``local_points``: metres around their middle.
+    Faces have ``local_points`` around their ``root`` where the skeleton says where its points lie in an average face
+    (``rigid``). The network knows the shape of a face and not its size: that is an average adult's, or where the rings
+    of irises are known, what they say (:mod:`pose_ros.core.face_size`).
 
     Card outputs: landmarks in pixels of the crop, (N, 3 K) in any shape; presence; and of hands the probability of a
     right one (MediaPipe takes images for mirrored ones, and calls it left), and world landmarks. Card parameters:
     ``presence``: probability or logit; ``roi``: arguments of :func:`pose_ros.decode.rois.enclosing_regions` for the
     region in the next image, or without ``points`` of :func:`pose_ros.decode.rois.aligned_regions` with the upright box
-    around all landmarks.
+    around all landmarks. ``needs``: ``iris``, a network for the last landmarks of a face, those of its irises; see
+    :class:`pose_ros.estimators.eyes.Eyes`.
     """
+
+    Options = LandmarksOptions
+    options: LandmarksOptions
+
+    # As in MediaPipe's graphs: hands move faster than bodies, and smoothed regions fall behind them.
+    steady = False
 
     def __init__(self, model: Model, options: object | None = None) -> None:
         """Check the card."""
@@ -41,17 +64,20 @@ class Landmarks(RoiEstimator):
             expected = "landmarks, presence, and of hands handedness and world landmarks"
             raise CardError(self.card.name, f"outputs: expected {expected}; got {self.card.outputs}")
         if params.get("presence") not in ("probability", "logit"):
-            problem = f"expected probability or logit, got {params.get('presence')!r}"
-            raise CardError(self.card.name, f"params.presence: {problem}")
+            problem = f"params.presence: expected probability or logit, got {params.get('presence')!r}"
+            raise CardError(self.card.name, problem + "; a network that does not say is a part of others (needs)")
         try:
             self._next(np.zeros((0, len(self.skeleton), 2), np.float32))
         except (KeyError, TypeError, IndexError) as error:
             raise CardError(self.card.name, f"params.roi: {error}") from error
+        self._eyes = Eyes(model.needs["iris"], self.skeleton) if "iris" in model.needs else None
+        # Irises are the last points, and the network's own ones come before.
+        self._own = len(self.skeleton) - (self._eyes.irises.size if self._eyes else 0)
 
     def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`pose_ros.estimators.base.CropEstimator`."""
         defined, regions, matrices, (landmarks, presence, *hand) = self._look(image, regions, 1.0)
-        n, k = len(regions), len(self.skeleton)
+        n, k = len(regions), self._own
         landmarks = landmarks.reshape(n, k, 3)
         sound = defined[:, None] & np.isfinite(landmarks).all(axis=2)
         keypoints = warp.apply(matrices, np.where(sound[..., None], landmarks[..., :2], np.nan))
@@ -59,6 +85,7 @@ class Landmarks(RoiEstimator):
         if self.card.params["presence"] == "logit":
             presence = sigmoid(presence)
         presence = np.where(defined, np.nan_to_num(presence).clip(0, 1), 0)
+        following = self._next(keypoints)
         columns: dict[str, Any] = {}
         if hand:
             right = np.nan_to_num(hand[0].reshape(n), nan=0.5).clip(0, 1)
@@ -67,18 +94,60 @@ class Landmarks(RoiEstimator):
             columns["sides"] = np.where(right > 0.5, RIGHT, LEFT)
             columns["side_scores"] = np.maximum(right, 1 - right)
             columns["local_points"] = turned(world, regions[:, 4])
+        elif self.skeleton.rigid:
+            # As deep as wide: z is in pixels of the crop too.
+            depths = landmarks[..., 2] * (regions[:, 2] / self.card.input_wh[0])[:, None]
+            if self._eyes:
+                keypoints, depths = self._with_eyes(image, keypoints, np.where(sound, depths, np.nan))
+                sound = np.isfinite(keypoints).all(axis=2)
+            columns["local_points"] = self._metres(keypoints, depths)
         return Poses(
             self.skeleton,
             keypoints,
             np.where(sound, presence[:, None], 0),
             boxes=keypoints_to_boxes(keypoints),
             subject_scores=presence,
-            regions=self._next(keypoints),
+            regions=following,
             **columns,
         )
+
+    def _with_eyes(
+        self, image: np.ndarray, keypoints: np.ndarray, depths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return keypoints (N, K, 2) and depths (N, K) in pixels with irises, and if wanted, with finer eyelids."""
+        assert self._eyes is not None
+        n, k, eyes = len(keypoints), len(self.skeleton), self._eyes
+        contours, irises = eyes(image, keypoints)
+        more = np.full((n, k - self._own), np.nan)
+        keypoints = np.concatenate([keypoints, np.stack([more, more], axis=2)], axis=1)
+        depths = np.concatenate([depths, more], axis=1)
+        depths[:, eyes.irises] = depths[:, eyes.lids].mean(axis=2, keepdims=True)
+        keypoints[:, eyes.irises] = irises
+        if self.options.refine_eyes:
+            keypoints[:, eyes.contours] = contours
+        return keypoints, depths
+
+    def _metres(self, keypoints: np.ndarray, depths: np.ndarray) -> np.ndarray:
+        """Return the points (N, K, 3) of faces in metres around their root, as large as their irises say."""
+        points = np.concatenate([keypoints, depths[..., None]], axis=2)
+        model = np.array(list(self.skeleton.rigid.values()))
+        # The spread of points does not depend on how they are turned.
+        spread = _spread(points[:, list(self.skeleton.rigid)])
+        metres = np.divide(_spread(model[None]), spread, out=np.full(len(points), np.nan), where=spread > 0)
+        px = np.stack([
+            iris_diameters(keypoints, self.skeleton.roles.get(f"{side}_iris", ())) for side in ("left", "right")
+        ], axis=1)
+        metres *= face_scales(px * metres[:, None], px)
+        root = self.skeleton.root
+        return (points - points[:, root : root + 1]) * metres[:, None, None]
 
     def _next(self, keypoints: np.ndarray) -> np.ndarray:
         roi = self.card.params["roi"]
         if "points" in roi:
             return enclosing_regions(keypoints, **roi)
         return aligned_regions(keypoints, keypoints_to_boxes(keypoints), **roi)
+
+
+def _spread(points: np.ndarray) -> np.ndarray:
+    """Return the root mean square distance (N,) of points (N, P, 3) from their middle."""
+    return np.sqrt(((points - points.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean(axis=1))

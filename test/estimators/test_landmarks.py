@@ -74,7 +74,6 @@ def test_a_face_is_looked_for_upright_around_its_box():
     poses = landmarks(card, FACE).estimate(IMAGE, np.float32([[300, 200, 192, 192, 0]]))
     np.testing.assert_allclose(poses.regions, [[300, 200, 180, 180, np.pi / 4]], atol=1e-3)
     np.testing.assert_allclose(poses.subject_scores, [0.5])
-    assert poses.local_points is None
     assert poses.sides.tolist() == [0]
 
 

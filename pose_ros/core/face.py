@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a face says beyond its keypoints: head pose, gaze, and how far eyes and mouth are open.
+
+The rules read groups of keypoints by name (``roles`` of the skeleton), so every set of face keypoints is served that
+names them: ``left_eye_corners`` (outer, inner), ``left_eye_upper_lid`` and ``left_eye_lower_lid`` (pairs, one above the
+other), ``left_iris`` (centre, and where known four points around it), the same for the right, ``mouth_corners``,
+``upper_lip`` and ``lower_lip`` (inner edges, in pairs).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pose_ros.core import quaternion
+from pose_ros.core.camera import Camera
+from pose_ros.core.face_pose import head_poses
+from pose_ros.core.face_size import face_scales, iris_diameters
+from pose_ros.core.gaze import Eye, gaze_directions, gaze_frames
+from pose_ros.core.poses import Poses
+
+#: Measure -> the roles of its pairs from edge to edge, and of the corners between which it is open.
+_OPENINGS = {
+    "left_eye_opening": ("left_eye_upper_lid", "left_eye_lower_lid", "left_eye_corners"),
+    "right_eye_opening": ("right_eye_upper_lid", "right_eye_lower_lid", "right_eye_corners"),
+    "mouth_opening": ("upper_lip", "lower_lip", "mouth_corners"),
+}
+_SIDES = ("left", "right")
+#: Of an eye that is less open, the iris is a guess.
+_MIN_EYE_OPENING = 0.1
+
+
+def described(poses: Poses, camera: Camera | None) -> Poses:
+    """Return poses with ``measures`` and ``frames``, as far as their skeleton has such; others come back as they are.
+
+    Measures are distances between the edges of eyes and mouth, relative to the distance of their corners, in the image:
+    for eyes the eye aspect ratio of Soukupova and Cech (CVWW 2016), about 0.3 when open and 0.1 when shut. A face that
+    turns aside becomes narrower, so its measures grow by one over the cosine of its yaw.
+
+    Frames need a camera. ``face`` has its origin between the eyes (sellion), x out of the face, y to the subject's left
+    and z to the scalp, and ``gaze`` the same origin and z where the eyes look (REP-155). They suppose an average adult;
+    where the rings of irises are known, those say how large the face is, and so how far away.
+
+    Args:
+        poses: N faces.
+        camera: Of the image; None where it is not calibrated: ``frames`` stays None.
+    """
+    skeleton = poses.skeleton
+    columns = {}
+    if set(skeleton.measures) & _OPENINGS.keys():
+        columns["measures"] = np.stack([_opening(poses, name) for name in skeleton.measures], axis=1)
+    if camera is not None and skeleton.rigid and set(skeleton.frames) & {"face", "gaze"}:
+        columns["frames"] = _frames(poses, camera)
+    return poses.replace(**columns) if columns else poses
+
+
+def _opening(poses: Poses, name: str) -> np.ndarray:
+    roles = poses.skeleton.roles
+    if not all(role in roles for role in _OPENINGS.get(name, ("",))):
+        return np.full(len(poses), np.nan)
+    upper, lower, (a, b) = (list(roles[role]) for role in _OPENINGS[name])
+    points = np.where(poses.scores[..., None] > 0, poses.keypoints, np.nan)
+    between = np.linalg.norm(points[:, upper] - points[:, lower], axis=2).mean(axis=1)
+    along = np.linalg.norm(points[:, a] - points[:, b], axis=1)
+    return np.divide(between, along, out=np.full(len(poses), np.nan), where=along > 0)
+
+
+def _frames(poses: Poses, camera: Camera) -> np.ndarray:
+    skeleton = poses.skeleton
+    rotations, positions = head_poses(poses.keypoints, poses.scores, skeleton.rigid, camera)
+    irises = [skeleton.roles.get(f"{side}_iris", ()) for side in _SIDES]
+    rays = camera.rays(poses.keypoints)
+    depths = positions[:, 2:]
+    scales = face_scales(
+        np.stack([iris_diameters(rays, iris) for iris in irises], axis=1) * depths,
+        np.stack([iris_diameters(poses.keypoints, iris) for iris in irises], axis=1),
+    )
+    positions = positions * scales[:, None]
+    eyes = []
+    for side, iris in zip(_SIDES, irises, strict=True):
+        corners = skeleton.roles.get(f"{side}_eye_corners", ())
+        if not iris or not all(corner in skeleton.rigid for corner in corners):
+            continue
+        middle = np.mean([skeleton.rigid[corner] for corner in corners], axis=0)
+        seen = (poses.scores[:, [iris[0], *corners]] > 0).all(axis=1)
+        eyes.append(Eye(
+            rotations @ middle * scales[:, None] + positions, rays[:, list(corners)], rays[:, iris[0]],
+            seen & (_opening(poses, f"{side}_eye_opening") >= _MIN_EYE_OPENING),
+        ))
+    turns = {"face": rotations, "gaze": gaze_frames(gaze_directions(eyes, rotations, scales), rotations)}
+    frames = np.full((len(poses), len(skeleton.frames), 7), np.nan)
+    for column, name in enumerate(skeleton.frames):
+        if name in turns:
+            frames[:, column] = np.concatenate([positions, quaternion.from_matrices(turns[name])], axis=1)
+    return frames

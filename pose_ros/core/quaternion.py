@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rotations as ROS writes them: unit quaternions x, y, z, w."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def from_matrices(matrices: np.ndarray) -> np.ndarray:
+    """Return the quaternions of rotation matrices, (..., 3, 3) -> (..., 4) with w >= 0; NaN stays NaN.
+
+    Bar-Itzhack (2000): the quaternion is the eigenvector of the largest eigenvalue of a symmetric matrix, which also
+    finds the nearest rotation of a matrix that is none quite.
+    """
+    m = np.asarray(matrices, np.float64)
+    k = np.zeros((*m.shape[:-2], 4, 4))
+    for i in range(3):
+        j, o = (i + 1) % 3, (i + 2) % 3
+        k[..., i, i] = m[..., i, i] - m[..., j, j] - m[..., o, o]
+        k[..., i, j] = k[..., j, i] = m[..., i, j] + m[..., j, i]
+        k[..., i, 3] = k[..., 3, i] = m[..., o, j] - m[..., j, o]
+    k[..., 3, 3] = np.trace(m, axis1=-2, axis2=-1)
+    known = np.isfinite(m.sum(axis=(-2, -1)))[..., None]
+    q = np.linalg.eigh(np.where(known[..., None], k, np.eye(4)))[1][..., -1]
+    return np.where(known, np.where(q[..., 3:] < 0, -q, q), np.nan)
+
+
+def to_matrices(quaternions: np.ndarray) -> np.ndarray:
+    """Return the rotation matrices of unit quaternions, (..., 4) -> (..., 3, 3); NaN stays NaN."""
+    x, y, z, w = np.moveaxis(np.asarray(quaternions, np.float64), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
