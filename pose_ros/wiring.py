@@ -152,6 +152,9 @@ def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
     if isinstance(estimator, CropEstimator):
         if detector_card is None:
             raise ConfigError("model", f"'{card.name}' needs a detector: 'DETECTOR+{card.name}'")
+        known = [name for name in card.subjects if name in detector_card.classes]
+        if known and not pieces.blocks["detector"].get("classes"):
+            pieces.blocks["detector"]["classes"] = ", ".join(known)
         detector = pieces.plugin("detectors", "detector", detector_card)
         assert isinstance(detector, Detector)
         return TopDown(detector, estimator, from_mapping(TopDownOptions, pieces.blocks["top_down"], "top_down"))

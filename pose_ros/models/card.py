@@ -148,6 +148,9 @@ class ModelCard:
     #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
     #: cut off before it is compiled. All outputs in the order of the file when left out.
     outputs: tuple[str, ...] = ()
+    #: What an estimator knows: those of a detector's classes that it looks for, such as ``dog``; empty leaves the
+    #: detector its own.
+    subjects: tuple[str, ...] = ()
     #: Names of the classes of a detector, in the order of its outputs.
     classes: tuple[str, ...] = ()
     #: For a checkpoint: ``architecture``, see :mod:`pose_ros.networks`, and what else its constructor takes.
