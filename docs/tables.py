@@ -60,7 +60,7 @@ def models(_: str) -> str:
 def skeletons(_: str) -> str:
     """Return all shipped skeletons, one per row."""
     found = [catalogue.get(name) for name in catalogue.names()]
-    rows = [(f"`{s.name}`", str(len(s)), ", ".join(sorted(s.maps)), s.source) for s in found]
+    rows = [(f"`{s.name}`", str(len(s)), ", ".join(catalogue.targets(s)), s.source) for s in found]
     return _table(("skeleton", "keypoints", "converts to", "source"), rows)
 
 

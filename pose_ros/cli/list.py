@@ -89,7 +89,7 @@ def _skeletons() -> list[dict[str, Any]]:
             "name": skeleton.name,
             "points": len(skeleton),
             "edges": len(skeleton.edges),
-            "converts to": ", ".join(sorted(skeleton.maps)) or "-",
+            "converts to": ", ".join(catalogue.targets(skeleton)) or "-",
             "source": skeleton.source,
             "keypoints": list(skeleton.keypoints),
         }

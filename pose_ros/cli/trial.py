@@ -14,6 +14,7 @@ import numpy as np
 
 from pose_ros import registry
 from pose_ros.cli import console
+from pose_ros.core.convert import converts
 from pose_ros.core.nms import oks
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions, iou, keypoints_to_boxes
@@ -177,7 +178,7 @@ class Trial:
 
     def accuracy(self, answers: Sequence[Poses], views: Sequence[View]) -> float | None:
         """Return COCO's average precision; None where there are no annotations, or the skeleton is another one."""
-        if self.truth is None or self.skeleton is None or _COCO not in (self.skeleton.name, *self.skeleton.maps):
+        if self.truth is None or self.skeleton is None or not converts(self.skeleton, catalogue.get(_COCO)):
             return None
         from pycocotools.cocoeval import COCOeval
 

@@ -49,7 +49,7 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
             continue
         skeleton, places = target.blocks[block]
         part = parts[kind]
-        index, goals = _route(part.skeleton, skeleton, places)
+        index, goals = _route(part.skeleton, target, skeleton, places)
         rows, members = _owners(whole, part, side)
         for name, column in columns.items():
             values = getattr(part, name)
@@ -64,14 +64,18 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
     return joined.replace(**columns)
 
 
-def _route(skeleton: Skeleton, name: str, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _route(
+    skeleton: Skeleton, target: Skeleton, name: str, places: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the keypoints of a part's skeleton that have a place in the block, and those places."""
     if skeleton.name == name:
         index = np.arange(len(skeleton))
-    elif name in skeleton.maps:
-        index = np.array(skeleton.maps[name])
     else:
-        raise ConfigError("skeleton", f"no map from '{skeleton.name}' to '{name}'; known: {sorted(skeleton.maps)}")
+        # A block says whose joints they are, left_hand/wrist; the part alone does not know.
+        known = {joint.rpartition("/")[2]: i for i, joint in enumerate(skeleton.joints)}
+        index = np.array([known.get(target.joints[i].rpartition("/")[2], -1) if i >= 0 else -1 for i in places])
+        if (index < 0).all():
+            raise ConfigError("skeleton", f"'{skeleton.name}' and '{name}' have no keypoint in common")
     goals = np.array(places)
     there = (index >= 0) & (goals >= 0)
     return index[there], goals[there]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pose_ros.core.convert import conversion
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, ShapeError
 
@@ -27,6 +28,7 @@ class Source(IntEnum):
 
 #: Sides of a body; the values of Skeleton.msg, where 0 is none.
 LEFT, RIGHT = 1, 2
+SIDE_NAMES = {LEFT: "left", RIGHT: "right"}
 
 
 class TrackState(IntEnum):
@@ -183,25 +185,21 @@ class Poses:
     def to(self, target: Skeleton) -> Poses:
         """Return these poses in the keypoints of another skeleton.
 
+        Keypoints that only the target has are made of others where it says how (:mod:`pose_ros.core.convert`): their
+        source is ``INFERRED``. The rest is NaN. Boxes, ids and what else is said of whole subjects stay.
+
         Raises:
-            ConfigError: When this skeleton has no map to ``target``.
+            ConfigError: When the skeletons have no keypoint in common.
         """
         if target == self.skeleton:
             return self
-        if target.name not in self.skeleton.maps:
-            known = ", ".join(sorted(self.skeleton.maps)) or "(none)"
-            raise ConfigError("skeleton", f"no map from '{self.skeleton.name}' to '{target.name}'; known: {known}")
-        index = np.array(self.skeleton.maps[target.name])
-        absent = index < 0
-
-        def pick(column: np.ndarray, missing: float) -> np.ndarray:
-            picked = column[:, index]
-            picked[:, absent] = missing
-            return picked
-
+        way = conversion(self.skeleton, target)
+        sources = way.pick(self.sources, Source.MISSING)
+        whole = (self.sources[:, way.parts] != Source.MISSING).all(axis=2)
+        sources[:, way.made] = np.where(whole, Source.INFERRED, Source.MISSING)
         metric: dict[str, np.ndarray | None] = {
-            name: pick(column, np.nan)
-            for name in ("points", "covariances", "local_points")
+            name: way.points(column, power)
+            for name, power in (("points", 1), ("covariances", 2), ("local_points", 1))
             if (column := getattr(self, name)) is not None
         }
         for name in ("measures", "frames"):
@@ -210,9 +208,9 @@ class Poses:
         return dataclasses.replace(
             self,
             skeleton=target,
-            keypoints=pick(self.keypoints, np.nan),
-            scores=pick(self.scores, 0),
-            sources=pick(self.sources, Source.MISSING),
+            keypoints=way.points(self.keypoints),
+            scores=way.scores(self.scores),
+            sources=sources,
             **metric,  # type: ignore[arg-type]
         )
 

@@ -34,8 +34,11 @@ class Skeleton:
     root: int = 0
     #: Where the definition comes from.
     source: str = field(default="", compare=False)
-    #: Name of another skeleton -> for each of its keypoints the index here, or -1.
-    maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    #: K names of what the keypoints are, all different: two keypoints that name the same joint are the same.
+    #: Joints of a person stand alone, others after what they belong to: ``face/jaw_0``. Left out: the keypoints' names.
+    joints: tuple[str, ...] = field(default=(), compare=False)
+    #: Joint -> ways to make it of others where a source lacks it: the mean of all joints of the first way that it has.
+    made: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict, compare=False)
     #: K colours (red, green, blue; 0 .. 255) to draw keypoints with, or empty: by the side that the name says.
     colors: tuple[tuple[int, int, int], ...] = field(default=(), compare=False)
     #: Names of the numbers that say more of a subject than its keypoints, such as ``mouth_opening`` of a face.
@@ -64,11 +67,16 @@ class Skeleton:
             raise ConfigError(f"{self.name}.sigmas", f"expected {k} positive numbers or none, got {self.sigmas}")
         if not 0 <= self.root < k:
             raise ConfigError(f"{self.name}.root", f"expected an index 0 .. {k - 1}, got {self.root}")
-        for target, indices in self.maps.items():
-            if any(not -1 <= i < k for i in indices):
-                raise ConfigError(f"{self.name}.maps.{target}", f"expected indices -1 .. {k - 1}, got {indices}")
+        if not self.joints:
+            object.__setattr__(self, "joints", self.keypoints)
+        if len(self.joints) != k or len(set(self.joints)) != k:
+            raise ConfigError(f"{self.name}.joints", f"expected {k} names and none twice, got {self.joints}")
         if self.colors and len(self.colors) != k:
             raise ConfigError(f"{self.name}.colors", f"expected {k} colours or none, got {len(self.colors)}")
+
+    def __hash__(self) -> int:
+        """Return a number that costs less than hashing every part; skeletons are keys of caches."""
+        return hash((self.name, len(self.keypoints)))
 
     def __len__(self) -> int:
         """Return K, the number of keypoints."""

@@ -9,15 +9,22 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from pose_ros.core.colors import by_side
+from pose_ros.core.convert import converts
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
+from pose_ros.skeletons.compose import compose
+
+# Ten times as fast where PyYAML has it.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _KEYS = {
-    "name", "keypoints", "edges", "flip_pairs", "sigmas", "root", "source", "maps", "colors", "measures", "frames",
-    "blocks", "roles", "rigid",
+    "name", "extends", "keypoints", "parts", "edges", "flip_pairs", "sigmas", "root", "source", "subject", "joints",
+    "made", "colors", "measures", "frames", "blocks", "roles", "rigid",
 }
 
 
@@ -39,46 +46,75 @@ def get(name: str) -> Skeleton:
         UnknownNameError: There is none.
         ConfigError: Its file is wrong.
     """
+    path = _find(name)
+    return _read(path, path.stat().st_mtime_ns)
+
+
+def targets(skeleton: Skeleton) -> list[str]:
+    """Return the names of the skeletons that poses of this one convert to, without its own."""
+    return [name for name in names() if name != skeleton.name and converts(skeleton, get(name))]
+
+
+def _find(name: str) -> Path:
     for folder in folders():
         path = folder / f"{name}.yaml"
         if path.is_file():
-            return _read(path, path.stat().st_mtime_ns)
+            return path
     raise UnknownNameError("skeleton", name, names())
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), f"not readable as YAML: {error}") from error
+    if not isinstance(data, dict) or not data.keys() <= _KEYS or not data.keys() & {"keypoints", "extends"}:
+        keys = sorted(data) if isinstance(data, dict) else data
+        raise ConfigError(str(path), f"expected keypoints and any of {sorted(_KEYS)}, got {keys}")
+    return data
 
 
 @cache
 def _read(path: Path, _mtime_ns: int) -> Skeleton:
+    data = _load(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(str(path), f"not readable as YAML: {error}") from error
-    if not isinstance(data, dict) or not data.keys() <= _KEYS or "keypoints" not in data:
-        keys = sorted(data) if isinstance(data, dict) else data
-        raise ConfigError(str(path), f"expected keypoints and any of {sorted(_KEYS)}, got {keys}")
-    keypoints = tuple(data["keypoints"])
-    index = {k: i for i, k in enumerate(keypoints)}
-    flip = list(range(len(keypoints)))
-    try:
-        for left, right in data.get("flip_pairs", []):
+        data = compose(data, lambda name: _load(_find(name)))
+        keypoints = tuple(data["keypoints"])
+        index = {k: i for i, k in enumerate(keypoints)}
+        flip = list(range(len(keypoints)))
+        for left, right in data["flip_pairs"]:
             flip[index[left]], flip[index[right]] = index[right], index[left]
+        colors = list(by_side(keypoints))
+        for color, chosen in data["colors"].items():
+            for k in chosen:
+                colors[index[k]] = _rgb(color)
         return Skeleton(
             name=data.get("name", path.stem),
             keypoints=keypoints,
-            edges=tuple((index[a], index[b]) for a, b in data.get("edges", [])),
+            edges=tuple((index[a], index[b]) for a, b in data["edges"]),
             flip=tuple(flip),
-            sigmas=tuple(data.get("sigmas", [])),
+            sigmas=tuple(data["sigmas"]),
             root=index[data["root"]] if "root" in data else 0,
             source=data.get("source", ""),
-            maps={k: tuple(index[n] if n else -1 for n in v) for k, v in data.get("maps", {}).items()},
-            colors=tuple((int(r), int(g), int(b)) for r, g, b in data.get("colors", [])),
-            measures=tuple(data.get("measures", [])),
-            frames=tuple(data.get("frames", [])),
+            joints=tuple(data["joints"][k] for k in keypoints),
+            made={k: tuple(map(tuple, ways)) for k, ways in data["made"].items()},
+            colors=tuple(colors),
+            measures=tuple(data["measures"]),
+            frames=tuple(data["frames"]),
             blocks={
                 k: (v["skeleton"], tuple(index[n] if n else -1 for n in v["keypoints"]))
-                for k, v in data.get("blocks", {}).items()
+                for k, v in data["blocks"].items()
             },
-            roles={k: tuple(index[n] for n in v) for k, v in data.get("roles", {}).items()},
-            rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data.get("rigid", {}).items()},
+            roles={k: tuple(index[n] for n in v) for k, v in data["roles"].items()},
+            rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data["rigid"].items()},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(str(path), f"does not fit together: {error}") from error
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    """Return red, green and blue of ``#rrggbb``."""
+    if len(color) != 7 or color[0] != "#":
+        raise ValueError(f"expected a colour such as '#e69f00', got '{color}'")
+    red, green, blue = bytes.fromhex(color[1:])
+    return red, green, blue

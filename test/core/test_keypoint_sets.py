@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pose_ros.core.convert import conversion
 from pose_ros.skeletons import catalogue
 
 RECORD = Path(__file__).parents[1] / "data/networks/simcc.npz"
@@ -28,7 +29,9 @@ def test_keypoints_mirror_one_another_as_in_mmpose(name):
 def test_sigmas_and_edges_are_those_of_mmpose(name):
     skeleton = catalogue.get(name)
     np.testing.assert_allclose(skeleton.sigmas, recorded(name, "sigmas"))
-    assert sorted(map(sorted, skeleton.edges)) == sorted(map(sorted, recorded(name, "edges").tolist()))
+    # mmpose draws no lines in the face of wholebody133.
+    ours = [edge for edge in skeleton.edges if not skeleton.joints[edge[0]].startswith("face/")]
+    assert sorted(map(sorted, ours)) == sorted(map(sorted, recorded(name, "edges").tolist()))
 
 
 @pytest.mark.parametrize("name", ["coco17", "halpe26", "wholebody133", "hand21"])
@@ -41,7 +44,7 @@ def test_names_are_those_of_mmpose_but_for_what_is_not_unique_or_clear(name):
 @pytest.mark.parametrize("name", ["halpe26", "wholebody133"])
 def test_the_body_of_larger_sets_is_that_of_coco(name):
     skeleton = catalogue.get(name)
-    assert skeleton.maps["coco17"] == tuple(range(17))
+    assert conversion(skeleton, catalogue.get("coco17")).index.tolist() == list(range(17))
     assert skeleton.keypoints[:17] == catalogue.get("coco17").keypoints
 
 

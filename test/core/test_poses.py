@@ -11,7 +11,7 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, ShapeError
 from pose_ros.skeletons import catalogue
 
-ARM = Skeleton("arm", ("shoulder", "elbow", "wrist"), maps={"hand": (2, -1)})
+ARM = Skeleton("arm", ("shoulder", "elbow", "wrist"))
 HAND = Skeleton("hand", ("wrist", "thumb"))
 
 
@@ -92,9 +92,9 @@ def test_to_itself_is_itself():
     assert poses.to(ARM) is poses
 
 
-def test_to_a_skeleton_without_a_map():
-    with pytest.raises(ConfigError, match="no map from 'hand' to 'arm'; known: \\(none\\)"):
-        Poses.empty(HAND).to(ARM)
+def test_to_a_skeleton_of_something_else():
+    with pytest.raises(ConfigError, match="'hand' and 'leg' have no keypoint in common"):
+        Poses.empty(HAND).to(Skeleton("leg", ("knee", "ankle")))
 
 
 def test_mediapipe33_to_coco17_keeps_names():
