@@ -129,13 +129,39 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
         from pose_ros.wiring import PipelineOptions
 
         model = str(parameters.get("model", PipelineOptions().model))
-        for block, part in _blocks_of_model(model).items():
-            known.update({f"{block}.{s.name}": s for s in specs(part)})
+        blocks = {**_blocks_of_model(model), **_blocks_of_parts(parameters)}
+        for block, piece in blocks.items():
+            known.update({f"{block}.{s.name}": s for s in specs(piece)})
     return known
 
 
+def pipeline_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what :func:`pose_ros.wiring.build` takes, out of the dotted parameters of a pose_node."""
+    from pose_ros.wiring import BLOCKS, PipelineOptions
+
+    config: dict[str, Any] = {s.name: parameters[s.name] for s in specs(PipelineOptions) if s.name in parameters}
+    for block in BLOCKS:
+        config[block] = {k.partition(".")[2]: v for k, v in parameters.items() if k.startswith(f"{block}.")}
+    return config
+
+
+def _blocks_of_parts(parameters: Mapping[str, Any]) -> dict[str, type]:
+    """Return block -> options of what looks at hands and faces, and of those that have a model, of its estimator."""
+    from pose_ros import registry
+    from pose_ros.models.store import Store
+    from pose_ros.parts import PartOptions
+    from pose_ros.wiring import PARTS, parse_model
+
+    blocks: dict[str, type] = dict.fromkeys(PARTS, PartOptions)
+    for part, block in PARTS.items():
+        if model := str(parameters.get(f"{part}.model", "")):
+            _, estimator = parse_model(model, Store())
+            blocks[block] = registry.load("estimators", estimator.plugin).Options
+    return blocks
+
+
 def _blocks_of_model(model: str) -> dict[str, type]:
-    """Return block -> options of the parts of which a pipeline with this model is made."""
+    """Return block -> options of the pieces of which a pipeline with this model is made."""
     from pose_ros import registry
     from pose_ros.core.track import TrackerOptions
     from pose_ros.estimators.base import ImageEstimator

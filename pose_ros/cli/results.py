@@ -5,6 +5,7 @@ Ours (``schema`` is ``pose_ros.run/1``)::
 
     {"schema": "pose_ros.run/1", "model": "blazepose-full", "device": "openvino 2026.4 on cpu",
      "skeleton": {"name": "mediapipe33", "keypoints": ["nose", ...], "edges": [[0, 1], ...]},
+     "parts": {"hands": {"model": ..., "skeleton": {...}}, ...},
      "sources": [
        {"source": "photo.jpg", "kind": "image", "width": 512, "height": 512, "annotated": "out/photo.jpg",
         "frames": [
@@ -12,12 +13,19 @@ Ours (``schema`` is ``pose_ros.run/1``)::
            "subjects": [
              {"id": null, "score": 0.99, "box": [x_min, y_min, x_max, y_max],
               "keypoints": [[x, y, score], ...],
-              "local_points": [[x, y, z], ...]}]}]}]}
+              "local_points": [[x, y, z], ...]}],
+           "parts": {
+             "hands": [{"parent": 1, "side": "left", "side_score": 0.98, "id": ..., ...}, ...],
+             "faces": [{"measures": {"mouth_opening": 0.4, ...}, "frames": {"gaze": [x, y, z, qx, qy, qz, qw], ...},
+                        ...}, ...]}}]}]}
 
 Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``local_points`` are metres
 from the subject's root, axes parallel to the camera's optical frame; they are absent where the model has none. What was
-not found is null. ``id`` is the track of a subject in a video, null in single images. A source that could not be read,
-or not to its end, has ``error``.
+found is null. ``id`` is the track of a subject in a video, null in single images, unless parts are looked at: then they
+count the subjects of the image. ``parts`` are there when hands or faces are looked at, each with the fields of whole
+subjects; ``parent`` is the ``id`` of the subject that a part belongs to, null where it is nobody's. ``label`` (what
+the detector calls the subject), ``side``, ``measures`` and ``frames`` (metres in the optical frame) are absent where
+there are none. A source that could not be read, or not to its end, has ``error``.
 """
 
 from __future__ import annotations
@@ -27,10 +35,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pose_ros.core.poses import SIDE_NAMES
+
 if TYPE_CHECKING:
     from pose_ros.core.poses import Poses
     from pose_ros.core.skeleton import Skeleton
-    from pose_ros.pipeline import Result
+    from pose_ros.pipeline import Pipeline, Result
 
 SCHEMA = "pose_ros.run/1"
 #: Decimals of pixels, scores and metres.
@@ -42,19 +52,46 @@ def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
     return {"name": skeleton.name, "keypoints": list(skeleton.keypoints), "edges": [list(e) for e in skeleton.edges]}
 
 
+def pipeline_to_dict(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what runs, and what is needed to read its results."""
+    source = pipeline.source
+    parts = {
+        name: {"model": part.source.name, "skeleton": skeleton_to_dict(part.skeleton)}
+        for name, part in pipeline.parts.items()
+    }
+    about = {"model": source.name, "device": source.device, "skeleton": skeleton_to_dict(pipeline.skeleton)}
+    return {**about, **({"parts": parts} if parts else {})}
+
+
 def frame_to_dict(result: Result, index: int, time_s: float) -> dict[str, Any]:
     """Return one frame; see the top of this module."""
-    poses = result.poses
-    return {
+    frame = {
         "index": index,
         "time_s": round(time_s, 6),
         "ms": {name: round(ms, 3) for name, ms in result.stages.ms.items()},
-        "subjects": [_subject(poses, row) for row in range(len(poses))],
+        "subjects": _subjects(result.poses),
     }
+    if result.parts:
+        frame["parts"] = {name: _subjects(part.poses, part=True) for name, part in result.parts.items()}
+    return frame
+
+
+def _subjects(poses: Poses, *, part: bool = False) -> list[dict[str, Any]]:
+    return [{**_belonging(poses, row, part), **_subject(poses, row)} for row in range(len(poses))]
+
+
+def _belonging(poses: Poses, row: int, part: bool) -> dict[str, Any]:
+    """Return whose part a subject is, and of which side."""
+    found: dict[str, Any] = {"parent": int(poses.parents[row]) or None} if part else {}
+    if side := SIDE_NAMES.get(int(poses.sides[row])):
+        found |= {"side": side, "side_score": _numbers(poses.side_scores[row])}
+    return found
 
 
 def _subject(poses: Poses, row: int) -> dict[str, Any]:
+    label = str(poses.labels[row])
     subject = {
+        **({"label": label} if label else {}),
         "id": int(poses.ids[row]) or None,
         "score": _numbers(poses.subject_scores[row]),
         "box": _numbers(poses.boxes[row]),
@@ -62,6 +99,10 @@ def _subject(poses: Poses, row: int) -> dict[str, Any]:
     }
     if poses.local_points is not None:
         subject["local_points"] = _numbers(poses.local_points[row])
+    for name in ("measures", "frames"):
+        column = getattr(poses, name)
+        if column is not None:
+            subject[name] = dict(zip(getattr(poses.skeleton, name), _numbers(column[row]), strict=True))
     return subject
 
 

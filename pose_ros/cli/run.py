@@ -12,12 +12,14 @@ from typing import Any
 
 from pose_ros.cli import console
 from pose_ros.errors import ConfigError
+from pose_ros.media.annotate import KINDS
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
 _EPILOG = """\
 examples:
   pose-ros run photo.jpg                                         a table of who is in it
+  pose-ros run photo.jpg --hands --faces --output out            with the hands and faces of the people
   pose-ros run photos/ --output out                              annotated pictures and out/results.json
   pose-ros run clip.mp4 --output out --max-frames 300            an annotated video; people keep their ids
   pose-ros run 0                                                 the webcam, until Ctrl-C; what was found is kept
@@ -37,14 +39,19 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser = commands.add_parser(
         "run",
         parents=[common],
-        help="find people in images and videos; needs no ROS",
-        description="Find people in images, image folders, videos, webcams, streams and bags. Needs no ROS.",
+        help="find people, hands, faces or animals in images and videos; needs no ROS",
+        description="Find people, hands, faces or animals in images, image folders, videos, webcams, streams and bags. "
+                    "Needs no ROS.",
         epilog=_EPILOG + exit_codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sources", metavar="SOURCE", nargs="+",
                         help="image, folder of images, video, webcam number, stream address, bag, or `demo`")
     parser.add_argument("--model", default="blazepose-full", help="[detector+]estimator (default: %(default)s)")
+    parser.add_argument("--hands", action="store_true", help="also look at the hands of people; --set hands.model=NAME "
+                        "for another model than mediapipe-hand-landmark-full")
+    parser.add_argument("--faces", action="store_true", help="also look at the faces of people; --set faces.model=NAME "
+                        "for another model than mediapipe-face-mesh-iris")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, tensorrt, openvino:NAME (default: auto)")
     parser.add_argument("--skeleton", default="", help="convert keypoints to this skeleton, such as coco17")
     parser.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
@@ -119,8 +126,10 @@ def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[
             parts.append(_image_table(source, min_score))
     videos = [s for s in done if s.get("kind") == "video" and s["frames"]]
     if videos:
-        columns = ["video", "frames", "with any", "most at once", "ids", "ms per frame"]
-        parts.append(console.Table(columns, [_video_row(v) for v in videos]))
+        names = list(videos[0]["frames"][0].get("parts", {}))
+        columns = ["video", "frames", "with any", "most at once", *(f"most {name}" for name in names), "ids",
+                   "ms per frame"]
+        parts.append(console.Table(columns, [_video_row(v, names) for v in videos]))
     if files:
         parts.append("\n".join(["written:", *(f"  {f}" for f in files)]))
     console.show(*parts)
@@ -128,23 +137,36 @@ def _show(model: str, done: list[dict[str, Any]], min_score: float, files: list[
 
 def _image_table(source: dict[str, Any], min_score: float) -> console.Table | str:
     frame = source["frames"][0]
-    rows = []
-    for number, subject in enumerate(frame["subjects"], 1):
-        seen = sum(score >= min_score for _, _, score in subject["keypoints"])
-        box = " ".join(f"{round(v, 0) + 0.0:.0f}" for v in subject["box"])  # no -0
-        rows.append([number, f"{subject['score']:.2f}", box, f"{seen} of {len(subject['keypoints'])}"])
+    rows = [_row(number, "", subject, min_score) for number, subject in enumerate(frame["subjects"], 1)]
+    found = f"{len(rows)} found"
+    for name, subjects in frame.get("parts", {}).items():
+        rows += [_row("", KINDS[name], subject, min_score) for subject in subjects]
+        found += f", {len(subjects)} {name}"
     times = ", ".join(f"{name} {ms:.1f}" for name, ms in frame["ms"].items())
     size = f"{source['width']} x {source['height']}"
-    title = f"{source['source']}: {size}, {len(rows)} found; ms: {times}"
-    return console.Table(["#", "score", "box x0 y0 x1 y1", "keypoints seen"], rows, title=title) if rows else title
+    title = f"{source['source']}: {size}, {found}; ms: {times}"
+    columns = ["#", "what", "score", "box x0 y0 x1 y1", "keypoints seen"]
+    if not any(row[1] for row in rows):
+        columns, rows = [columns[0], *columns[2:]], [[row[0], *row[2:]] for row in rows]
+    return console.Table(columns, rows, title=title) if rows else title
 
 
-def _video_row(source: dict[str, Any]) -> list[Any]:
+def _row(number: int | str, kind: str, subject: dict[str, Any], min_score: float) -> list[Any]:
+    """Return one line of the table of an image; ``kind`` is what a part is called."""
+    seen = sum(score >= min_score for _, _, score in subject["keypoints"])
+    box = " ".join(f"{round(v, 0) + 0.0:.0f}" for v in subject["box"])  # no -0
+    owner = f"of {subject['parent']}" if subject.get("parent") else ""
+    what = " ".join(filter(None, [subject.get("side"), kind or subject.get("label"), owner]))
+    return [number, what, f"{subject['score']:.2f}", box, f"{seen} of {len(subject['keypoints'])}"]
+
+
+def _video_row(source: dict[str, Any], parts: list[str]) -> list[Any]:
     frames = source["frames"]
     counts = [len(f["subjects"]) for f in frames]
     ids = {s["id"] for f in frames for s in f["subjects"]}
     times = [sum(f["ms"].values()) for f in frames]
     return [
-        source["source"], len(frames), sum(c > 0 for c in counts), max(counts, default=0), len(ids),
+        source["source"], len(frames), sum(c > 0 for c in counts), max(counts, default=0),
+        *(max(len(f["parts"][name]) for f in frames) for name in parts), len(ids),
         statistics.median(times) if times else None,
     ]

@@ -16,9 +16,9 @@ import yaml
 
 from pose_ros.cli import console
 from pose_ros.cli.models import fetch
-from pose_ros.cli.results import frame_to_dict, skeleton_to_dict
+from pose_ros.cli.results import frame_to_dict, pipeline_to_dict
 from pose_ros.errors import ConfigError, ImageError, SourceError
-from pose_ros.media.draw import draw
+from pose_ros.media.annotate import annotate
 from pose_ros.media.images import Images
 from pose_ros.media.source import Source
 from pose_ros.media.sources import open_source
@@ -27,6 +27,8 @@ from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline, Result
 from pose_ros.wiring import build, models
 
+#: What looks at the hands and faces of people unless the user names something else.
+PART_MODELS = {"hands": "mediapipe-hand-landmark-full", "faces": "mediapipe-face-mesh-iris"}
 #: Frames per second of an annotated video whose source does not say.
 _FPS_UNKNOWN = 30.0
 
@@ -48,6 +50,7 @@ class Runner:
             most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
             config: dict[str, Any] = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
             config = {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}
+            config |= {part: {"model": model} for part, model in PART_MODELS.items() if getattr(self.args, part)}
             for key, value in map(_setting, self.args.set):
                 *block, name = key.split(".", 1)
                 (config.setdefault(block[0], {}) if block else config)[name] = value
@@ -64,8 +67,7 @@ class Runner:
         if not self._pipelines:
             return {"model": self.args.model, "device": None, "skeleton": None}
         pipeline = next(iter(self._pipelines.values()))
-        source = pipeline.source
-        return {"model": source.name, "device": source.device, "skeleton": skeleton_to_dict(pipeline.skeleton)}
+        return pipeline_to_dict(pipeline)
 
     def run(self, specs: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield the results of each source; one that cannot be read says why, and the next one has its turn."""
@@ -137,7 +139,7 @@ class _Media:
         """Add one frame."""
         if self.path is None:
             return
-        drawn = draw(image, result.poses, self._min_score)
+        drawn = annotate(image, result.poses, result.part_poses, self._min_score)
         if self.path.suffix == ".mp4":
             self._video = self._video or VideoWriter(self.path, self._fps)
             self._video.write(drawn)

@@ -120,16 +120,16 @@ def _find(config: Path) -> Path:
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
     """Bring the models here before any node starts: nodes never wait for a network."""
+    from pose_ros.cli.compose import pipeline_config
     from pose_ros.cli.models import fetch
     from pose_ros.models.store import Store
-    from pose_ros.wiring import parse_model
+    from pose_ros.wiring import models
 
     store = Store()
     for spec in specs:
         if spec.plugin == "pose_node":
-            for card in parse_model(str(_value(spec, "model")), store):
-                if card is not None:
-                    store.path(card) if offline else fetch(store, card)
+            for card in models(pipeline_config(spec.parameters), store):
+                store.path(card) if offline else fetch(store, card)
 
 
 def _value(spec: NodeSpec, key: str) -> Any:

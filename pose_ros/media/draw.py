@@ -8,9 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from pose_ros.core.frame import check_image
-from pose_ros.core.poses import LEFT as LEFT_SIDE
-from pose_ros.core.poses import RIGHT as RIGHT_SIDE
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import SIDE_NAMES, Poses
 from pose_ros.core.skeleton import Skeleton
 
 #: RGB: green left, orange right, blue what is neither; told apart by colour-blind people too (Okabe and Ito 2008).
@@ -18,6 +16,8 @@ LEFT, RIGHT, MIDDLE = (0, 190, 140), (255, 140, 0), (86, 180, 233)
 #: One colour per track id, in turn.
 SUBJECTS = ((240, 228, 66), (204, 121, 167), (0, 158, 255), (255, 94, 77), (120, 220, 80), (180, 140, 255))
 _DARK, _WHITE = (20, 20, 20), (255, 255, 255)
+#: What a picture shows without a word.
+_EVIDENT = ("person", "face", "hand", "palm")
 #: Lines grow by one pixel for so many pixels of the image's shorter side.
 _PIXELS_PER_THICKNESS = 240
 #: Skeletons of more keypoints, such as faces, get dots instead of discs.
@@ -90,9 +90,10 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
 
 def title(poses: Poses, row: int, kind: str = "") -> str:
     """Return what a subject is called: ``#3 dog``, or ``left hand of #3``; empty where nothing is known of it."""
-    side = {LEFT_SIDE: "left", RIGHT_SIDE: "right"}.get(int(poses.sides[row]), "")
+    side = SIDE_NAMES.get(int(poses.sides[row]), "")
     track, parent = int(poses.ids[row]), int(poses.parents[row])
-    words = [side, kind, f"of #{parent}"] if parent else [f"#{track}" if track else "", str(poses.labels[row]), side]
+    label = "" if poses.labels[row] in _EVIDENT else str(poses.labels[row])
+    words = [side, kind, f"of #{parent}"] if parent else [f"#{track}" if track else "", label, side]
     return " ".join(filter(None, words))
 
 

@@ -144,8 +144,7 @@ class Outputs:
         if not (raw or compressed) or (options.annotated_rate and now - self._drawn < 1 / options.annotated_rate):
             return
         self._drawn = now
-        drawn = annotate(frame.image, result.poses, {name: part.poses for name, part in result.parts.items()},
-                         options.min_score)
+        drawn = annotate(frame.image, result.poses, result.part_poses, options.min_score)
         if raw:
             self._annotated.publish(rgb_to_image(drawn, header))
         if compressed:

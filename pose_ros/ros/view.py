@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pose_ros.core.poses import LEFT, RIGHT, TrackState
+from pose_ros.core.poses import SIDE_NAMES, TrackState
 from pose_ros.errors import ConfigError, ShapeError, UnknownNameError
 
 
@@ -105,13 +105,13 @@ class SubjectView:
 
     @property
     def label(self) -> str:
-        """What the detector calls it, such as ``dog``; empty where it knows but one kind."""
+        """What the detector calls it, such as ``dog``; empty where none did."""
         return str(self.message.label)
 
     @property
     def side(self) -> str:
         """``left``, ``right``, or empty."""
-        return {LEFT: "left", RIGHT: "right"}.get(int(self.message.side), "")
+        return SIDE_NAMES.get(int(self.message.side), "")
 
     @property
     def state(self) -> TrackState:
