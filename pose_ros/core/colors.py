@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pose_ros.core.skeleton import Skeleton
 
@@ -26,6 +27,7 @@ def keypoint_colors(skeleton: Skeleton) -> tuple[Color, ...]:
     return skeleton.colors or by_side(skeleton.keypoints)
 
 
+@lru_cache(maxsize=64)
 def edge_colors(skeleton: Skeleton) -> tuple[Color, ...]:
     """Return the colour of each edge: that of its ends, and of the other end where one is neither left nor right."""
     colors = keypoint_colors(skeleton)

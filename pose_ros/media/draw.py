@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
+from pose_ros.core.colors import edge_colors, keypoint_colors
 from pose_ros.core.frame import check_image
 from pose_ros.core.poses import SIDE_NAMES, Poses
 from pose_ros.core.skeleton import Skeleton
 
-#: RGB: green left, orange right, blue what is neither; told apart by colour-blind people too (Okabe and Ito 2008).
-LEFT, RIGHT, MIDDLE = (0, 190, 140), (255, 140, 0), (86, 180, 233)
 #: One colour per track id, in turn.
 SUBJECTS = ((240, 228, 66), (204, 121, 167), (0, 158, 255), (255, 94, 77), (120, 220, 80), (180, 140, 255))
 _DARK, _WHITE = (20, 20, 20), (255, 255, 255)
@@ -65,10 +62,10 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
 
     pixels = np.clip(np.where(seen[:, None], points, 0), -_FAR_PX, _FAR_PX)
     scaled = np.rint(pixels * (1 << _SHIFT)).astype(int).tolist()
-    colors = _colors(skeleton)
+    colors = keypoint_colors(skeleton)
     limbs = [
-        (scaled[a], scaled[b], colors[a] if colors[a] == colors[b] else MIDDLE)
-        for a, b in skeleton.edges
+        (scaled[a], scaled[b], color)
+        for (a, b), color in zip(skeleton.edges, edge_colors(skeleton), strict=True)
         if seen[a] and seen[b]
     ]
     # Hands and faces are small parts of most images; as thick as a body's, their lines would run into one.
@@ -117,12 +114,3 @@ def _label(out: np.ndarray, poses: Poses, row: int, thickness: int, kind: str) -
     y = min(max(y0, h + 2 * pad), height)
     cv2.rectangle(out, (x, y - h - 2 * pad), (x + w + 2 * pad, y), color, cv2.FILLED)
     cv2.putText(out, text, (x + pad, y - pad), cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, thin, cv2.LINE_AA)
-
-
-@lru_cache(maxsize=32)
-def _colors(skeleton: Skeleton) -> tuple[tuple[int, int, int], ...]:
-    """Return the colour of each keypoint, by the side that its name says."""
-    sides = {"left": LEFT, "l": LEFT, "right": RIGHT, "r": RIGHT}
-    return tuple(
-        next((sides[word] for word in name.lower().split("_") if word in sides), MIDDLE) for name in skeleton.keypoints
-    )

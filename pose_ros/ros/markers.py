@@ -15,6 +15,7 @@ green, z blue. Parts have their own word before these, such as ``hands/``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
 from pose_ros.core.camera import Camera
+from pose_ros.core.colors import Color, edge_colors, keypoint_colors
 from pose_ros.core.poses import Poses
 from pose_ros.core.quaternion import to_matrices
 from pose_ros.core.skeleton import Skeleton
@@ -34,9 +36,7 @@ if TYPE_CHECKING:
 
 _SPACES = ("metric", "local", "plane")
 _PARTS = ("joints", "bones", "label")
-_LEFT = ColorRGBA(r=0.20, g=0.60, b=1.00, a=1.0)
-_RIGHT = ColorRGBA(r=1.00, g=0.45, b=0.15, a=1.0)
-_MIDDLE = ColorRGBA(r=0.90, g=0.90, b=0.90, a=1.0)
+_WHITE = ColorRGBA(r=0.90, g=0.90, b=0.90, a=1.0)
 #: Largest diameter of a joint, metres, and its share of a subject's extent by the root of its number of keypoints, so
 #: that the joints of a face do not run into one. Bones are half as wide.
 _JOINT_M, _JOINT_SHARE = 0.03, 0.25
@@ -80,11 +80,12 @@ def poses_to_markers(
     ]
     space, points = _place(poses, camera, distance_m)
     lifetime = Duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
-    colors = keypoint_colors(poses.skeleton)
+    colors, bones = _colors(poses.skeleton)
     shown = np.isfinite(points).all(axis=2) & (poses.scores >= min_score)
     for row in np.flatnonzero(shown.any(axis=1)).tolist():
         at = {i: Point(x=x, y=y, z=z) for i, (x, y, z) in enumerate(points[row].tolist()) if shown[row, i]}
-        ends = [i for edge in poses.skeleton.edges if edge[0] in at and edge[1] in at for i in edge]
+        drawn = [e for e, (a, b) in enumerate(poses.skeleton.edges) if a in at and b in at]
+        ends = [i for e in drawn for i in poses.skeleton.edges[e]]
         seen = points[row, shown[row]]
         extent = float(np.ptp(seen, axis=0).max())
         joint_m = min(_JOINT_M, _JOINT_SHARE * extent / len(poses.skeleton) ** 0.5) or _JOINT_M
@@ -95,14 +96,14 @@ def poses_to_markers(
         subject = (
             Marker(type=Marker.SPHERE_LIST, points=list(at.values()), colors=[colors[i] for i in at],
                    scale=_cube(joint_m)),
-            Marker(type=Marker.LINE_LIST, points=[at[i] for i in ends], colors=[colors[i] for i in ends],
-                   scale=_cube(joint_m / 2)),
+            Marker(type=Marker.LINE_LIST, points=[at[i] for i in ends],
+                   colors=[bones[e] for e in drawn for _ in range(2)], scale=_cube(joint_m / 2)),
             Marker(type=Marker.TEXT_VIEW_FACING, text=title(poses, row, kind) or "?", scale=_cube(label_m)),
         )
         subject[2].pose.position = Point(x=float(middle[0]), y=float(top), z=float(middle[2]))
         for part, marker in zip(_PARTS, subject, strict=True):
             marker.header, marker.ns, marker.id = header, f"{prefix}{space}/{part}", track
-            marker.color, marker.lifetime = _MIDDLE, lifetime
+            marker.color, marker.lifetime = _WHITE, lifetime
             # Viewers take a list without points for a mistake.
             marker.action = Marker.ADD if marker.points or marker.text else Marker.DELETE
         markers += subject
@@ -116,7 +117,7 @@ def _axes(poses: Poses, header: Header, name: str, lifetime: Duration) -> list[M
     markers = []
     for row, frames in enumerate(poses.frames.astype(np.float64)):
         axes = Marker(header=header, ns=name, id=int(poses.ids[row]) or -1 - row, type=Marker.LINE_LIST,
-                      scale=_cube(_AXIS_M / 10), color=_MIDDLE, lifetime=lifetime)
+                      scale=_cube(_AXIS_M / 10), color=_WHITE, lifetime=lifetime)
         for origin, turn in ((frame[:3], frame[3:]) for frame in frames if np.isfinite(frame).all()):
             ends = origin + _AXIS_M * to_matrices(turn).T
             for end, color in zip(ends.tolist(), _AXES, strict=True):
@@ -151,9 +152,11 @@ def _place(poses: Poses, camera: Camera | None, distance_m: float) -> tuple[str,
     return "plane", np.full((*poses.scores.shape, 3), np.nan)
 
 
-def keypoint_colors(skeleton: Skeleton) -> list[ColorRGBA]:
-    """Return a colour for each keypoint: blue left, orange right, white in the middle."""
-    return [
-        _MIDDLE if mirrored == i else _LEFT if "left" in skeleton.keypoints[i] else _RIGHT
-        for i, mirrored in enumerate(skeleton.flip)
-    ]
+@lru_cache(maxsize=32)
+def _colors(skeleton: Skeleton) -> tuple[list[ColorRGBA], list[ColorRGBA]]:
+    """Return the colours of keypoints and of edges."""
+    def rgba(color: Color) -> ColorRGBA:
+        red, green, blue = (value / 255 for value in color)
+        return ColorRGBA(r=red, g=green, b=blue, a=1.0)
+
+    return [rgba(c) for c in keypoint_colors(skeleton)], [rgba(c) for c in edge_colors(skeleton)]

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pose_ros.core.colors import LEFT, RIGHT
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ShapeError
-from pose_ros.media.draw import LEFT, RIGHT, draw
+from pose_ros.media.draw import draw
 from pose_ros.skeletons import catalogue
 
 GREY = np.full((480, 640, 3), 128, np.uint8)

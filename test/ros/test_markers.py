@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from pose_ros.core.camera import Camera
+from pose_ros.core.colors import LEFT, MIDDLE, RIGHT
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.ros.markers import poses_to_markers
@@ -64,10 +65,9 @@ def test_metric_points_stand_where_they_are() -> None:
 
 
 def test_sides_have_colours() -> None:
-    middle, left, right = made_of(arms(points=METRES[None]), header()).markers[0].colors
-    assert left.b > left.r
-    assert right.r > right.b
-    assert middle.r == middle.g == middle.b
+    joints, bones = made_of(arms(points=METRES[None]), header()).markers[:2]
+    rgb = [tuple(round(255 * value) for value in (c.r, c.g, c.b)) for c in [*joints.colors, *bones.colors]]
+    assert rgb == [MIDDLE, LEFT, RIGHT, LEFT, LEFT, RIGHT, RIGHT]
 
 
 def test_pixels_of_a_known_camera_lie_on_a_plane() -> None:
