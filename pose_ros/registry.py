@@ -33,6 +33,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
         "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
+        "hamer": "pose_ros.estimators.hamer:Hamer",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
         "recrop": "pose_ros.estimators.recrop:Recrop",

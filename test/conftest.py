@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,6 +115,15 @@ def ros() -> Iterator[Ros]:
         yield session
     finally:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def mano_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file like MANO_RIGHT.pkl, which nobody may hand on, with a made-up hand in it."""
+    sys.path.append(str(Path(__file__).parent / "data"))
+    from synthetic_mano import write
+
+    return write(tmp_path_factory.mktemp("mano") / "MANO_RIGHT.pkl")
 
 
 @pytest.fixture

@@ -101,6 +101,14 @@ def crop(
     )
 
 
+def smoothed(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 smoothed by a Gaussian of ``sigma`` pixels, for a crop that makes it smaller."""
+    import cv2
+
+    reach = int(4 * sigma + 0.5)
+    return cv2.GaussianBlur(image, (2 * reach + 1,) * 2, sigma, borderType=cv2.BORDER_REPLICATE) if reach else image
+
+
 def fit_aspect(regions: np.ndarray, size_wh: tuple[int, int], padding: float = 1.0) -> np.ndarray:
     """Grow regions to the aspect ratio of the crop and pad them, (N, 5) -> (N, 5).
 

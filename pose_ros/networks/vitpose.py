@@ -63,11 +63,18 @@ class _Block(nn.Module):
         return x + self.ffn(self.ln2(x))
 
 
-class _Backbone(nn.Module):
+class Backbone(nn.Module):
     """(N, 3, H, W) -> (N, width, H / 16, W / 16). Names of mmpretrain's VisionTransformer."""
 
     def __init__(self, size: str, grid_hw: tuple[int, int]) -> None:
+        """Make one of the sizes of ViTPose for a grid of patches of 16 x 16 pixels.
+
+        Raises:
+            UnknownNameError: There is no such size.
+        """
         super().__init__()
+        if size not in _SIZES:
+            raise UnknownNameError("size of ViTPose", size, _SIZES)
         self.width, depth, heads, inside = _SIZES[size]
         projection = nn.Conv2d(3, self.width, _PATCH, _PATCH, padding=2)
         self.patch_embed = nn.Sequential(OrderedDict(projection=projection))
@@ -76,6 +83,7 @@ class _Backbone(nn.Module):
         self.ln1 = nn.LayerNorm(self.width, _EPS)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the last layer's features."""
         patches = self.patch_embed(image)
         tokens = self.ln1(self.layers(patches.flatten(2).transpose(1, 2) + self.pos_embed))
         maps: Tensor = tokens.transpose(1, 2).reshape(patches.shape)
@@ -118,7 +126,8 @@ def _with_class_token(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return {**state, _POSITIONS: state[_POSITIONS][:, 1:]}
 
 
-def _authors(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def authors(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Layout of the authors' files, also of those who took their backbone over."""
     found = dict(_AUTHORS(state))
     # Left over from pretraining in some files; the network has none.
     found.pop("backbone.cls_token", None)
@@ -147,7 +156,7 @@ class ViTPose(Network):
     """(N, 3, H, W) -> heat maps (N, keypoints, H / 4, W / 4)."""
 
     outputs = ("heatmaps",)
-    layouts: ClassVar[tuple[Layout, ...]] = (_with_class_token, _authors, _transformers)
+    layouts: ClassVar[tuple[Layout, ...]] = (_with_class_token, authors, _transformers)
 
     def __init__(
         self, size: str, keypoints: int = 17, head: str = "classic", expert: int = 0,
@@ -169,14 +178,13 @@ class ViTPose(Network):
             ConfigError: The input has no whole number of patches.
         """
         super().__init__()
-        for kind, name, known in (("size of ViTPose", size, _SIZES), ("head of ViTPose", head, _HEADS)):
-            if name not in known:
-                raise UnknownNameError(kind, name, known)
+        if head not in _HEADS:
+            raise UnknownNameError("head of ViTPose", head, _HEADS)
         width, height = input_wh
         if width % _PATCH or height % _PATCH:
             raise ConfigError("input_wh", f"expected multiples of {_PATCH}, got {width} x {height}")
         self.expert = expert
-        self.backbone = _Backbone(size, (height // _PATCH, width // _PATCH))
+        self.backbone = Backbone(size, (height // _PATCH, width // _PATCH))
         self.head = (
             HeatmapHead(self.backbone.width, keypoints, (256, 256))
             if head == "classic" else _SimpleHead(self.backbone.width, keypoints)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,14 @@ from fakes import CROP, FAKES, IMAGE, NOBODY, PLUGINS, Network, session
 from pose_ros import registry
 from pose_ros.models import cards
 from pose_ros.plugin import Model, Plugin
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hand_model(mano_file: Path) -> Iterator[None]:
+    """Let plugins that need MANO find one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSE_ROS_MANO", str(mano_file))
+        yield
 
 
 def _make(

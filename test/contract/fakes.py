@@ -95,6 +95,11 @@ def _landmarks(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.normal(112, 40, 63), rng.random(1), rng.random(1), rng.normal(0, 0.05, 63)]
 
 
+def _hamer(rng: np.random.Generator) -> list[np.ndarray]:
+    rotations, _ = np.linalg.qr(rng.normal(size=(16, 3, 3)))
+    return [rotations, rng.normal(0, 1, 10), np.append(rng.uniform(0.7, 1.2), rng.normal(0, 0.02, 2))]
+
+
 def _movenet(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((1, 17, 3))]
 
@@ -147,6 +152,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
         "embedding": ("higherhrnet-w32", _embedding),
+        "hamer": ("hamer", _hamer),
         "heatmap": ("simplebaseline-res50", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "recrop": ("mediapipe-hand-recrop", lambda rng: [rng.normal(128, 40, (1, 1, 4))]),
