@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,44 @@ from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator
 from pose_ros.pipeline import SAME_SUBJECT_IOU, distinct, squares
 
-#: What bodies have, and the rule that says where.
-RULES: dict[str, Callable[[Poses, float], Starts]] = {"hands": hand_regions, "faces": face_regions}
+
+class _Near(NamedTuple):
+    """How far a region may be from another one and still be the same."""
+
+    #: In sides of the other region.
+    shift: float
+    #: Radians.
+    turn: float
+    #: Of the side, in sides of the other region.
+    growth: float
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return which regions (N, 5) are near to the others (N, 5); one of NaN is not."""
+        side = b[:, 2:4].max(axis=1)
+        shift = np.abs(a[:, :2] - b[:, :2]).max(axis=1) / side
+        turn = np.abs(np.pi - (np.pi - a[:, 4] + b[:, 4]) % (2 * np.pi))
+        growth = np.abs(a[:, 2:4].max(axis=1) - side) / side
+        return np.asarray((shift <= self.shift) & (turn <= self.turn) & (growth <= self.growth))
+
+
+class _Kind(NamedTuple):
+    """What is particular to hands, and to faces."""
+
+    #: Where bodies say that they have such parts.
+    rule: Callable[[Poses, float], Starts]
+    #: A part goes on where it was seen last if it is as near as this to where it was located since.
+    same: _Near
+
+
+#: Distances are those of MediaPipe Holistic's ``hand_tracking`` and ``face_tracking`` graphs (Apache-2.0).
+KINDS = {
+    "hands": _Kind(hand_regions, _Near(0.2, np.deg2rad(40), 0.4)),
+    "faces": _Kind(face_regions, _Near(0.1, np.deg2rad(15), 0.3)),
+}
+#: Where a body says that a part has moved by more than this, the part is located again.
+_AT_REST = _Near(0.05, np.deg2rad(10), 0.1)
+#: What was not seen for a time is looked for again after this part of that time.
+_PATIENCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,8 +75,8 @@ class PartOptions:
         0.5, "Below this an estimator's own 'nothing here' is believed.", low=0.0, high=1.0, live=True
     )
     retry: float = option(
-        0.1, "Where a body has the part and it was not seen, look again this often.", unit="s", low=0.0, high=60.0,
-        live=True,
+        0.5, "Longest wait before a part that its body has, and that was not seen, is looked for again; the first "
+        "waits are shorter.", unit="s", low=0.0, high=60.0, live=True,
     )
     detect_every: float = option(
         0.0, "Look in the whole image for parts that no body claims, this often; 0 never. Needs a detector.",
@@ -49,7 +86,12 @@ class PartOptions:
 
 
 class Part:
-    """Parts of one kind, of all subjects; the source of a pipeline of its own."""
+    """Parts of one kind, of all subjects; the source of a pipeline of its own.
+
+    What a body says it has is located, estimated, and from then on followed where its own keypoints are. When the body
+    says that it moved, it is located again: what is found there is taken, unless it is what is followed already. A part
+    ends when the network sees none, when it is not where its body has it, and when it has run into another one.
+    """
 
     def __init__(
         self, kind: str, estimator: CropEstimator, options: PartOptions | None = None, *,
@@ -58,13 +100,14 @@ class Part:
         """Join the pieces.
 
         Args:
-            kind: Of :data:`RULES`.
+            kind: Of :data:`KINDS`.
             estimator: Of the parts.
             options: Of the search.
             detector: Finds parts that no body claims.
             locator: Finds a part inside the region where its body says that it is.
         """
-        self._rule, self.kind = RULES[kind], kind
+        self._rule, self._same = KINDS[kind]
+        self.kind = kind
         self.estimator, self.detector, self.locator = estimator, detector, locator
         self.options = options or PartOptions()
         self.skeleton = estimator.skeleton
@@ -79,59 +122,49 @@ class Part:
         self._followed = _Places.none()
         self._steady.reset()
         self._detected_ns: int | None = None
-        #: When the part of a body was looked for and not seen: (id, side) -> stamp.
-        self._missed: dict[tuple[int, int], int] = {}
+        #: Which part of which body was looked for and not seen: (id, side) -> stamps of the first and the last time.
+        self._missed: dict[tuple[int, int], tuple[int, int]] = {}
 
     def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
         """Estimate the parts of the subjects ``whole``; followed ones come first, in their old order."""
         if whole is None:
             raise ConfigError(self.kind, "expected the subjects whose parts these are, got none")
-        now = frame.stamp_ns
-        claims = self._rule(whole, self.options.min_body_score)
-        owners = whole.ids[claims.rows]
-        index = {pair: i for i, pair in enumerate(_pairs(owners, claims.sides))}
-        self._missed = {pair: stamp for pair, stamp in self._missed.items() if pair in index}
-        followed = self._followed
-        followed = followed.select(np.isin(followed.parents, [0, *whole.ids]))
-        places = _Places.join(followed, self._started(frame, stages, claims, owners, followed))
+        claims = _Claims(self._rule(whole, self.options.min_body_score), whole)
+        followed = self._followed.select(np.isin(self._followed.parents, [0, *whole.ids]))
+        started = self._located(frame, stages, claims, followed)
+        places = _Places.join(followed, started.select(np.isfinite(started.regions).all(axis=1)))
         places = _Places.join(places, self._found(frame, stages, places)).select(slice(self.options.max_subjects))
         with stages("estimate"):
             poses = self._estimated(frame.image, places)
-        # The claim of the body, by which a part is measured.
-        claim = np.array([index.get(pair, -1) for pair in _pairs(places.parents, places.sides)], np.int64)
-        rows = np.flatnonzero(self._present(poses, claims, claim))
-        rows = rows[distinct(poses.select(rows))]
-        for pair in {*_pairs(places.parents, places.sides)} - {*_pairs(places.parents[rows], places.sides[rows])}:
-            self._missed[pair] = now
-        poses, places = poses.select(rows), places.select(rows)
-        parents, sides = self._linked(poses, claims, owners)
-        poses = poses.replace(parents=parents, sides=sides)
-        self._follow(poses, places, now)
+        rows = self._kept(poses, claims, claims.rows(places.parents, places.sides))
+        poses, places = self._linked(poses.select(rows), claims), places.select(rows)
+        self._note_missed(frame.stamp_ns, claims, started, poses)
+        self._follow(poses, places, claims, frame.stamp_ns)
         return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
 
-    def _started(
-        self, frame: Frame, stages: Stages, claims: Starts, owners: np.ndarray, followed: _Places
-    ) -> _Places:
-        """Return where to look for parts that bodies claim and nobody follows."""
-        known, wait = set(_pairs(followed.parents, followed.sides)), self.options.retry * 1e9
-        new = np.array([
-            i for i, pair in enumerate(_pairs(owners, claims.sides))
-            if pair not in known and not 0 <= frame.stamp_ns - self._missed.get(pair, -(1 << 62)) < wait
-        ], np.int64)
-        regions, sides = claims.regions[new], claims.sides[new]
-        if len(new) and self.locator is not None:
+    def _located(self, frame: Frame, stages: Stages, claims: _Claims, followed: _Places) -> _Places:
+        """Return where the parts are that only bodies claim, NaN where unknown; what is followed and moved is moved."""
+        claim = claims.rows(followed.parents, followed.sides)
+        moved = np.flatnonzero((claim >= 0) & ~_AT_REST(claims.regions[claim], followed.claimed))
+        new = np.array([i for i in np.setdiff1d(np.arange(len(claims.owners)), claim)
+                        if self._is_due(claims.pairs[i], frame.stamp_ns)], np.int64)  # fmt: skip
+        if self.locator is None:
+            moved = moved[:0]
+        wanted = np.concatenate([claim[moved], new])
+        regions = claims.regions[wanted]
+        if len(wanted) and self.locator is not None:
             with stages("locate"):
                 if isinstance(self.locator, Detector):
                     regions = self.locator.locate(frame.image, regions)
                 else:
-                    found = self.locator.estimate(frame.image, regions, sides).regions
+                    found = self.locator.estimate(frame.image, regions, claims.sides[wanted]).regions
                     assert found is not None
                     regions = found
-            seen = np.isfinite(regions).all(axis=1)
-            for pair in _pairs(owners[new[~seen]], sides[~seen]):
-                self._missed[pair] = frame.stamp_ns
-            new, regions, sides = new[seen], regions[seen], sides[seen]
-        return _Places(regions, owners[new], sides, self._keys(len(new)))
+        again, fresh = regions[: len(moved)], regions[len(moved) :]
+        # Where nothing is located, the landmarks themselves tell whether the part is still there.
+        other = np.isfinite(again).all(axis=1) & ~self._same(followed.regions[moved], again)
+        followed.regions[moved[other]] = again[other]
+        return _Places(fresh, claims.owners[new], claims.sides[new], self._keys(len(new)), claims.regions[new])
 
     def _found(self, frame: Frame, stages: Stages, known: _Places) -> _Places:
         """Return where the detector sees parts that are not among the known ones."""
@@ -145,11 +178,25 @@ class Part:
         overlap = iou(squares(regions), squares(known.regions)).max(axis=1, initial=0)
         regions = regions[overlap <= SAME_SUBJECT_IOU]
         none = np.zeros(len(regions), np.int64)
-        return _Places(regions, none, none.astype(np.uint8), self._keys(len(regions)))
+        return _Places(regions, none, none.astype(np.uint8), self._keys(len(regions)), np.full_like(regions, np.nan))
 
     def _keys(self, count: int) -> np.ndarray:
         self._last_key += count
         return np.arange(self._last_key - count, self._last_key) + 1
+
+    def _is_due(self, pair: tuple[int, int], stamp_ns: int) -> bool:
+        """Whether it is time to look for a part that was not seen."""
+        if pair not in self._missed:
+            return True
+        first, last = self._missed[pair]
+        return not 0 <= stamp_ns - last < min(self.options.retry * 1e9, _PATIENCE * (last - first))
+
+    def _note_missed(self, stamp_ns: int, claims: _Claims, started: _Places, seen: Poses) -> None:
+        """Remember which parts were looked for and not seen; those that are seen, or not claimed, are forgotten."""
+        waiting = claims.index.keys() - set(_pairs(seen.parents, seen.sides))
+        known = {pair: stamps for pair, stamps in self._missed.items() if pair in waiting}
+        tried = waiting.intersection(_pairs(started.parents, started.sides))
+        self._missed = {**known, **{pair: (known.get(pair, (stamp_ns,))[0], stamp_ns) for pair in tried}}
 
     def _estimated(self, image: np.ndarray, places: _Places) -> Poses:
         """Return what stands at the places; the side of a body's part is the one that the body says."""
@@ -158,42 +205,66 @@ class Part:
         scores = np.where((said > 0) & (own > 0) & (said != own), 1 - poses.side_scores, poses.side_scores)
         return poses.replace(parents=places.parents, sides=np.where(said > 0, said, own), side_scores=scores)
 
-    def _present(self, poses: Poses, claims: Starts, claim: np.ndarray) -> np.ndarray:
-        """Return whether each part is there, and where its body says it is, (N,) bool."""
-        root = poses.keypoints[:, self.skeleton.root]
-        present = np.isfinite(poses.keypoints).all(axis=2).any(axis=1)
+    def _kept(self, poses: Poses, claims: _Claims, claim: np.ndarray) -> np.ndarray:
+        """Return the rows of the parts that are there, where their bodies have them, each once."""
+        away = claims.away(poses, claim)
+        present = np.isfinite(poses.keypoints).all(axis=2).any(axis=1) & ~(away > 1)
         if poses.regions is not None:
             present &= poses.subject_scores >= self.options.min_subject_score
-        if len(claims.anchors):
-            away = np.linalg.norm(root - claims.anchors[claim], axis=1)
-            present &= (claim < 0) | (away <= claims.reach[claim])
-        return present
+        # Of two that have run into one, the one that is nearer to where its body has it stays.
+        rows = np.argsort(away, kind="stable")
+        rows = rows[present[rows]]
+        return np.sort(rows[distinct(poses.select(rows))])
 
-    def _linked(self, poses: Poses, claims: Starts, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return bodies and sides of all parts: one that was found without a body belongs to the one it is near to."""
+    def _linked(self, poses: Poses, claims: _Claims) -> Poses:
+        """Return the parts, those without a body linked to one that claims a part where they are."""
         parents, sides = poses.parents.copy(), poses.sides.copy()
         taken = set(_pairs(parents, sides))
-        free = np.array([i for i, pair in enumerate(_pairs(owners, claims.sides)) if pair not in taken], np.int64)
+        free = np.array([i for i, pair in enumerate(claims.pairs) if pair not in taken], np.int64)
         loose = np.flatnonzero(parents == 0)
         if len(free) and len(loose):
-            root = poses.keypoints[loose, self.skeleton.root]
-            away = np.linalg.norm(root[:, None] - claims.anchors[free], axis=2) / claims.reach[free]
+            away = claims.away(poses.select(np.repeat(loose, len(free))), np.tile(free, len(loose)))
             other = (sides[loose, None] > 0) & (claims.sides[free] > 0) & (sides[loose, None] != claims.sides[free])
-            for row, column in assign(np.where(other, 0, np.nan_to_num(1 - away)), 1e-6).tolist():
-                parents[loose[row]], sides[loose[row]] = owners[free[column]], claims.sides[free[column]]
-        return parents, sides
+            gain = np.where(other, 0, np.nan_to_num(1 - away.reshape(len(loose), len(free))))
+            for row, column in assign(gain, 1e-6).tolist():
+                parents[loose[row]], sides[loose[row]] = claims.owners[free[column]], claims.sides[free[column]]
+        return poses.replace(parents=parents, sides=sides)
 
-    def _follow(self, poses: Poses, places: _Places, stamp_ns: int) -> None:
+    def _follow(self, poses: Poses, places: _Places, claims: _Claims, stamp_ns: int) -> None:
         """Remember where to look for these parts in the next frame."""
         self._followed = _Places.none()
         if poses.regions is None:
             return
-        regions = poses.regions
-        rows = np.flatnonzero(np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1))
+        rows = np.flatnonzero(np.isfinite(poses.regions).all(axis=1) & (poses.regions[:, 2:4] > 0).all(axis=1))
+        poses, keys = poses.select(rows), places.keys[rows]
+        assert poses.regions is not None
         # A part without a body keeps the side that it shows in each frame.
         sides = np.where(poses.parents > 0, poses.sides, 0).astype(np.uint8)
-        keys = places.keys[rows]
-        self._followed = _Places(self._steady(keys, regions[rows], stamp_ns), poses.parents[rows], sides[rows], keys)
+        claimed = claims.regions[claims.rows(poses.parents, sides)]
+        self._followed = _Places(self._steady(keys, poses.regions, stamp_ns), poses.parents, sides, keys, claimed)
+
+
+class _Claims:
+    """What bodies say of their parts in one frame."""
+
+    def __init__(self, starts: Starts, whole: Poses) -> None:
+        self.owners, self.sides = whole.ids[starts.rows], starts.sides
+        # The last row stands for no claim.
+        self.regions = np.pad(starts.regions, ((0, 1), (0, 0)), constant_values=np.nan)
+        self._anchors = np.pad(starts.anchors, ((0, 1), (0, 0)), constant_values=np.nan)
+        self._reach = np.append(starts.reach, np.nan)
+        #: What names the part of a body: its id and the side.
+        self.pairs = _pairs(self.owners, self.sides)
+        self.index = {pair: i for i, pair in enumerate(self.pairs)}
+
+    def rows(self, parents: np.ndarray, sides: np.ndarray) -> np.ndarray:
+        """Return the rows of the claims to parts of bodies on sides, (N,); -1 where there is none."""
+        return np.array([self.index.get(pair, -1) for pair in _pairs(parents, sides)], np.int64)
+
+    def away(self, poses: Poses, claim: np.ndarray) -> np.ndarray:
+        """Return how far parts are from where claims have them, (N,): more than 1 is elsewhere, NaN without a claim."""
+        root = poses.keypoints[:, poses.skeleton.root]
+        return np.asarray(np.linalg.norm(root - self._anchors[claim], axis=1) / self._reach[claim])
 
 
 @dataclass(frozen=True)
@@ -206,20 +277,25 @@ class _Places:
     sides: np.ndarray
     #: One number for each part that is followed, never used again.
     keys: np.ndarray
+    #: Region in which the body had the part when it was seen last; NaN where none did.
+    claimed: np.ndarray
 
     @classmethod
     def none(cls) -> _Places:
-        return cls(np.empty((0, 5), np.float32), np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.int64))
+        nowhere = np.empty((0, 5), np.float32)
+        return cls(nowhere, np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.int64), nowhere)
 
     @classmethod
     def join(cls, a: _Places, b: _Places) -> _Places:
-        columns = zip((a.regions, a.parents, a.sides, a.keys), (b.regions, b.parents, b.sides, b.keys), strict=True)
-        return cls(*map(np.concatenate, columns))
+        return cls(*(np.concatenate(pair) for pair in zip(a._columns, b._columns, strict=True)))
 
     def select(self, rows: np.ndarray | slice) -> _Places:
-        return _Places(self.regions[rows], self.parents[rows], self.sides[rows], self.keys[rows])
+        return _Places(*(column[rows] for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.regions, self.parents, self.sides, self.keys, self.claimed
 
 
 def _pairs(parents: np.ndarray, sides: np.ndarray) -> list[tuple[int, int]]:
-    """Return what names the part of a body."""
     return list(zip(parents.tolist(), sides.tolist(), strict=True))
