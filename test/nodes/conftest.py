@@ -42,12 +42,13 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-pose\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[pose_ros.estimators]\nstub = stub_pose:Stub\nbroken = stub_pose:Nothing\n"
+        "[pose_ros.estimators]\nstub = stub_pose:Stub\nstub_hand = stub_pose:StubHand\nbroken = stub_pose:Nothing\n"
     )
     _load(_HERE.parent / "runtime" / "onnx_file.py").write(folder / "tiny.onnx", size=(3, 8, 8))
     cards = {
         "stub": ("stub", "coco17", ""),
         "stub33": ("stub", "mediapipe33", ""),
+        "stub-hand": ("stub_hand", "hand21", ""),
         "broken": ("broken", "coco17", ""),
         "nameless": ("stubb", "coco17", ""),
         "tampered": ("stub", "coco17", ", sha256: " + "ab" * 32),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package of a third party: one estimator that needs no weights and whose answers are known.
+"""A package of a third party: estimators that need no weights and whose answers are known.
 
-The red value of the first pixel is the number of subjects; keypoint k of subject n lies at (40 n + k, k).
+The red value of the first pixel is the number of subjects; keypoint k of subject n lies at (40 n + k, k). Keypoint k
+of a hand lies k / 2 pixels beside and above the middle of the region: a left hand's to the left, others to the right.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.options import option
-from pose_ros.core.poses import Poses
-from pose_ros.estimators.base import ImageEstimator
+from pose_ros.core.poses import LEFT, Poses
+from pose_ros.estimators.base import CropEstimator, ImageEstimator
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,19 @@ class Stub(ImageEstimator):
         keypoints = np.stack([x, np.broadcast_to(np.arange(k), x.shape)], axis=2)
         metric = np.concatenate([keypoints / 100, np.full((n, k, 1), 2.0)], axis=2)
         return Poses(self.skeleton, keypoints, np.full((n, k), self.options.score), points=metric)
+
+
+class StubHand(CropEstimator):
+    """Hands where somebody says that they are."""
+
+    Options = StubOptions
+
+    def estimate(self, image, regions, sides=None):
+        n, k = len(regions), len(self.skeleton)
+        sign = np.where((np.zeros(n) if sides is None else sides) == LEFT, -1, 1)
+        step = np.arange(k) / 2
+        x, y = regions[:, :1] + sign[:, None] * step, regions[:, 1:2] - step
+        keypoints = np.stack([x, y], axis=2)
+        metric = np.concatenate([keypoints / 100, np.full((n, k, 1), 2.0)], axis=2)
+        scores = np.full((n, k), self.options.score)
+        return Poses(self.skeleton, keypoints, scores, side_scores=np.ones(n), points=metric, regions=regions)
