@@ -32,6 +32,8 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     },
     "estimators": {
         "blazepose": "pose_ros.estimators.blazepose:BlazePose",
+        "centered-instance": "pose_ros.estimators.instance:CenteredInstance",
+        "single-instance": "pose_ros.estimators.instance:SingleInstance",
         "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
         "hamer": "pose_ros.estimators.hamer:Hamer",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from pose_ros.decode import paf
 from pose_ros.decode.peaks import RULES
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import ImageEstimator
+from pose_ros.estimators.whole_image import whole_image
 from pose_ros.plugin import Model
 
 _PAIR = re.compile(r"(\d+)([-,])(\d+)")
@@ -116,16 +116,20 @@ class PafEstimator(ImageEstimator):
     def estimate(self, image: np.ndarray) -> Poses:
         """Estimate all poses in an image; see :class:`ImageEstimator`."""
         check_image(image)
-        batch, matrix = self._input(image)
+        params = self.params
+        batch, matrix = whole_image(
+            image, self.options.net_height or self.card.input_wh[1], params.multiple, corner=params.fit == "corner",
+            border=params.border, aspects=(params.min_aspect, params.max_aspect),
+        )
         outputs = self.session.run(self.card.preprocess(batch[None]))
         heatmaps, fields = (outputs[name][0] for name in self.card.outputs)
         if self.card.preprocess.layout == "nhwc":
             heatmaps, fields = heatmaps.transpose(2, 0, 1), fields.transpose(2, 0, 1)
         # Fine pixels lie in those of the input area on area, as enlarging puts them.
-        scale = batch.shape[0] / (heatmaps.shape[1] * self.params.upsample)
-        offset = self.params.offset / (matrix[0, 0] * scale)
+        scale = batch.shape[0] / (heatmaps.shape[1] * params.upsample)
+        offset = params.offset / (matrix[0, 0] * scale)
         points, scores, subjects = paf.decode(
-            heatmaps[: len(self.skeleton)], fields, self.params.upsample, self._graph, RULES[self.params.rule],
+            heatmaps[: len(self.skeleton)], fields, params.upsample, self._graph, RULES[params.rule],
             self._limits(), offset,
         )
         points = warp.apply(matrix, (points + 0.5) * scale - 0.5)
@@ -139,32 +143,6 @@ class PafEstimator(ImageEstimator):
             peak=pick("peak_threshold"), field=self.params.limb_threshold, fraction=pick("limb_fraction"),
             keypoints=int(pick("min_keypoints")), score=pick("min_score"),
         )
-
-    def _input(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the network's input (H, W, 3) uint8, and the matrix from its pixels to the image's."""
-        rows, columns = image.shape[:2]
-        params = self.params
-        height = self._multiple(self.options.net_height or self.card.input_wh[1], up=True)
-        aspect = min(max(columns / rows, params.min_aspect), params.max_aspect)
-        width = self._multiple(height * aspect, up=params.fit == "centre")
-        if params.fit == "corner":
-            scale = min((width - 1) / max(columns - 1, 1), (height - 1) / max(rows - 1, 1))
-            inner = (math.floor((columns - 1) * scale + 1e-6) + 1, math.floor((rows - 1) * scale + 1e-6) + 1)
-            left = top = 0
-            shift = 0.0
-        else:
-            scale = min(width / columns, height / rows)
-            inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-            left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-            shift = 0.5 / scale - 0.5
-        own = np.array([[1 / scale, 0, shift], [0, 1 / scale, shift]])
-        made = np.full((height, width, 3), params.border, np.uint8)
-        made[top : top + inner[1], left : left + inner[0]] = warp.crop(image, own, inner, border=None)
-        return made, own - np.array([[0, 0, left], [0, 0, top]]) / scale
-
-    def _multiple(self, size: float, *, up: bool) -> int:
-        count = size / self.params.multiple
-        return self.params.multiple * max(1, math.ceil(count) if up else math.floor(count + 0.5))
 
     def _read_graph(self) -> paf.Graph:
         params, k = self.params, len(self.skeleton)

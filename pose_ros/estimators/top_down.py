@@ -31,8 +31,9 @@ class CropParams:
 
     padding: float = option(1.25, "How much larger than the subject's box the crop is.", low=0.5, high=4.0)
     align: str = option(
-        "corner", "Where a pixel of the crop lies in the region, see core.warp.region_matrix.",
-        choices=("area", "udp", "corner"),
+        "corner", "Where a pixel of the crop lies in the region, see core.warp.region_matrix; resized (DeepLabCut): "
+        "pixels area on area, but keypoints from the first corner of the region's first pixel.",
+        choices=("area", "udp", "corner", "resized"),
     )
     side: str = option(
         "", "The side of a body that the network knows; what is on the other side is mirrored before it looks.",
@@ -73,7 +74,12 @@ class TopDownEstimator(CropEstimator):
             self.params = from_mapping(self.Params, self.card.params, "params")
         except ConfigError as error:
             raise CardError(self.card.name, str(error)) from error
-        self.align = cast(warp.Align, self.params.align)
+        resized = self.params.align == "resized"
+        #: By which rule keypoints come back from the crop, and pixels get into it.
+        self.align = cast(warp.Align, "corner" if resized else self.params.align)
+        self._crop_align: warp.Align = "area" if resized else self.align
+        #: Added to keypoints, pixels of the image: a region begins half a pixel before the centre of its first one.
+        self._offset = np.float32(0.5 if resized else 0)
 
     @abstractmethod
     def _decode(self, outputs: Outputs) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
@@ -106,7 +112,7 @@ class TopDownEstimator(CropEstimator):
             # Crops were mirrored about the middle between their first and last pixel.
             last = grid_wh[0] - (grid_wh[0] / self.card.input_wh[0] if self.align == "corner" else 1)
             found[other, :, 0] = last - found[other, :, 0]
-            keypoints[rows] = warp.apply(warp.region_matrix(padded, grid_wh, self.align), found)
+            keypoints[rows] = warp.apply(warp.region_matrix(padded, grid_wh, self.align), found) + self._offset
             scores[rows] = np.clip(values, 0, 1)
         return Poses(self.skeleton, keypoints, scores, sides=sides)
 
@@ -114,7 +120,7 @@ class TopDownEstimator(CropEstimator):
         """Return (N, H, W, 3)."""
         size_wh = self.card.input_wh
         crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
-        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self.align), strict=True):
+        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self._crop_align), strict=True):
             warp.crop(image, matrix, size_wh, out=target)
         return crops
 

@@ -122,6 +122,19 @@ def _paf(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
     return [heatmaps, fields]
 
 
+def _cells(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.random((39, 33, 33)), rng.normal(0, 0.3, (78, 33, 33))]
+
+
+def _one_mouse(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
+    """One in the middle third, whatever the size of the input."""
+    height, width = size[0] // 4, size[1] // 4
+    places = rng.uniform(0.35, 0.65, (27, 2)) * [width, height]
+    y, x = np.mgrid[:height, :width]
+    away = (x - places[:, 0, None, None]) ** 2 + (y - places[:, 1, None, None]) ** 2
+    return [0.8 * np.exp(-away / 8)]
+
+
 def _embedding(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
     """Three people in a row, whatever the pixels: those at the border of a larger picture are others."""
     return _three_people(size[0] // 2, size[1] // 2)
@@ -151,6 +164,8 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
     },
     "estimators": {
         "blazepose": ("blazepose-full", _blazepose),
+        "centered-instance": ("superanimal-quadruped-resnet-50", _cells),
+        "single-instance": ("superanimal-topviewmouse-hrnet-w32-whole", _one_mouse),
         "embedding": ("higherhrnet-w32", _embedding),
         "hamer": ("hamer", _hamer),
         "heatmap": ("simplebaseline-res50", _heatmaps),
@@ -170,6 +185,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
 NOBODY: dict[str, Network] = {
     # Files of OpenMMLab fill up with a row of zeros.
     "rtmo": lambda rng: [np.zeros((1, 5)), np.zeros((1, 17, 3))],
+    "single-instance": lambda rng, size: [np.zeros((27, size[0] // 4, size[1] // 4))],
     "embedding": lambda rng, size: [np.zeros((c, size[0] // n, size[1] // n)) for c, n in ((34, 4), (17, 2))],
     "paf": lambda rng, size: [np.zeros((c, size[0] // 8, size[1] // 8)) for c in (19, 38)],
     "movenet-multipose": lambda rng: [np.zeros((6, 56))],
