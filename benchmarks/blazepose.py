@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDER = ROOT / "test/data/record_mediapipe.py"
 sys.path.insert(0, str(ROOT / "test/blazepose"))
 
-from replay import STEP_NS, read, replay  # noqa: E402
+from mediapipe_replay import STEP_NS, read, replay  # noqa: E402
 
 WARM_UP = 10
 
@@ -62,10 +63,9 @@ def agreement(python: Path, testdata: Path, subjects: int, device: str) -> None:
         )
 
 
-def frames_per_second(video: Path, count: int, subjects: int, device: str) -> float:
-    """Return our frames per second on a video that repeats."""
+def frames_per_second(video: Path, count: int, process: Pipeline) -> float:
+    """Return a pipeline's frames per second on a video that repeats."""
     images = list(islice(cycle(list(read(video))), WARM_UP + count))
-    process = pipeline(subjects, device)
     began = 0.0
     for number, image in enumerate(images):
         if number == WARM_UP:
@@ -74,22 +74,27 @@ def frames_per_second(video: Path, count: int, subjects: int, device: str) -> fl
     return count / (time.perf_counter() - began)
 
 
-def speed(python: Path, video: Path, count: int, runs: int, subjects: int, device: str) -> None:
-    """Measure both in turns and print the medians."""
-    command = [python, RECORDER, "--speed", video, "--frames", str(count)]
+def in_turns(command: Sequence[str], here: Callable[[], float], runs: int) -> None:
+    """Measure both in turns, MediaPipe by a command that prints its frames per second, and print the medians."""
     theirs, ours = [], []
     for run in range(runs):
         theirs.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]))
-        ours.append(frames_per_second(video, count, subjects, device))
+        ours.append(here())
         print(f"  run {run + 1}: MediaPipe {theirs[-1]:.1f}, here {ours[-1]:.1f} frames/s", flush=True)
     a, b = statistics.median(theirs), statistics.median(ours)
     print(
-        f"\nSpeed on {video.name}, {count} frames, median of {runs} runs, at most {subjects} people here\n"
         f"MediaPipe {a:.1f} frames/s ({1e3 / a:.1f} ms), here {b:.1f} frames/s ({1e3 / b:.1f} ms): {b / a:.2f} x\n"
         f"median of the runs' ratios {statistics.median(y / x for x, y in zip(theirs, ours, strict=True)):.2f} x, "
-        f"best runs {max(ours) / max(theirs):.2f} x (a busy machine disturbs single runs)\n"
-        f"here by {pipeline(subjects, device).source.device}"
+        f"best runs {max(ours) / max(theirs):.2f} x (a busy machine disturbs single runs)"
     )
+
+
+def speed(python: Path, video: Path, count: int, runs: int, subjects: int, device: str) -> None:
+    """Measure both on one video."""
+    print(f"\nSpeed on {video.name}, {count} frames, {runs} runs, at most {subjects} people here")
+    command = [str(python), str(RECORDER), "--speed", str(video), "--frames", str(count)]
+    in_turns(command, lambda: frames_per_second(video, count, pipeline(subjects, device)), runs)
+    print(f"here by {pipeline(subjects, device).source.device}")
 
 
 def main() -> None:
@@ -107,9 +112,7 @@ def main() -> None:
     if args.only != "speed":
         agreement(args.mediapipe_python, args.testdata, args.subjects, args.device)
     if args.only != "agreement":
-        video = args.testdata / args.video
-        print(f"\nTiming on {video.name}")
-        speed(args.mediapipe_python, video, args.frames, args.runs, args.subjects, args.device)
+        speed(args.mediapipe_python, args.testdata / args.video, args.frames, args.runs, args.subjects, args.device)
 
 
 if __name__ == "__main__":

@@ -25,16 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import coco
+from hands import annotations, keypoints, read, true_region
+from hands import hands as annotated_hands
 
 from pose_ros.core.frame import Frame
 from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
-from pose_ros.decode.rois import enclosing_regions
 from pose_ros.media.sources import open_source
 from pose_ros.models.store import Store
 from pose_ros.pipeline import TopDown
@@ -46,8 +46,8 @@ from pose_ros.wiring import build
 
 #: Cards of networks that were converted for the test data, and are nowhere to be had.
 CONVERTED = Path(__file__).parents[1] / "test/data/cards/converted.yaml"
-#: Each hand of RHD's 21 points, in the order of hand21: RHD counts each finger from its tip.
-_RHD = [0, *(i for tip in range(1, 21, 4) for i in range(tip + 3, tip - 1, -1))]
+#: Sets of hands that are measured; ``hands.py`` has more of them.
+_HANDS = ("freihand", "onehand10k", "panoptic_hand", "rhd")
 #: A detection that overlaps a face by this is that face; annotators and networks disagree about foreheads.
 _SAME_FACE_IOU = 0.3
 
@@ -168,42 +168,30 @@ def _oks(keypoints: np.ndarray, truth: np.ndarray) -> float:
 
 def hands(testdata: Path, store: Store) -> Iterator[Row]:
     """Landmarks in regions as they would be while a hand is followed, and palms."""
-    cases = list(_hands(testdata))
+    cases = [hand for hand in annotated_hands(testdata) if hand.source in _HANDS]
     estimator = plugin(store, "mediapipe-hand-landmark-lite-onnx")
     errors, correct, sides = [], [], []
-    for image, truth, box, side in cases:
-        if np.isfinite(truth).all():
-            poses = estimator.estimate(image, enclosing_regions(truth[None], **estimator.card.params["roi"]))
-            distance = np.linalg.norm(poses.keypoints[0] - truth, axis=1)
+    for hand in cases:
+        if np.isfinite(hand.keypoints).all():
+            poses = estimator.estimate(read(hand.path), true_region(hand, estimator.card))
+            distance = np.linalg.norm(poses.keypoints[0] - hand.keypoints, axis=1)
             errors.append(distance.mean())
-            correct.append((distance < 0.2 * max(box[2:])).mean())
-            if side:
-                sides.append(poses.sides[0] == side)
+            correct.append((distance < 0.2 * (hand.box[2:] - hand.box[:2]).max()).mean())
+            if hand.side:
+                sides.append(poses.sides[0] == hand.side)
     name = estimator.card.name
     yield Row(name, "PCK@0.2", float(np.mean(correct)))
     yield Row(name, "EPE px", float(np.mean(errors)))
     yield Row(name, "share of sides that are right", float(np.mean(sides)))
     detector = plugin(store, "mediapipe-palm-detection-lite-onnx")
     found = []
-    for image, truth, _, _ in cases:
-        middle, regions = np.nanmean(truth, axis=0), detector.detect(image).regions
+    for hand in cases:
+        middle, regions = np.nanmean(hand.keypoints, axis=0), detector.detect(read(hand.path)).regions
         found.append((np.linalg.norm(regions[:, :2] - middle, axis=1) < regions[:, 2] / 2).any())
     yield Row(detector.card.name, "recall", float(np.mean(found)))
     pictures = sorted((testdata / "hand/gesture_images").rglob("*.jpg"))
     yield Row(detector.card.name, "recall in gesture_images",
               float(np.mean([len(detector.detect(read(path))) > 0 for path in pictures])))
-
-
-def _hands(testdata: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Yield image, keypoints (21, 2), box xywh and side (1 left, 2 right, 0 unknown)."""
-    for name in ("freihand/test_freihand", "onehand10k/test_onehand10k", "panoptic_hand/test_panoptic", "rhd/test_rhd"):
-        for path, annotation in _annotations(testdata / "hand" / f"{name}.json"):
-            points = _keypoints(annotation)
-            if "rhd" in name:
-                points = points[_RHD]
-            # FreiHAND has right hands only; Panoptic says it in the name of the file.
-            side = 2 if "freihand" in name else {"_l": 1, "_r": 2}.get(path.stem[-2:], 0)
-            yield read(path), points, np.array(annotation["bbox"]), side
 
 
 def faces(testdata: Path, store: Store) -> Iterator[Row]:
@@ -212,8 +200,8 @@ def faces(testdata: Path, store: Store) -> Iterator[Row]:
     # From expected.json: "300W .027/.042, 300W-LP ~.049, 300VW .031-.048".
     for name, expected in (("300w/test_300w", 0.042), ("300wlp/test_300wlp", 0.049), ("300vw/anno_300vw", 0.048)):
         errors = []
-        for path, annotation in _annotations(testdata / "face" / f"{name}.json"):
-            truth = _keypoints(annotation)
+        for path, annotation in annotations(testdata / "face" / f"{name}.json"):
+            truth = keypoints(annotation["keypoints"])
             found = estimator.estimate(read(path), boxes_to_regions(keypoints_to_boxes(truth[None]))).keypoints[0]
             errors.append(np.linalg.norm(found - truth, axis=1).mean() / np.linalg.norm(truth[36] - truth[45]))
         yield Row("pfld-68", f"NME {name.partition('/')[0]}", float(np.mean(errors)), expected)
@@ -240,33 +228,14 @@ def _faces(testdata: Path) -> Iterator[tuple[Path, np.ndarray]]:
     """Yield an image and the boxes (N, 4) xyxy of its faces."""
     for name in ("300w/test_300w", "300wlp/test_300wlp", "300vw/anno_300vw", "aflw/test_aflw", "cofw/test_cofw",
                  "lapa/test_lapa", "wflw/test_wflw"):  # fmt: skip
-        for path, annotation in _annotations(testdata / "face" / f"{name}.json"):
-            yield path, keypoints_to_boxes(_keypoints(annotation)[None])
+        for path, annotation in annotations(testdata / "face" / f"{name}.json"):
+            yield path, keypoints_to_boxes(keypoints(annotation["keypoints"])[None])
     folder = testdata / "face/dlib_faces"
     for image in ET.parse(folder / "training_with_face_landmarks.xml").getroot().iter("image"):
         boxes = [[float(box.attrib[key]) for key in ("left", "top", "width", "height")] for box in image.iter("box")]
         corners = np.array(boxes)
         corners[:, 2:] += corners[:, :2]
         yield folder / image.attrib["file"], corners
-
-
-def _annotations(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the image and each annotation of a file in COCO's form."""
-    data = json.loads(path.read_text())
-    images = {image["id"]: image["file_name"] for image in data["images"]}
-    for annotation in data["annotations"]:
-        yield path.parent / images[annotation["image_id"]], annotation
-
-
-def _keypoints(annotation: dict[str, Any]) -> np.ndarray:
-    """Return (K, 2), NaN where nothing is annotated."""
-    rows = np.array(annotation["keypoints"], float).reshape(-1, 3)
-    return np.where(rows[:, 2:] > 0, rows[:, :2], np.nan)
-
-
-def read(path: Path) -> np.ndarray:
-    """Return an image, RGB."""
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
 PARTS: dict[str, Callable[[Path, Store], Iterable[Row]]] = {

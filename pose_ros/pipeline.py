@@ -37,6 +37,11 @@ _REACH = 0.15
 #: seen wrongly: doubles of one blurred hand were seen at 0.57 to 0.69.
 _SAME_HAND_IOU = 0.5
 
+#: Who was lost less than this ago is probably near, such as a hand behind another one ...
+_MISSING_S = 1.0
+#: ... and the detector, which may fail in single images, looks this often; seconds.
+_MISSING_EVERY_S = 0.1
+
 
 class PoseSource(Protocol):
     """Where a pipeline gets its poses from."""
@@ -152,8 +157,8 @@ class TopDown:
         self._labels = np.empty(0, self._names.dtype)
         self._steady.reset()
         self._detected_ns: int | None = None
-        #: Whether a followed subject was lost since the detector ran.
-        self._lost = False
+        #: Whether a followed subject was lost since the detector ran, when the last one was, and of how many.
+        self._lost, self._lost_ns, self._lost_of = False, 0, 0
 
     def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
         """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
@@ -180,7 +185,9 @@ class TopDown:
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
         rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
-        self._lost |= bool((rows < len(followed)).sum() < len(followed))
+        if (rows < len(followed)).sum() < len(followed):
+            self._lost_of = max(len(followed), self._lost_of if self._missing(frame.stamp_ns) else 0)
+            self._lost, self._lost_ns = True, frame.stamp_ns
         self._follow(rows, poses, len(found), frame.stamp_ns)
         poses = poses.select(rows)
         return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
@@ -202,7 +209,14 @@ class TopDown:
             return True
         if len(self._regions) >= self.options.max_subjects:
             return False
-        return not 0 <= stamp_ns - self._detected_ns < self.options.detect_every * 1e9
+        every = self.options.detect_every
+        if self._missing(stamp_ns):
+            every = min(every, _MISSING_EVERY_S)
+        return not 0 <= stamp_ns - self._detected_ns < every * 1e9
+
+    def _missing(self, stamp_ns: int) -> bool:
+        """Return whether a subject was lost of late and not found again."""
+        return len(self._regions) < self._lost_of and stamp_ns - self._lost_ns < _MISSING_S * 1e9
 
 
 def squares(regions: np.ndarray) -> np.ndarray:

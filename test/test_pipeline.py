@@ -219,7 +219,8 @@ def test_doubles_of_boxes_that_overlap_are_one_subject():
     boxes = np.float32([[30, 0, 70, 100], [31, 0, 71, 100], [180, 0, 220, 100]])
     found = Detections(boxes, np.float32([0.5, 0.9, 0.4]))
     part = SimpleNamespace(
-        skeleton=BODY, card=SimpleNamespace(name="a", classes=("person",)), session=SimpleNamespace(runtime="fake", device="cpu"),
+        skeleton=BODY, steady=True, card=SimpleNamespace(name="a", classes=("person",)),
+        session=SimpleNamespace(runtime="fake", device="cpu"),
         estimate=lambda image, regions: poses, detect=lambda image: found,
     )
     seen = TopDown(part, part)(frame(0), Stages())  # type: ignore[arg-type]

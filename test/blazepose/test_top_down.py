@@ -105,6 +105,31 @@ def test_finds_who_comes_later_at_the_next_turn():
     assert world.detections == 2
 
 
+def test_looks_more_often_for_who_was_just_lost():
+    world = World(200, 500)
+    top_down = make(world, detect_every=60.0)
+    run(top_down, 0)
+    world.people = [200]
+    detections = []
+    for tenth in range(1, 15):
+        run(top_down, tenth / 10)
+        detections.append(world.detections)
+    # Lost at 0.1; looked for from then on for a second, and not for ever.
+    assert detections == [1, *range(2, 11), *[10] * 4]
+    world.people = [200, 700]
+    assert run(top_down, 1.6) == [200]
+
+
+def test_a_subject_that_was_found_again_is_not_looked_for():
+    world = World(200, 500)
+    top_down = make(world, detect_every=60.0)
+    run(top_down, 0)
+    world.people = [200, 700]  # jumped
+    for tenth in range(1, 10):
+        run(top_down, tenth / 10)
+    assert world.detections == 2
+
+
 def test_looks_again_at_once_when_one_of_several_is_lost():
     world = World(200, 500)
     top_down = make(world, detect_every=60.0)
