@@ -17,6 +17,7 @@ from pose_ros.core.face_pose import head_poses
 from pose_ros.core.face_size import face_scales, iris_diameters
 from pose_ros.core.gaze import Eye, gaze_directions, gaze_frames
 from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
 
 #: Measure -> the roles of its pairs from edge to edge, and of the corners between which it is open.
 _OPENINGS = {
@@ -67,28 +68,33 @@ def _opening(poses: Poses, name: str) -> np.ndarray:
 def _frames(poses: Poses, camera: Camera) -> np.ndarray:
     skeleton = poses.skeleton
     rotations, positions = head_poses(poses.keypoints, poses.scores, skeleton.rigid, camera)
-    irises = [skeleton.roles.get(f"{side}_iris", ()) for side in _SIDES]
     rays = camera.rays(poses.keypoints)
-    depths = positions[:, 2:]
-    scales = face_scales(
-        np.stack([iris_diameters(rays, iris) for iris in irises], axis=1) * depths,
-        np.stack([iris_diameters(poses.keypoints, iris) for iris in irises], axis=1),
-    )
+    # Of both eyes: the middle of the corners as an average face has them.
+    sides = [side for side in _SIDES if _eye(skeleton, side)]
+    irises, corners = ([skeleton.roles[f"{side}_{part}"] for side in sides] for part in ("iris", "eye_corners"))
+    middles = [rotations @ np.mean([skeleton.rigid[c] for c in pair], axis=0) for pair in corners]
+    scales = face_scales(*(
+        np.array(sizes).reshape(len(sides), len(poses)).T for sizes in (
+            [iris_diameters(rays, iris) * (positions + m)[:, 2] for iris, m in zip(irises, middles, strict=True)],
+            [iris_diameters(poses.keypoints, iris) for iris in irises],
+        )
+    ))
     positions = positions * scales[:, None]
     eyes = []
-    for side, iris in zip(_SIDES, irises, strict=True):
-        corners = skeleton.roles.get(f"{side}_eye_corners", ())
-        if not iris or not all(corner in skeleton.rigid for corner in corners):
-            continue
-        middle = np.mean([skeleton.rigid[corner] for corner in corners], axis=0)
-        seen = (poses.scores[:, [iris[0], *corners]] > 0).all(axis=1)
-        eyes.append(Eye(
-            rotations @ middle * scales[:, None] + positions, rays[:, list(corners)], rays[:, iris[0]],
-            seen & (_opening(poses, f"{side}_eye_opening") >= _MIN_EYE_OPENING),
-        ))
+    for side, iris, pair, middle in zip(sides, irises, corners, middles, strict=True):
+        seen = (poses.scores[:, [iris[0], *pair]] > 0).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            seen &= _opening(poses, f"{side}_eye_opening") >= _MIN_EYE_OPENING
+        eyes.append(Eye(middle * scales[:, None] + positions, rays[:, list(pair)], rays[:, iris[0]], seen))
     turns = {"face": rotations, "gaze": gaze_frames(gaze_directions(eyes, rotations, scales), rotations)}
     frames = np.full((len(poses), len(skeleton.frames), 7), np.nan)
     for column, name in enumerate(skeleton.frames):
         if name in turns:
             frames[:, column] = np.concatenate([positions, quaternion.from_matrices(turns[name])], axis=1)
     return frames
+
+
+def _eye(skeleton: Skeleton, side: str) -> bool:
+    """Whether the skeleton has what is needed to see where an eye looks."""
+    corners = skeleton.roles.get(f"{side}_eye_corners", ())
+    return f"{side}_iris" in skeleton.roles and len(corners) == 2 and all(c in skeleton.rigid for c in corners)

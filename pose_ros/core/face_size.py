@@ -12,8 +12,9 @@ import numpy as np
 IRIS_M, _IRIS_SPREAD = 0.01171, 0.036
 #: Relative spread of the size of faces, adults and children: our choice.
 _FACE_SPREAD = 0.08
-#: How well a diameter is measured, pixels.
-_NOISE_PX = 0.7
+#: How well a diameter is measured, pixels; both eyes err alike. On 15 photographs with irises of 2 to 12 pixels the sizes
+#: of the faces would else spread by 17 %.
+_NOISE_PX = 1.4
 
 
 def iris_diameters(points: np.ndarray, iris: Sequence[int]) -> np.ndarray:
@@ -34,7 +35,7 @@ def face_scales(diameters: np.ndarray, diameters_px: np.ndarray) -> np.ndarray:
     """Return how much larger than an average adult's each face is, (N,); 1 where no iris is known.
 
     The sizes that the irises and the average face say are weighed by how well each is known: a large picture of an iris
-    decides, one of five pixels says little.
+    decides (three quarters of the weight at 45 pixels, half at 20), one of five pixels says next to nothing.
 
     Args:
         diameters: (N, E) of the irises in metres, as they would be if the face had the average size.
@@ -45,6 +46,6 @@ def face_scales(diameters: np.ndarray, diameters_px: np.ndarray) -> np.ndarray:
     known = np.isfinite(ratio) & np.isfinite(noise)
     count = known.sum(axis=1)
     mean = np.where(known, ratio, 0).sum(axis=1) / np.maximum(count, 1)
-    variance = _IRIS_SPREAD**2 + np.where(known, noise, 0).sum(axis=1) / np.maximum(count, 1) ** 2
+    variance = _IRIS_SPREAD**2 + np.where(known, noise, 0).sum(axis=1) / np.maximum(count, 1)
     weight = _FACE_SPREAD**2 / (_FACE_SPREAD**2 + variance)
     return np.where(count > 0, np.exp(weight * mean), 1.0)

@@ -11,6 +11,9 @@ import numpy as np
 #: the iris, metres. In MediaPipe's canonical face the iris lies 3.6 mm before the corners' middle; one of 11.7 mm on an
 #: eyeball of 24 mm lies 10.5 mm from the middle of that.
 _INTO_THE_HEAD_M, _IRIS_RADIUS_M = 0.0069, 0.0105
+#: How far above the middle of the corners that is, metres: where MediaPipe puts the irises of those who look into the
+#: camera (median of 18 faces in photographs; without it gazes are 7 degrees too high).
+_ABOVE_THE_CORNERS_M = 0.0012
 
 
 class Eye(NamedTuple):
@@ -42,8 +45,8 @@ def gaze_directions(eyes: list[Eye], rotations: np.ndarray, scales: np.ndarray) 
     total = np.zeros((len(rotations), 3))
     for eye in eyes:
         middle = eye.corner_rays.mean(axis=1)
-        into = rotations[:, :, 0] * (-_INTO_THE_HEAD_M * scales)[:, None]
-        centre = middle * eye.corners[:, 2:] + into
+        offset = rotations @ np.array([-_INTO_THE_HEAD_M, 0, _ABOVE_THE_CORNERS_M])
+        centre = middle * eye.corners[:, 2:] + offset * scales[:, None]
         ray = eye.iris_ray / np.linalg.norm(eye.iris_ray, axis=1, keepdims=True)
         along = (ray * centre).sum(axis=1)
         # Beside the sphere, the point of the ray that is nearest to it.
