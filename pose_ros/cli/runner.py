@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from pose_ros.cli import console
 from pose_ros.cli.models import fetch
 from pose_ros.cli.results import frame_to_dict, pipeline_to_dict
+from pose_ros.core.frame import Frame
 from pose_ros.errors import ConfigError, ImageError, SourceError
 from pose_ros.media.annotate import annotate
 from pose_ros.media.images import Images
@@ -105,7 +105,7 @@ class Runner:
                 began = frame.stamp_ns if began is None else began
                 found["width"], found["height"] = frame.size_wh
                 found["frames"].append(frame_to_dict(result, count * args.every, (frame.stamp_ns - began) / 1e9))
-                media.write(frame.image, result)
+                media.write(frame, result)
                 found.update({} if path is None else {"annotated": str(path)})
                 if source.length != 1:
                     progress(count + 1, total)
@@ -135,11 +135,11 @@ class _Media:
         if self._video is not None:
             self._video.close()
 
-    def write(self, image: np.ndarray, result: Result) -> None:
+    def write(self, frame: Frame, result: Result) -> None:
         """Add one frame."""
         if self.path is None:
             return
-        drawn = annotate(image, result.poses, result.part_poses, self._min_score)
+        drawn = annotate(frame.image, result.poses, result.part_poses, self._min_score, camera=frame.camera)
         if self.path.suffix == ".mp4":
             self._video = self._video or VideoWriter(self.path, self._fps)
             self._video.write(drawn)

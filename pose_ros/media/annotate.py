@@ -7,16 +7,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pose_ros.core.camera import Camera
 from pose_ros.core.poses import Poses
+from pose_ros.media.axes import draw_axes
 from pose_ros.media.draw import draw
 
 #: Parts -> what one of them is called.
 KINDS = {"hands": "hand", "faces": "face"}
+#: Which axes of a frame are drawn, and how long, metres; those that are only directions have one.
+_AXES, _DIRECTIONS = ("xyz", 0.08), {"gaze": ("z", 0.2)}
 
 
 def annotate(
     image: np.ndarray, poses: Poses, parts: Mapping[str, Poses], min_score: float = 0.3, *,
-    out: np.ndarray | None = None,
+    camera: Camera | None = None, out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return a copy of an image with subjects, their parts and the axes of their frames drawn into it.
 
@@ -25,9 +29,16 @@ def annotate(
         poses: Whole subjects, in pixels of ``image``.
         parts: ``hands``, ``faces``: parts of them; a part has the colour of its whole, and says whose it is.
         min_score: Keypoints below this are left out.
+        camera: That took the image; without one there are no axes.
         out: Where to draw; see :func:`pose_ros.media.draw.draw`.
     """
     out = draw(image, poses, min_score, out=out)
     for name, part in parts.items():
         draw(out, part, min_score, kind=KINDS.get(name, name), out=out)
+    for subjects in (poses, *parts.values()):
+        if camera is None or subjects.frames is None:
+            continue
+        for column, name in enumerate(subjects.skeleton.frames):
+            axes, length_m = _DIRECTIONS.get(name, _AXES)
+            draw_axes(out, subjects.frames[:, column], camera, length_m, axes=axes, out=out)
     return out

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from pose_ros.core.camera import Camera
 from pose_ros.core.poses import Poses
 from pose_ros.errors import ConfigError, SourceError
-from pose_ros.media.draw import draw
+from pose_ros.media.annotate import annotate
 from pose_ros.media.plot import Trajectories, plot_trajectories
 from pose_ros.media.video import VideoWriter, write_image
 
@@ -53,17 +55,21 @@ class Recording:
         """Remember where everybody was."""
         self.trajectories.add(stamp_ns, poses)
 
-    def add_frame(self, stamp_ns: int, image: np.ndarray, poses: Poses) -> None:
-        """Draw poses into their image and append it to the video.
+    def add_frame(
+        self, stamp_ns: int, image: np.ndarray, poses: Poses, parts: Mapping[str, Poses] | None = None,
+        camera: Camera | None = None,
+    ) -> None:
+        """Draw poses, and ``parts`` of them, into their image and append it to the video.
 
         Raises:
             SourceError: The video cannot be written.
         """
         # Frames of a running video are drawn over one another: fresh memory costs more than drawing.
         fits = self._canvas is not None and self._canvas.shape == image.shape
-        annotated = draw(image, poses, self.min_score, out=self._canvas if fits else None)
-        # Most people, then the surest keypoints.
-        score = len(poses) + float(poses.scores.mean()) / 2 if len(poses) else 0.0
+        out, parts = self._canvas if fits else None, parts or {}
+        annotated = annotate(image, poses, parts, self.min_score, camera=camera, out=out)
+        # Most people and parts, then the surest keypoints.
+        score = sum(map(len, parts.values())) + len(poses) + (float(poses.scores.mean()) / 2 if len(poses) else 0.0)
         if score > self._best_score:
             self._best, self._best_score = annotated.copy(), score
         if self.video is not None:

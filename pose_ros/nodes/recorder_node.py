@@ -6,35 +6,36 @@ from __future__ import annotations
 import json
 import threading
 import traceback
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ImageError, PoseRosError
+from pose_ros.media.annotate import KINDS
+from pose_ros.media.moments import Moment, Moments
 from pose_ros.media.pairs import Pairs
 from pose_ros.media.recording import Recording
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.nodes.run import FAILED, Stop, run
+from pose_ros.nodes.stream import Stream
 from pose_ros.nodes.tally import Tally, stamp_ns
 from pose_ros.ros.bag import BagWriter
+from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
-from pose_ros.ros.messages import array_to_poses, info_to_skeleton
 from pose_ros.ros.params import declare
-from pose_ros.ros.qos import LATCHED, sensor
+from pose_ros.ros.qos import sensor
 
-#: Arrays that may wait in the transport, and for their info.
-_ARRAYS_WAITING, _EARLY = 100, 300
+#: What the summary says of parts.
+_OF_PARTS = ("arrays", "models", "subjects_mean", "subjects_max", "ids")
 #: Images that may wait for their arrays: so many bytes, and numbers from .. to.
 _BYTES_WAITING, _FEWEST, _MOST = 128_000_000, 4, 32
 
@@ -47,7 +48,10 @@ class RecorderOptions:
     output: str = option("out", "Folder to write to; older files of the same names are replaced.")
     image_topic: str = option("camera/image", "Images of the video; '/compressed' at the end selects compressed ones; "
                               "empty records none.")
-    skeletons_topic: str = option("pose/skeletons", "Skeletons to record; 'skeleton_info' is expected beside it.")
+    skeletons_topic: str = option("pose/skeletons", "Skeletons to record; 'skeleton_info' is expected beside it, and "
+                                  "those of hands and faces in 'hands/skeletons' and 'faces/skeletons'.")
+    camera_info_topic: str = option("camera/camera_info", "Calibration of the camera, to draw the axes of faces; empty "
+                                    "draws none.")
     bag: bool = option(True, "Write the skeleton topics into an MCAP bag.")
     fps: float = option(0.0, "Frames per second of the video; 0 measures it by the stamps.", unit="Hz", low=0.0,
                         high=1000.0)
@@ -82,67 +86,60 @@ class RecorderNode(Node):
         )
         options = declare(self, RecorderOptions).options
         self._stop, self.folder = stop, Path(options.output).expanduser()
-        self.tally = Tally()
         #: Frames that came faster than they could be drawn, and images that could not be read.
         self.not_drawn = self.unreadable = 0
-        self._skeleton: Skeleton | None = None
-        self._early: deque[SkeletonArray] = deque(maxlen=_EARLY)
         self._pairs: Pairs[Any, Poses] = Pairs(_MOST)
+        self._moments: Moments[tuple[Any, Poses]] = Moments()
         self._queue_bytes = options.queue * 1_000_000
         self._recording = Recording(self.folder, options.fps, options.min_score)
         self._bag = BagWriter(self.folder / "skeletons") if options.bag else None
 
-        topic = options.skeletons_topic
-        info = "/".join([*topic.split("/")[:-1], "skeleton_info"])
-        self._infos = self.create_subscription(SkeletonInfo, info, self._on_info, LATCHED, raw=True)
-        qos = sensor("reliable", _ARRAYS_WAITING)
-        self._arrays = self.create_subscription(SkeletonArray, topic, self._on_array, qos, raw=True)
-        if self._bag is not None:
-            self._bag.add(self._infos.topic_name, SkeletonInfo, latched=True)
-            self._bag.add(self._arrays.topic_name, SkeletonArray)
+        base, slash, _ = options.skeletons_topic.rpartition("/")
+        self.whole = Stream(self, options.skeletons_topic, self._record, self._on_poses)
+        self.parts = {
+            name: Stream(self, f"{base}{slash}{name}/skeletons", self._record, partial(self._on_part, name))
+            for name in KINDS
+        }
+        for topic, kind in zip(self.whole.topics, (SkeletonInfo, SkeletonArray), strict=True):
+            self._announce(topic, kind, kind is SkeletonInfo)
+        self._calibration = None
+        if options.camera_info_topic:
+            where = CalibrationOptions(camera_info_topic=options.camera_info_topic, camera_info_max_age=0.0)
+            self._calibration = Calibration(self, lambda: where, self.get_logger().warning)
         if options.image_topic:
             message = CompressedImage if options.image_topic.endswith("/compressed") else Image
             qos = sensor(options.reliability, options.depth)
             self.create_subscription(message, options.image_topic, self._on_image, qos)
-        self._work: SimpleQueue[tuple[int, Any, Poses] | None] = SimpleQueue()
+        self._work: SimpleQueue[Moment[tuple[Any, Poses]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._draw_all, name="draw")
         self._thread.start()
-        self.get_logger().info(f"records '{self._arrays.topic_name}' into '{self.folder}'")
+        self.get_logger().info(f"records '{self.whole.topics[1]}' into '{self.folder}'")
 
-    def _on_info(self, data: bytes) -> None:
-        self._record(self._infos.topic_name, data)
-        try:
-            self._skeleton = info_to_skeleton(deserialize_message(data, SkeletonInfo))
-        except PoseRosError as error:
-            self.get_logger().error(str(error))
-            return
-        early, self._early = self._early, deque(maxlen=_EARLY)
-        for msg in early:
-            self._accept(msg)
+    @property
+    def tally(self) -> Tally:
+        """Of the whole subjects."""
+        return self.whole.tally
 
-    def _on_array(self, data: bytes) -> None:
-        self._record(self._arrays.topic_name, data)
-        msg = deserialize_message(data, SkeletonArray)
-        self.tally.add(msg, self.get_clock().now().nanoseconds)
-        self._accept(msg)
+    def _announce(self, topic: str, kind: type, latched: bool) -> None:
+        if self._bag is not None and topic not in self._bag.counts:
+            self._bag.add(topic, kind, latched=latched)
 
-    def _record(self, topic: str, data: bytes) -> None:
+    def _record(self, topic: str, kind: type, data: bytes, latched: bool) -> None:
+        # Topics of parts stand in the bag when there are any.
+        self._announce(topic, kind, latched)
         if self._bag is not None:
             self._bag.write(topic, data, self.get_clock().now().nanoseconds)
 
-    def _accept(self, msg: SkeletonArray) -> None:
-        """Remember an array; one whose latched info is still under way waits for it."""
-        if self._skeleton is None or self._skeleton.name != msg.schema:
-            self._early.append(msg)
-            return
-        try:
-            poses = array_to_poses(msg, self._skeleton)
-        except PoseRosError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
-            return
-        stamp = stamp_ns(msg)
+    def _on_poses(self, stamp: int, poses: Poses) -> None:
         self._recording.add_poses(stamp, poses)
         self._draw(stamp, self._pairs.add_b(stamp, poses))
+
+    def _on_part(self, name: str, stamp: int, poses: Poses) -> None:
+        self._queue(self._moments.add_part(stamp, name, poses, self._expected()))
+
+    def _expected(self) -> list[str]:
+        """Return the parts that are looked at, as far as they have explained themselves."""
+        return [name for name, stream in self.parts.items() if stream.skeleton is not None]
 
     def _on_image(self, msg: Any) -> None:
         self.tally.images += 1
@@ -151,11 +148,14 @@ class RecorderNode(Node):
         self._draw(stamp, self._pairs.add_a(stamp, msg))
 
     def _draw(self, stamp: int, pair: tuple[Any, Poses] | None) -> None:
-        if pair is None:
-            return
-        if self._work.qsize() < max(self._queue_bytes // max(len(pair[0].data), 1), _FEWEST):
-            self._work.put((stamp, *pair))
-        else:
+        if pair is not None:
+            self._queue(self._moments.add_whole(stamp, pair, self._expected()))
+
+    def _queue(self, moments: Iterable[Moment[tuple[Any, Poses]]]) -> None:
+        for moment in moments:
+            if self._work.qsize() < max(self._queue_bytes // max(len(moment.whole[0].data), 1), _FEWEST):
+                self._work.put(moment)
+                continue
             self.not_drawn += 1
             self.get_logger().warning("drawing is slower than the images: frames are left out of the video",
                                       throttle_duration_sec=5.0)
@@ -164,7 +164,7 @@ class RecorderNode(Node):
         """Draw until :meth:`close` says that nothing more comes; the thread's whole life."""
         try:
             while (item := self._work.get()) is not None:
-                self._draw_one(*item)
+                self._draw_one(item)
         except PoseRosError as error:
             self.get_logger().fatal(str(error))
             self._stop(FAILED)
@@ -172,17 +172,21 @@ class RecorderNode(Node):
             self.get_logger().fatal(traceback.format_exc())
             self._stop(FAILED)
 
-    def _draw_one(self, stamp: int, msg: Any, poses: Poses) -> None:
+    def _draw_one(self, moment: Moment[tuple[Any, Poses]]) -> None:
+        msg, poses = moment.whole
         try:
             image = image_to_rgb(msg) if isinstance(msg, Image) else compressed_to_rgb(msg)
         except ImageError as error:
             self.unreadable += 1
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
-        self._recording.add_frame(stamp, image, poses)
+        size_wh = (image.shape[1], image.shape[0])
+        camera = self._calibration.camera(msg.header, size_wh) if self._calibration is not None else None
+        self._recording.add_frame(moment.stamp_ns, image, poses, moment.parts, camera)
 
     def close(self) -> None:
         """Draw what still waits, finish all files, and say which."""
+        self._queue(self._moments.flush())
         self._work.put(None)
         self._thread.join()
         missing = self._recording.close()
@@ -198,6 +202,10 @@ class RecorderNode(Node):
             "arrays_without_image": self.tally.arrays - frames - self.not_drawn - self.unreadable,
             "frames_not_drawn_in_time": self.not_drawn,
             "unreadable_images": self.unreadable,
+            "parts": {
+                name: {key: stream.tally.summary()[key] for key in _OF_PARTS}
+                for name, stream in self.parts.items() if stream.tally.arrays
+            },
             "missing_files": {name: why for name, why in missing.items() if why},
         }
         (self.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -144,7 +144,7 @@ class Outputs:
         if not (raw or compressed) or (options.annotated_rate and now - self._drawn < 1 / options.annotated_rate):
             return
         self._drawn = now
-        drawn = annotate(frame.image, result.poses, result.part_poses, options.min_score)
+        drawn = annotate(frame.image, result.poses, result.part_poses, options.min_score, camera=frame.camera)
         if raw:
             self._annotated.publish(rgb_to_image(drawn, header))
         if compressed:

@@ -103,7 +103,7 @@ class Robot:
         recorder = self.recorder
         assert recorder is not None
         assert self.ros.spin_until(lambda: (recorder.tally.images, recorder.tally.arrays) == (images, arrays))
-        assert self.ros.spin_until(lambda: not recorder._early), "the latched explanation did not arrive"
+        assert self.ros.spin_until(lambda: not recorder.whole.early), "the latched explanation did not arrive"
         recorder.close()
         self.recorder = None
         return json.loads((self.folder / "summary.json").read_text())
@@ -194,6 +194,43 @@ def test_the_bag_holds_what_was_on_the_wire(robot: Robot) -> None:
     np.testing.assert_array_equal(read[2].skeletons[1].keypoints, poses(2).keypoints.ravel())
 
 
+def test_hands_are_drawn_and_recorded_with_their_people(robot: Robot) -> None:
+    arrays = robot.node.create_publisher(SkeletonArray, "/pose/hands/skeletons", sensor("reliable", 100))
+    info = robot.node.create_publisher(SkeletonInfo, "/pose/hands/skeleton_info", LATCHED)
+    hand = catalogue.get("hand21")
+    robot.explain()
+    info.publish(skeleton_to_info(hand, "hands"))
+    robot.record()
+    assert robot.ros.spin_until(lambda: arrays.get_subscription_count() and robot.recorder.parts["hands"].skeleton)
+
+    def hands(index: int) -> Poses:
+        return poses(index, hand).replace(ids=[5], parents=[1], sides=[2], keypoints=poses(11 - index, hand).keypoints)
+
+    for index in range(6):
+        header = robot.header(index)
+        robot.see(header, index)
+        robot.answer(header, poses(index))
+        if index != 3:  # of one image, the hands got lost
+            message = poses_to_array(Result(hands(index), (), Stages()), header, (160, 120), "hands")
+            robot.ros.spin_for(0.01)
+            arrays.publish(message)
+    assert robot.ros.spin_until(lambda: robot.recorder.parts["hands"].tally.arrays == 5)
+    summary = robot.finish(images=6, arrays=6)
+    frames = robot.video()
+    assert (len(frames), summary["video_frames"]) == (6, 6)
+    for index, frame in enumerate(frames):
+        body = draw(picture(index), poses(index))
+        both = draw(body, hands(index), kind="hand")
+        errors = [np.abs(frame.astype(int) - drawn).mean() for drawn in (body, both)]
+        assert int(np.argmin(errors)) == (index != 3)
+    assert summary["parts"] == {"hands": {"arrays": 5, "models": {"hands": "hand21"}, "subjects_mean": 1.0,
+                                          "subjects_max": 1, "ids": [5]}}
+    with AnyReader([robot.folder / "skeletons"]) as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts == {"/pose/skeleton_info": 1, "/pose/skeletons": 6, "/pose/hands/skeleton_info": 1,
+                      "/pose/hands/skeletons": 5}
+
+
 def test_without_images_there_is_still_a_bag_and_a_plot(robot: Robot) -> None:
     robot.explain()
     robot.record()
@@ -216,7 +253,7 @@ def test_a_slow_disk_costs_frames_and_says_so(robot: Robot, monkeypatch: Any) ->
         robot.answer(header, poses(index % 12))
         robot.ros.spin_until(lambda count=index + 1: recorder.tally.arrays == recorder.tally.images == count)
         if index == 0:
-            assert robot.ros.spin_until(lambda: not recorder._early and not recorder._work.qsize()), "it is drawn"
+            assert robot.ros.spin_until(lambda: not recorder.whole.early and not recorder._work.qsize()), "it is drawn"
     may_go_on.set()
     summary = robot.finish(images=40, arrays=40)
     fitting = 1_000_000 // picture(0).nbytes
