@@ -10,7 +10,8 @@ its models have in common under ``shared``, and under ``models`` each one's name
       hrnet-w32: {input_wh: [192, 256], network: {width: 32}, ...}
       hrnet-w48: {input_wh: [192, 256], network: {width: 48}, ...}
 
-Mappings are joined key by key, anything else is replaced.
+Mappings are joined key by key, anything else is replaced. Where ``skeleton`` is a mapping, it is what a skeleton's own
+file would say, and is called after the model.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from typing import Any, TypeVar
 import yaml
 
 from pose_ros import folders as user_folders
-from pose_ros.errors import CardError, UnknownNameError
+from pose_ros.errors import CardError, ConfigError, UnknownNameError
 from pose_ros.models.card import ModelCard
+from pose_ros.skeletons import catalogue
 
 T = TypeVar("T")
 #: The same as safe_load, ten times as fast where PyYAML was built with libyaml.
@@ -111,9 +113,14 @@ def _read(path: Path, mtime_ns: int, name: str) -> ModelCard:
             if data.keys() - {"shared", "models"}:
                 raise ValueError(f"a family has the keys shared and models, got {', '.join(data)}")
             data = _joined(data.get("shared") or {}, data["models"][name] or {})
+        if isinstance(data, Mapping) and isinstance(data.get("skeleton"), Mapping):
+            catalogue.add(name, data["skeleton"], "skeleton")
+            data = {**data, "skeleton": name}
         return _build(ModelCard, data, "", name=name, folder=path.parent)
     except CardError as error:
         raise CardError(name, f"{where}: {error.problem}") from error
+    except ConfigError as error:
+        raise CardError(name, f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise CardError(name, f"{where}: {error}") from error
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find skeletons by name: shipped ones, and those in folders of the user's own.
 
-``POSE_ROS_SKELETON_PATH`` (folders, separated like PATH) is searched before the shipped ones.
+``POSE_ROS_SKELETON_PATH`` (folders, separated like PATH) is searched before the shipped ones. A model card may hold a
+skeleton of its own; the card's reader brings that here.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ _KEYS = {
     "made", "colors", "measures", "frames", "blocks", "roles", "rigid",
 }
 
+#: Skeletons of model cards.
+_added: dict[str, Skeleton] = {}
+
 
 def folders() -> list[Path]:
     """Return the folders that are searched, first match wins."""
@@ -46,8 +51,24 @@ def get(name: str) -> Skeleton:
         UnknownNameError: There is none.
         ConfigError: Its file is wrong.
     """
+    if name in _added:
+        return _added[name]
     path = _find(name)
     return _read(path, path.stat().st_mtime_ns)
+
+
+def add(name: str, data: Mapping[str, Any], where: str) -> None:
+    """Make a skeleton known that stands in no file of its own.
+
+    Args:
+        name: By which :func:`get` finds it, before any file.
+        data: What a file would say.
+        where: What to call it in messages.
+
+    Raises:
+        ConfigError: It is wrong.
+    """
+    _added[name] = _build({"name": name, **_checked(data, where)}, where)
 
 
 def targets(skeleton: Skeleton) -> list[str]:
@@ -68,15 +89,22 @@ def _load(path: Path) -> dict[str, Any]:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), f"not readable as YAML: {error}") from error
+    return _checked(data, str(path))
+
+
+def _checked(data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data, dict) or not data.keys() <= _KEYS or not data.keys() & {"keypoints", "extends"}:
         keys = sorted(data) if isinstance(data, dict) else data
-        raise ConfigError(str(path), f"expected keypoints and any of {sorted(_KEYS)}, got {keys}")
+        raise ConfigError(where, f"expected keypoints and any of {sorted(_KEYS)}, got {keys}")
     return data
 
 
 @cache
 def _read(path: Path, _mtime_ns: int) -> Skeleton:
-    data = _load(path)
+    return _build({"name": path.stem, **_load(path)}, str(path))
+
+
+def _build(data: dict[str, Any], where: str) -> Skeleton:
     try:
         data = compose(data, lambda name: _load(_find(name)))
         keypoints = tuple(data["keypoints"])
@@ -89,7 +117,7 @@ def _read(path: Path, _mtime_ns: int) -> Skeleton:
             for k in chosen:
                 colors[index[k]] = _rgb(color)
         return Skeleton(
-            name=data.get("name", path.stem),
+            name=data["name"],
             keypoints=keypoints,
             edges=tuple((index[a], index[b]) for a, b in data["edges"]),
             flip=tuple(flip),
@@ -109,7 +137,7 @@ def _read(path: Path, _mtime_ns: int) -> Skeleton:
             rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data["rigid"].items()},
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(str(path), f"does not fit together: {error}") from error
+        raise ConfigError(where, f"does not fit together: {error}") from error
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

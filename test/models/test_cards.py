@@ -146,3 +146,20 @@ def test_shipped_card(name):
 def test_shipped_files_have_places_of_their_own(store):
     files = {(card.file.url, card.file.member or card.file.sha256): card for card in map(cards.get, SHIPPED)}
     assert len({store.place(card) for card in files.values()}) == len(files)
+
+
+def test_a_card_may_hold_its_skeleton(own):
+    text = _CARD.replace("kind: detector", "kind: estimator") + """\
+skeleton:
+  keypoints: [nose, left_ear, right_ear]
+  edges: [[nose, left_ear]]
+  flip_pairs: [[left_ear, right_ear]]
+"""
+    (own / "my-mouse.yaml").write_text(text)
+    assert cards.get("my-mouse").skeleton == "my-mouse"
+    found = catalogue.get("my-mouse")
+    assert (found.name, found.keypoints, found.edges, found.flip) == (
+        "my-mouse", ("nose", "left_ear", "right_ear"), ((0, 1),), (0, 2, 1))
+    (own / "wrong.yaml").write_text(text.replace("edges", "edge"))
+    with pytest.raises(CardError, match=r"wrong.yaml: skeleton: expected keypoints and any of .*'edges'.*got .*'edge'"):
+        cards.get("wrong")
