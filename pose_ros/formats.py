@@ -21,6 +21,8 @@ from pose_ros.errors import ModelCorruptError
 
 #: Files that hold a network with its weights.
 NETWORKS = (".onnx", ".tflite")
+#: Files that hold a cascade of regression trees: dlib's shape predictors.
+CASCADES = (".dat",)
 #: Files that hold weights without the network; the card describes that in ``network``.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel")
 #: What training leaves in checkpoints beside the weights. None of it is ever imported or called: where it is met, a
@@ -130,6 +132,8 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
         return "" if whole == size else f"{size} bytes in place of {whole}: it is cut off"
     if suffix == ".caffemodel":
         return _protobuf(file, size, holds=0)
+    if suffix in CASCADES:  # its version, 1, and the height of a matrix, which is negated
+        return "" if head[:2] == b"\1\1" and head[2] & 0xF0 == 0x80 else f"one that begins with {head!r}"
     if suffix == ".zip":
         zipfile.ZipFile(file).close()
         return ""
@@ -141,7 +145,7 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
                 return "a TorchScript program in place of weights: load it in PyTorch and save its state_dict()"
             return "" if "data.pkl" in names else f"a zip that holds {', '.join(sorted(names)[:4])}"
         return "" if head[:1] == b"\x80" else f"one that begins with {head!r}"
-    return f"one of a kind that nothing here reads; known: {', '.join((*NETWORKS, *CHECKPOINTS))}"
+    return f"one of a kind that nothing here reads; known: {', '.join((*NETWORKS, *CHECKPOINTS, *CASCADES))}"
 
 
 def _protobuf(file: BinaryIO, size: int, holds: int) -> str:

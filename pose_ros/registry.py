@@ -36,6 +36,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "single-instance": "pose_ros.estimators.instance:SingleInstance",
         "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
         "hamer": "pose_ros.estimators.hamer:Hamer",
+        "ert": "pose_ros.estimators.ert:Ert",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
         "recrop": "pose_ros.estimators.recrop:Recrop",

@@ -37,8 +37,9 @@ class PipelineOptions:
     )
     device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
     runtime: str = option(
-        "auto", "Library that runs the network.", choices=("auto", "onnxruntime", "openvino", "litert", "torch")
-    )
+        "auto", "Library that runs the network.",
+        choices=("auto", "onnxruntime", "openvino", "litert", "torch", "numpy"),
+    )  # fmt: skip
     threads: int = option(0, "Processor threads of the network; 0 leaves it to the runtime.", low=0, high=256)
     precision: str = option(
         "float32", "What the network computes in. A device that cannot do it says so.", choices=PRECISIONS
@@ -254,7 +255,7 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error
     (image,), (width, height) = session.inputs, card.input_wh
-    channels = 1 if card.preprocess.color == "gray" else 3
+    channels = card.preprocess.channels or (1 if card.preprocess.color == "gray" else 3)
     expected = (channels, height, width) if card.preprocess.layout == "nchw" else (height, width, channels)
     fits = len(image.shape) == 4 and all(a in (-1, e) for a, e in zip(image.shape[1:], expected, strict=True))
     if not fits or image.dtype != card.preprocess.dtype:

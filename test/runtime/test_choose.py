@@ -34,7 +34,7 @@ def _without(monkeypatch, *runtimes):
 def test_available_says_what_there_is_and_how_to_get_the_rest(monkeypatch):
     _without(monkeypatch, "litert")
     infos = {i.runtime: i for i in available()}
-    assert list(infos) == ["openvino", "onnxruntime", "litert", "torch"]
+    assert list(infos) == ["openvino", "onnxruntime", "litert", "torch", "numpy"]
     assert infos["litert"].version is None
     assert infos["litert"].missing == "not installed: pip install ai-edge-litert"
     assert infos["openvino"].formats == (".onnx", ".tflite")
@@ -58,7 +58,7 @@ def test_device_that_does_not_exist(model, device):
 
 
 def test_runtime_that_does_not_exist(model):
-    with pytest.raises(DeviceError, match="runtime auto, openvino or onnxruntime or litert or torch; got 'caffe'"):
+    with pytest.raises(DeviceError, match="runtime auto, openvino or onnxruntime or litert or torch or numpy; got 'caffe'"):
         open_session(model, runtime="caffe")
 
 
