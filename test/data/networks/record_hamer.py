@@ -32,6 +32,8 @@ SIZE, FOCAL = 256, 5000.0
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 #: Of the backbone: width, blocks, heads.
 SMALL, HUGE = (384, 12, 12), (1280, 32, 16)
+#: Layers of the decoder, which are all alike.
+FEW, ALL = 2, 6
 
 
 class Config(dict[str, Any]):
@@ -54,8 +56,8 @@ def _stubs(folder: Path) -> None:
         sys.modules[name] = module
 
 
-def _config(width: int, mean: Path) -> Config:
-    decoder = {"depth": 6, "heads": 8, "mlp_dim": 1024, "dim_head": 64, "dropout": 0.0, "emb_dropout": 0.0,
+def _config(width: int, depth: int, mean: Path) -> Config:
+    decoder = {"depth": depth, "heads": 8, "mlp_dim": 1024, "dim_head": 64, "dropout": 0.0, "emb_dropout": 0.0,
                "norm": "layer", "context_dim": width}  # fmt: skip
     head = Config(TYPE="transformer_decoder", IN_CHANNELS=2048, TRANSFORMER_DECODER=decoder)
     return Config(
@@ -142,13 +144,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         mean = Path(folder) / "mean.npz"
         np.savez(mean, pose=np.zeros(96, np.float32), shape=np.zeros(10, np.float32), cam=np.zeros(3, np.float32))
-        config = _config(SMALL[0], mean)
+        config = _config(SMALL[0], FEW, mean)
         model = Hamer(config, SMALL)
         cases = {"small": _network(model), "whole": _whole(model, config)}
         # What is dropped in training is counted in numbers, which tensors without values have not.
         none = [torch.zeros(())] * HUGE[1]
         with mock.patch.object(torch, "linspace", return_value=none), torch.device("meta"):
-            cases["huge"] = {"state": names_and_shapes(Hamer(_config(HUGE[0], mean), HUGE))}
+            cases["huge"] = {"state": names_and_shapes(Hamer(_config(HUGE[0], ALL, mean), HUGE))}
     save(Path(__file__).with_name("hamer.npz"), cases)
 
 
