@@ -58,8 +58,10 @@ KINDS = {
 }
 #: Where a body says that a part has moved by more than this, the part is located again.
 _AT_REST = _Near(0.05, np.deg2rad(10), 0.1)
+#: A part that was seen with a lower score than this is located again: it may be about to get lost.
+_SURE = 0.8
 #: What was not seen for a time is looked for again after this part of that time.
-_PATIENCE = 0.2
+_PATIENCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,7 @@ class Part:
         # A part without a body keeps the side that it shows in each frame.
         sides = np.where(poses.parents > 0, poses.sides, 0).astype(np.uint8)
         claimed = claims.regions[claims.rows(poses.parents, sides)]
+        claimed = np.where(poses.subject_scores[:, None] >= _SURE, claimed, np.nan)
         self._followed = _Places(self._steady(keys, poses.regions, stamp_ns), poses.parents, sides, keys, claimed)
 
 
@@ -277,7 +280,7 @@ class _Places:
     sides: np.ndarray
     #: One number for each part that is followed, never used again.
     keys: np.ndarray
-    #: Region in which the body had the part when it was seen last; NaN where none did.
+    #: Region in which the body had the part when it was seen last; NaN where none did, or it was seen badly.
     claimed: np.ndarray
 
     @classmethod

@@ -22,9 +22,9 @@ _SIDES = ("left", "right")
 #: More than three points of a part that are surer than this stand for the part (HaMeR).
 _SURE, _FEWEST = 0.5, 4
 #: How far from the wrist that the body says the wrist of the hand may be, in sides of the hand's region ...
-_HAND_REACH = 0.25
+_HAND_REACH = 0.3
 #: ... and at least in lengths of the lower arm: a hand that points at the camera has a small region.
-_ARM_REACH = 0.4
+_ARM_REACH = 0.5
 #: How far from the body's nose the middle of the face may be, in sides of the face's region.
 _FACE_REACH = 0.25
 #: The face of a body whose eyes, nose and mouth are known (BlazePose).
