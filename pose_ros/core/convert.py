@@ -8,6 +8,7 @@ each skeleton says what it is once, and every pair of them converts. What neithe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
+
+Ways = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,7 @@ class Conversion:
 
 def converts(source: Skeleton, target: Skeleton) -> bool:
     """Whether anything is known of the target's keypoints."""
-    way = _way(source, target)
+    way = _way(source.joints, target.joints, tuple(target.made.items()))
     return bool(len(way.made)) or not way.absent.all()
 
 
@@ -76,14 +79,14 @@ def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """
     if not converts(source, target):
         raise ConfigError("skeleton", f"'{source.name}' and '{target.name}' have no keypoint in common")
-    return _way(source, target)
+    return _way(source.joints, target.joints, tuple(target.made.items()))
 
 
 @lru_cache(maxsize=256)
-def _way(source: Skeleton, target: Skeleton) -> Conversion:
-    known = {joint: i for i, joint in enumerate(source.joints)}
-    index = np.array([known.get(joint, -1) for joint in target.joints])
-    recipes = {i: _recipe(joint, known, target, ()) for i, joint in enumerate(target.joints) if index[i] < 0}
+def _way(source: tuple[str, ...], target: tuple[str, ...], made: tuple[tuple[str, Ways], ...]) -> Conversion:
+    known = {joint: i for i, joint in enumerate(source)}
+    index = np.array([known.get(joint, -1) for joint in target])
+    recipes = {i: _recipe(joint, known, dict(made), ()) for i, joint in enumerate(target) if index[i] < 0}
     recipes = {i: recipe for i, recipe in recipes.items() if recipe}
     widest = max(map(len, recipes.values()), default=1)
     parts = [[*recipe, *[next(iter(recipe))] * (widest - len(recipe))] for recipe in recipes.values()]
@@ -96,12 +99,12 @@ def _way(source: Skeleton, target: Skeleton) -> Conversion:
     )
 
 
-def _recipe(joint: str, known: dict[str, int], target: Skeleton, trail: tuple[str, ...]) -> dict[int, float]:
+def _recipe(joint: str, known: Mapping[str, int], made: Mapping[str, Ways], trail: tuple[str, ...]) -> dict[int, float]:
     """Return keypoints of the source and their weights, of the first way to make a joint that has all its parts."""
     if joint in known:
         return {known[joint]: 1.0}
-    for ways in target.made.get(joint, ()) if joint not in trail else ():
-        recipes = [_recipe(part, known, target, (*trail, joint)) for part in ways]
+    for way in made.get(joint, ()) if joint not in trail else ():
+        recipes = [_recipe(part, known, made, (*trail, joint)) for part in way]
         if all(recipes):
             weights: dict[int, float] = {}
             for recipe in recipes:

@@ -106,13 +106,14 @@ def _read(path: Path, _mtime_ns: int) -> Skeleton:
 
 def _build(data: dict[str, Any], where: str) -> Skeleton:
     try:
-        data = compose(data, lambda name: _load(_find(name)))
+        data = compose(data, lambda name: {"name": name, **_load(_find(name))})
         keypoints = tuple(data["keypoints"])
         index = {k: i for i, k in enumerate(keypoints)}
         flip = list(range(len(keypoints)))
         for left, right in data["flip_pairs"]:
             flip[index[left]], flip[index[right]] = index[right], index[left]
-        colors = list(by_side(keypoints))
+        # The joint knows the side of what is only numbered.
+        colors = list(by_side([f"{k}_{data['joints'][k].rpartition('/')[2]}" for k in keypoints]))
         for color, chosen in data["colors"].items():
             for k in chosen:
                 colors[index[k]] = _rgb(color)
@@ -136,6 +137,8 @@ def _build(data: dict[str, Any], where: str) -> Skeleton:
             roles={k: tuple(index[n] for n in v) for k, v in data["roles"].items()},
             rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data["rigid"].items()},
         )
+    except RecursionError as error:
+        raise ConfigError(where, "extends itself") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(where, f"does not fit together: {error}") from error
 

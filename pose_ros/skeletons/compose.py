@@ -4,7 +4,8 @@
 A file may extend another one: its own keypoints come after those. Then come its ``parts``, the hands and the face of a
 whole person: each is a skeleton, whose keypoints get a ``prefix`` (``numbered``: and their index instead of a name) or
 one of the ``names``. A name that the whole has already, such as that of its wrist, adds no keypoint. ``sigmas`` are
-those of all keypoints; left out they are taken over, if all keypoints have some.
+those of all keypoints; left out they are taken over, if all keypoints have some. The ``subject`` says whose the joints
+are; without one they are like those of no other skeleton.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ def compose(data: Mapping[str, Any], load: Callable[[str], Mapping[str, Any]]) -
     if unknown := data.get("joints", {}).keys() - set(data.get("keypoints", [])):
         raise KeyError(*sorted(unknown))
 
+    whole["subject"] = data.get("subject", whole["subject"] or data["name"])
+
     def joint(name: str) -> str:
-        return name if "/" in name or "subject" not in data else f"{data['subject']}/{name}"
+        return name if "/" in name or whole["subject"] == "person" else f"{whole['subject']}/{name}"
 
     whole["joints"] |= {k: joint(data.get("joints", {}).get(k, k)) for k in data.get("keypoints", [])}
     whole["made"] |= {joint(k): [[joint(n) for n in way] for way in ways] for k, ways in data.get("made", {}).items()}
@@ -49,7 +52,7 @@ def compose(data: Mapping[str, Any], load: Callable[[str], Mapping[str, Any]]) -
 
 
 def _empty() -> dict[str, Any]:
-    return {**{key: [] for key in (*_LISTS, "sigmas")}, **{key: {} for key in _MAPPINGS}}
+    return {"subject": "", **{key: [] for key in (*_LISTS, "sigmas")}, **{key: {} for key in _MAPPINGS}}
 
 
 def _merge_colors(whole: dict[str, Any], colors: Mapping[str, list[str]]) -> None:

@@ -21,9 +21,6 @@ from simcc_models import NAMED, RUN, tuned
 
 #: The outputs for two images differ by more than this part of the largest value.
 _LIVELY = 0.05
-#: Keypoint sets here and in mmpose.
-_SKELETONS = {"coco17": "coco", "halpe26": "halpe26", "wholebody133": "coco_wholebody", "hand21": "coco_wholebody_hand",
-              "lapa106": "lapa"}
 #: Grey values, at most.
 _NOISE = 10
 #: Pixels.
@@ -111,18 +108,6 @@ def _decoders() -> dict[str, np.ndarray]:
     return found
 
 
-def _skeletons() -> dict[str, np.ndarray]:
-    """Return what mmpose knows of keypoint sets, by the names that they have here."""
-    found = {}
-    for name, file in _SKELETONS.items():
-        meta = parse_pose_metainfo({"from_file": str(mmlab.CONFIGS / "_base_/datasets" / f"{file}.py")})
-        found[f"{name}/flip"] = np.array(meta["flip_indices"])
-        found[f"{name}/edges"] = np.array(meta["skeleton_links"])
-        found[f"{name}/sigmas"] = np.array(meta["sigmas"])
-        found[f"{name}/names"] = np.array(list(meta["keypoint_id2name"].values()))
-    return found
-
-
 def main() -> None:
     """Write ``simcc.npz`` beside this script."""
     torch.set_num_threads(1)
@@ -131,7 +116,6 @@ def main() -> None:
         cases[name] = {"state": names_and_shapes(mmlab.build(model.config))}
     cases["pipeline"] = _pipeline(RUN["rtmpose-t"].config)
     cases["decoders"] = _decoders()
-    cases["skeletons"] = _skeletons()
     save(Path(__file__).with_name("simcc.npz"), cases)
 
 
