@@ -10,7 +10,7 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
-from pose_ros.core.regions import Detections, keypoints_to_boxes, regions_to_boxes
+from pose_ros.core.regions import Detections, boxes_to_regions, keypoints_to_boxes, regions_to_boxes
 from pose_ros.decode import ssd
 from pose_ros.decode.rois import aligned_regions
 from pose_ros.detectors.base import Detector
@@ -32,8 +32,9 @@ class SsdDetector(Detector):
     Card parameters: ``strides`` of the layers; anchors ``per_layer`` (see :func:`pose_ros.decode.ssd.anchors`);
     ``roi``: arguments of :func:`pose_ros.decode.rois.aligned_regions`; ``subject``: ``box`` where the network's box
     covers the subject, ``keypoints`` where its region is to be laid around the keypoints instead, or ``circle`` where
-    the box covers only a part (the head) and the subject fills the circle around the start keypoint. Card outputs:
-    boxes, scores.
+    the box covers only a part (the head) and the subject fills the circle around the start keypoint; ``cover``: where
+    the network's box covers only a part (the palm), which part of the region's side the subject fills: boxes go around
+    that; ``upright``: whether regions are those boxes, for estimators that pad them. Card outputs: boxes, scores.
     """
 
     Options = SsdOptions
@@ -66,9 +67,14 @@ class SsdDetector(Detector):
         to_image = matrix * np.array([*size_wh, 1])
         boxes = warp.apply(to_image, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
         keypoints = warp.apply(to_image, keypoints)
-        roi = self.card.params["roi"]
-        if self.card.params["subject"] != "circle":
-            around = boxes if self.card.params["subject"] == "box" else keypoints_to_boxes(keypoints)
-            return Detections(boxes, scores, regions=aligned_regions(keypoints, around, **roi))
-        regions = aligned_regions(keypoints, **roi)
-        return Detections(regions_to_boxes(regions * [1, 1, 1, 1, 0]), scores, regions=regions)
+        params = self.card.params
+        cover = params.get("cover", 0.0)
+        if params["subject"] == "circle":
+            regions, cover = aligned_regions(keypoints, **params["roi"]), cover or 1.0
+        else:
+            around = boxes if params["subject"] == "box" else keypoints_to_boxes(keypoints)
+            regions = aligned_regions(keypoints, around, **params["roi"])
+        if cover:
+            # Not turned: nobody knows where in the region the subject's corners are.
+            boxes = regions_to_boxes(regions * [1, 1, cover, cover, 0])
+        return Detections(boxes, scores, regions=boxes_to_regions(boxes) if params.get("upright") else regions)

@@ -64,6 +64,18 @@ def test_a_network_whose_box_covers_the_subject():
     np.testing.assert_allclose(found.regions, [[100, 120, 20, 20, 0]], atol=1e-3)
 
 
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_network_whose_box_covers_a_part_of_the_subject(upright):
+    """The arrow points to the right; the region is twice as large as the box, and the subject fills 3/4 of it."""
+    roi = {"start": 0, "end": 1, "scale": 2.0}
+    found = detector([([100, 120], [130, 120], 3.0)], {}, subject="box", roi=roi, cover=0.75, upright=upright).detect(
+        np.zeros((224, 224, 3), np.uint8)
+    )
+    np.testing.assert_allclose(found.boxes, [[85, 105, 115, 135]], atol=1e-3)
+    expected = [100, 120, 30, 30, 0] if upright else [100, 120, 40, 40, np.pi / 2]
+    np.testing.assert_allclose(found.regions, [expected], atol=1e-3)
+
+
 def test_several_people_best_first():
     people = [([50, 60], [50, 30], 1.0), ([150, 60], [170, 60], 4.0), ([90, 160], [90, 130], -1.0)]
     found = detector(people, {}).detect(np.zeros((224, 224, 3), np.uint8))

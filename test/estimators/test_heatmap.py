@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pose_ros.core.poses import LEFT, RIGHT
 from pose_ros.decode.heatmap import dark
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.heatmap import HeatmapEstimator, HeatmapOptions
@@ -85,6 +86,32 @@ def test_the_mirrored_image_agrees(align, error_px):
         np.testing.assert_allclose(poses.keypoint(name)[0], PLACES[channel], atol=error_px, err_msg=name)
     assert made.session.calls == [2]
     assert (poses.scores[0, [COCO.index[n] for n in PAINTED]] > 0.9).all(), "both images say the same"
+
+
+@pytest.mark.parametrize(("align", "flip_test"), [("corner", False), ("udp", False), ("area", False), ("udp", True)])
+def test_the_side_that_a_network_does_not_know_is_seen_in_a_mirror(align, flip_test):
+    """Two points lie alike in a crop and in its mirror image, of which the network must not know."""
+    places = {channel: PLACES[channel] for channel in (0, 1)}
+    poses = estimator(align, flip_test, side="right").estimate(scene(places), REGIONS, np.full(3, LEFT, np.uint8))
+    for channel, place in places.items():
+        np.testing.assert_allclose(poses.keypoint(PAINTED[channel]), [place] * len(REGIONS), atol=0.1, err_msg=align)
+    assert poses.sides.tolist() == [LEFT] * 3
+
+
+@pytest.mark.parametrize(("known", "sides", "mirrored"), [
+    ("right", [0, LEFT, RIGHT], [False, True, False]),
+    ("left", [0, LEFT, RIGHT], [False, False, True]),
+    ("", [0, LEFT, RIGHT], [False, False, False]),
+])
+def test_only_the_other_side_is_mirrored(known, sides, mirrored):
+    shown: list[np.ndarray] = []
+    session = FakeSession(Tensor("image", (-1, 3, 256, 192)), [Tensor("heatmaps", (-1, 17, 64, 48))],
+                          lambda batch: shown.append(batch) or network(batch, "udp"))
+    made = HeatmapEstimator(Model(card(align="udp", side=known), session))
+    made.estimate(scene(PLACES), REGIONS[[1, 1, 1]], np.uint8(sides))
+    (batch,) = shown
+    for seen, other in zip(batch, mirrored, strict=True):
+        np.testing.assert_array_equal(seen[..., ::-1] if other else seen, batch[0])
 
 
 def test_padding_shows_more_of_the_image():
