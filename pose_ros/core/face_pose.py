@@ -11,6 +11,8 @@ from pose_ros.core.camera import Camera
 
 #: Four points have one pose; with fewer than this, one bad keypoint decides.
 _FEWEST = 6
+#: Keypoints below this are guesses, such as those of a whole-body network for a face that is turned away.
+_MIN_SCORE = 0.2
 #: Nearer than this is the lens, and farther away a face is less than a pixel, metres.
 _NEAREST_M, _FARTHEST_M = 0.02, 100.0
 
@@ -25,7 +27,7 @@ def head_poses(
 
     Args:
         keypoints: (N, K, 2) pixels of the image as it came.
-        scores: (N, K); a keypoint with score 0 is not used.
+        scores: (N, K); keypoints below 0.2 are not used.
         rigid: Keypoint -> where it lies in the face, metres. Six or more have to be seen.
         camera: Of the image.
     """
@@ -36,7 +38,7 @@ def head_poses(
     index = np.array(list(rigid), np.int64)
     model = np.array(list(rigid.values()), np.float64).reshape(-1, 3)
     rays = camera.rays(np.asarray(keypoints)[:, index])[..., :2]
-    usable = np.isfinite(rays).all(axis=2) & (np.asarray(scores)[:, index] > 0)
+    usable = np.isfinite(rays).all(axis=2) & (np.asarray(scores)[:, index] >= _MIN_SCORE)
     for row in np.flatnonzero(usable.sum(axis=1) >= _FEWEST):
         seen = usable[row]
         points, image = model[seen], np.ascontiguousarray(rays[row, seen])

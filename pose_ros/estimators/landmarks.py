@@ -124,7 +124,7 @@ class Landmarks(RoiEstimator):
         depths[:, eyes.irises] = depths[:, eyes.lids].mean(axis=2, keepdims=True)
         keypoints[:, eyes.irises] = irises
         if self.options.refine_eyes:
-            keypoints[:, eyes.contours] = contours
+            keypoints[:, eyes.contours] = np.where(np.isfinite(contours), contours, keypoints[:, eyes.contours])
         return keypoints, depths
 
     def _metres(self, keypoints: np.ndarray, depths: np.ndarray) -> np.ndarray:

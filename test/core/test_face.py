@@ -15,7 +15,7 @@ from pose_ros.core.face import described
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
 
-SETS = ("facemesh468", "facemesh478", "face68", "openpose_face70", "wflw98", "lapa106")
+SETS = ("facemesh468", "facemesh478", "face68", "openpose_face70", "wflw98", "lapa106", "wholebody133")
 WITH_IRISES = ("facemesh478", "openpose_face70", "wflw98", "lapa106")
 CAMERAS = {
     "ideal": Camera(np.array([[600, 0, 320], [0, 600, 240], [0, 0, 1.0]]), (640, 480)),
@@ -216,6 +216,14 @@ def test_what_is_not_seen_is_unknown_and_disturbs_nobody():
     nobody = described(Poses.empty(poses.skeleton), camera)
     assert nobody.frames.shape == (0, 2, 7)
     assert nobody.measures.shape == (0, 3)
+
+
+def test_a_head_that_is_only_guessed_has_no_pose():
+    """A whole-body network names keypoints of a face that is turned away, with low scores."""
+    camera = CAMERAS["ideal"]
+    poses = seen("wholebody133", camera, [(average("wholebody133"), FACING, place(camera))])
+    assert np.isfinite(described(poses, camera).frames).all()
+    assert np.isnan(described(poses.replace(scores=poses.scores * 0.1), camera).frames).all()
 
 
 def test_points_that_are_all_in_one_place_are_no_face():

@@ -134,6 +134,30 @@ def test_metres_are_those_of_the_average_face_without_irises():
         np.testing.assert_array_equal(points[1], 0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_networks_that_fail_give_nothing_that_is_not_a_keypoint(value):
+    """Where only the eyes fail, the rest of the face stays, and so does what the mesh knows of lids."""
+    blind, _ = sessions(mesh(), np.full((71, 2), value), np.full((5, 2), value))
+    poses = blind.estimate(IMAGE, REGION[None])
+    seen = np.isfinite(poses.keypoints[0]).all(axis=1)
+    assert seen[:468].all()
+    assert not seen[468:].any()
+    assert (poses.scores[0] > 0).tolist() == seen.tolist()
+    assert np.isfinite(poses.local_points[0, :468]).all()
+    lost, _ = sessions(np.full((468, 3), value), [32, 32], [32, 32])
+    poses = lost.estimate(IMAGE, REGION[None])
+    assert np.isnan(poses.keypoints).all()
+    assert np.isnan(poses.local_points).all()
+    assert (poses.scores == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 1, 3)])
+def test_eyes_are_looked_for_in_images_of_any_size(shape):
+    estimator, _ = sessions(mesh(), [32, 32], [32, 32])
+    assert np.isfinite(estimator.estimate(np.zeros(shape, np.uint8), REGION[None]).keypoints).all()
+    assert len(estimator.estimate(IMAGE, np.empty((0, 5)))) == 0
+
+
 @pytest.mark.parametrize(("skeleton", "outputs", "problem"), [
     ("facemesh468", EYE.outputs, "expected a face with roles .*; got 'facemesh468'"),
     ("facemesh478", EYE.outputs[:1], "outputs: expected contour and iris"),
