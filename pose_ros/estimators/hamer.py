@@ -65,6 +65,7 @@ class Hamer(CropEstimator):
     """
 
     Options = HamerOptions
+    steady = False
     options: HamerOptions
 
     def __init__(self, model: Model, options: HamerOptions | None = None) -> None:
@@ -110,7 +111,7 @@ class Hamer(CropEstimator):
         """Return poses and vertices (N, 778, 3)."""
         check_image(image)
         regions, sides = check_regions(regions), check_sides(sides, len(regions))
-        boxes, sides, side_scores, presence = self._found(image, regions, sides)
+        boxes, sides, side_scores, presence, following = self._found(image, regions, sides)
         k = len(self.skeleton)
         keypoints = np.full((len(boxes), k, 2), np.nan, np.float32)
         local_points = np.full((len(boxes), k, 3), np.nan, np.float32)
@@ -131,7 +132,6 @@ class Hamer(CropEstimator):
             local_points[rows] = turned((points - wrist) * mirror, boxes[rows, 4])
             vertices[rows] = turned((surface - wrist) * mirror, boxes[rows, 4])
         seen = np.isfinite(keypoints).all(axis=2)
-        following = None if self._finder is None else enclosing_regions(keypoints, **self._finder.card.params["roi"])
         poses = Poses(
             self.skeleton, keypoints, np.where(seen, presence[:, None], 0), boxes=keypoints_to_boxes(keypoints),
             subject_scores=presence, sides=sides, side_scores=side_scores, local_points=local_points, regions=following,
@@ -140,19 +140,24 @@ class Hamer(CropEstimator):
 
     def _found(
         self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return boxes of hands as regions (N, 5), sides, scores of these, and whether there is a hand, each (N,)."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return boxes of hands as regions (N, 5); sides, scores of these, and whether there is a hand, each (N,).
+
+        And where to look in the next image (N, 5), or None where nothing tells.
+        """
         n = len(regions)
         if self._finder is None:
             own = RIGHT if self.options.side == "right" else LEFT
-            return regions, np.where(sides > 0, sides, own), np.zeros(n), np.ones(n)
+            return regions, np.where(sides > 0, sides, own), np.zeros(n), np.ones(n), None
         defined, _, matrices, (landmarks, presence, right, _) = look(self._finder, image, regions)
         points = warp.apply(matrices, landmarks.reshape(n, -1, 3)[..., :2])
+        points[~defined] = np.nan
         right = np.nan_to_num(right.reshape(n), nan=0.5).clip(0, 1)
         sides = np.where(sides > 0, sides, np.where(right > 0.5, RIGHT, LEFT))
         presence = np.where(defined, np.nan_to_num(presence.reshape(n)).clip(0, 1), 0)
         boxes = boxes_to_regions(keypoints_to_boxes(points))
-        return boxes, sides, np.where(sides == RIGHT, right, 1 - right), presence
+        following = enclosing_regions(points, **self._finder.card.params["roi"])
+        return boxes, sides, np.where(sides == RIGHT, right, 1 - right), presence, following
 
     def _crops(self, image: np.ndarray, boxes: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return crops (N, H, W, 3), and the matrices from their pixels to those of the image (N, 2, 3)."""

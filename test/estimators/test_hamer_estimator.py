@@ -8,6 +8,7 @@ import pytest
 
 from pose_ros.core.poses import LEFT, RIGHT
 from pose_ros.decode.mano import HandModel
+from pose_ros.decode.rois import enclosing_regions
 from pose_ros.errors import CardError, ModelMissingError
 from pose_ros.estimators.hamer import Hamer
 from pose_ros.models import cards, mano
@@ -133,10 +134,20 @@ def test_surface(make):
     assert (faces[0] == faces[1][:, ::-1]).all()
 
 
-def test_a_hand_behind_the_camera_is_none(make):
-    poses = make(network(camera=(-1, 0, 0))).estimate(IMAGE, REGION)
+@pytest.mark.parametrize("scale", [0, -1])
+def test_a_hand_behind_the_camera_is_none(make, scale):
+    poses = make(network(camera=(scale, 0, 0))).estimate(IMAGE, REGION)
     assert np.isnan(poses.keypoints).all()
     assert (poses.scores == 0).all()
+
+
+def test_a_point_behind_the_camera_is_none(make, points):
+    # So near that the origin is 1 cm in front of the camera.
+    poses = make(network(camera=(2 * 5000 / 256 / 0.01, 0, 0))).estimate(IMAGE, REGION)
+    front = points[:, 2] > -0.01
+    assert 5 < front.sum() < 21
+    assert (np.isfinite(poses.keypoints[0]).all(axis=1) == front).all()
+    assert (poses.scores[0] == front).all()
 
 
 #: A hand of 60 by 80 pixels in a region of 224 by 224, of which a pixel is one of the image.
@@ -150,7 +161,8 @@ def test_box_side_and_presence_come_from_the_network_that_finds_hands(make):
     np.testing.assert_allclose(found.keypoints, boxes.keypoints, atol=1e-3)
     assert found.sides.tolist() == [LEFT]
     np.testing.assert_allclose([found.side_scores[0], found.subject_scores[0], found.scores[0, 0]], [0.8, 0.9, 0.9])
-    assert np.isfinite(found.regions).all()
+    roi = enclosing_regions(LANDMARKS[None], **HAND.params["roi"])
+    np.testing.assert_allclose(found.regions, roi, atol=1e-3)
 
 
 def test_what_is_known_of_the_side_counts_more(make):
@@ -165,6 +177,14 @@ def test_no_hand_is_not_looked_at(make):
     assert session.calls == []
     assert np.isnan(found.keypoints).all()
     np.testing.assert_allclose(found.subject_scores, 0.1)
+
+
+def test_a_region_that_is_none_gives_no_hand(make):
+    found = make(hand=finder(LANDMARKS, 0.9, 0.9)).estimate(IMAGE, np.float32([[np.nan] * 5, *WHERE]))
+    assert np.isnan(found.keypoints[0]).all()
+    assert np.isnan(found.regions[0]).all()
+    assert np.isfinite(found.keypoints[1]).all()
+    np.testing.assert_allclose(found.subject_scores, [0, 0.9])
 
 
 def test_other_cards_are_refused(make):

@@ -41,6 +41,11 @@ def test_file_that_was_saved_anew_without_them(tmp_path, protocol):
     same(mano.read(path))
 
 
+def test_more_shapes_than_those_of_the_paper(tmp_path):
+    shapes = synthetic_mano.arrays()["shapedirs"]
+    same(mano.read(synthetic_mano.write(tmp_path / "MANO_RIGHT.pkl", shapedirs=np.concatenate([shapes] * 2, axis=2))))
+
+
 class Evil:
     """Creates a file when it is read."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tarfile
 import zipfile
 from dataclasses import replace
 
@@ -117,6 +118,23 @@ def test_member_of_a_zip(store, server, zipped):
     assert not part_of(place).exists()
     assert store.state(replace(zipped, file=replace(zipped.file, member="other.onnx"))) == "missing"
     assert first_seen(place) == _DIGEST
+
+
+def test_member_of_a_tar(store, server, make_card, tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name, content in (("_DATA/other.onnx", _NEW), ("_DATA/deep/net.onnx", CONTENT)):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    server.content = (tmp_path / "a.tar.gz").read_bytes()
+    card = make_card(url=server.url.replace("net.onnx", "a.tar.gz"), sha256="", size=0, member="_DATA/deep/net.onnx")
+    assert store.fetch(card).read_bytes() == CONTENT
+    (tmp_path / "carried.onnx").write_bytes(CONTENT)
+    for name in ("a.tar.gz", "carried.onnx"):
+        assert store.fetch(card, source=tmp_path / name, force=True).read_bytes() == CONTENT
+    (tmp_path / "half.tar.gz").write_bytes(server.content[:-200])
+    with pytest.raises(ModelCorruptError, match=r"cannot unpack .*half\.tar\.gz: .*; get that file again"):
+        store.fetch(card, source=tmp_path / "half.tar.gz", force=True)
 
 
 def test_zip_whose_digest_is_published(store, server, zipped):
