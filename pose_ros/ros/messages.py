@@ -144,7 +144,7 @@ def skeleton_to_info(skeleton: CoreSkeleton, model: str) -> SkeletonInfo:
 
 
 def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
-    """Return the skeleton of a message; maps to other skeletons, blocks and roles do not travel.
+    """Return the skeleton of a message; what its joints are, blocks and roles do not travel: it converts to no other.
 
     Raises:
         ConfigError: Its parts contradict one another.
@@ -161,6 +161,8 @@ def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
         flip=tuple(map(int, info.flip)),
         # The shortest decimal that is this float32: 0.026, not 0.02600000053644180298.
         sigmas=tuple(float(str(np.float32(s))) for s in info.sigmas),
+        # Whose they are the message does not say.
+        joints=tuple(f"{info.name}/{name}" for name in info.keypoint_names),
         root=int(info.root),
         colors=tuple(zip(red, green, blue, strict=True)),
         measures=tuple(info.measure_names),
