@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,9 +48,8 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
     for block, (kind, side, anchor) in _BLOCKS.items():
         if block not in target.blocks or kind not in parts:
             continue
-        skeleton, places = target.blocks[block]
         part = parts[kind]
-        index, goals = _route(part.skeleton, target, skeleton, places)
+        index, goals = _route(part.skeleton, target, block)
         rows, members = _owners(whole, part, side)
         for name, column in columns.items():
             values = getattr(part, name)
@@ -64,10 +64,10 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
     return joined.replace(**columns)
 
 
-def _route(
-    skeleton: Skeleton, target: Skeleton, name: str, places: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=32)
+def _route(skeleton: Skeleton, target: Skeleton, block: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the keypoints of a part's skeleton that have a place in the block, and those places."""
+    name, places = target.blocks[block]
     if skeleton.name == name:
         index = np.arange(len(skeleton))
     else:
