@@ -132,6 +132,12 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
+#: Networks that come from PyPI: of bodies, and of hands and faces that belong to them or stand alone.
+_FROM_PYPI = (
+    "blazepose-full", "mediapipe-pose-detection", "mediapipe-hand-landmark-full", "mediapipe-hand-recrop",
+    "mediapipe-palm-detection-full", "mediapipe-face-mesh-iris", "mediapipe-iris-landmark",
+    "mediapipe-face-detection-short-range", "mediapipe-face-detection-on-body",
+)
 #: Model -> file of the test data, for networks that do not come from PyPI.
 _TESTDATA_MODELS = {
     "yolox-nano": "detector/yolox_nano.onnx",
@@ -147,7 +153,7 @@ def models(testdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     cache = Store()
     try:
-        fetched = [cache.path(cache.card(name)) for name in ("blazepose-full", "mediapipe-pose-detection")]
+        fetched = [cache.path(cache.card(name)) for name in _FROM_PYPI]
     except ModelMissingError as error:
         pytest.skip(str(error))
     monkeypatch.setenv("POSE_ROS_CACHE", str(tmp_path))

@@ -28,6 +28,8 @@ NODES: Mapping[str, tuple[str, str]] = {
     "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
     "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
 }
+#: The camera that is added to a composition without one.
+_CAMERA = "/camera"
 #: Parameters that every ROS 2 node has.
 _OF_RCLPY = ("use_sim_time", "start_type_description_service")
 
@@ -62,13 +64,14 @@ class NodeSpec:
         return found
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> list[NodeSpec]:
+def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -> list[NodeSpec]:
     """Read and check a composition.
 
     Args:
         path: A ROS 2 parameter file.
         overrides: ``node.key=value``, the value as in YAML; ``node`` is a name, a full path, or a plugin, which means
             all nodes of that kind.
+        source: What the camera_node shows; where the file has none, one is added, and the others hear it.
 
     Raises:
         ConfigError: What does not fit.
@@ -89,8 +92,26 @@ def load(path: Path, overrides: Sequence[str] = ()) -> list[NodeSpec]:
             raise ConfigError(f"{name}.plugin", f"missing; expected one of {', '.join(NODES)}")
         namespace, _, short = name.rpartition("/")
         result.append(NodeSpec(short, namespace, str(plugin), merged))
+    own_camera = any(spec.plugin == "camera_node" for spec in result)
+    if source is not None and own_camera:
+        overrides = [*overrides, f"camera_node.source={source}"]
     changes = [_override(text, result) for text in overrides]
-    return [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
+    result = [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
+    return result if source is None or own_camera else _with_camera(result, source)
+
+
+def _with_camera(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
+    """Return a composition with one more node, a camera that shows a source, and all others hearing that camera."""
+    if any(spec.path == _CAMERA for spec in specs):
+        raise ConfigError("--source", f"expected a camera_node in the file, or no other node of the name '{_CAMERA}'")
+    shown = {"source": source, "publish": "raw", "wait_for_subscribers": len(specs)}
+    camera = NodeSpec(_CAMERA.strip("/"), "", "camera_node", {"plugin": "camera_node", **shown}, shown)
+    topics = {"image_topic": f"{_CAMERA}/image", "camera_info_topic": f"{_CAMERA}/camera_info"}
+    result = [camera]
+    for spec in specs:
+        heard = {**topics, "image_transport": "raw"} if spec.plugin == "pose_node" else topics
+        result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
+    return result
 
 
 def _checked(spec: NodeSpec, changes: Mapping[str, str]) -> NodeSpec:

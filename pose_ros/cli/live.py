@@ -23,6 +23,7 @@ _LOUD = ("[WARN]", "[ERROR]", "[FATAL]")
 _COLUMNS = {
     "node": "node", "state": "state", "frames": "frames", "dropped": "dropped",
     "rate_hz": "rate Hz", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms", "subjects": "subjects",
+    "hands": "hands", "faces": "faces",
 }
 
 
@@ -43,6 +44,7 @@ def row(watched: Watched, total: bool) -> dict[str, Any]:
         "latency_p50_ms": p50,
         "latency_p95_ms": p95,
         "subjects": subjects if poses and watched.received else None,
+        **{name: watched.most_parts.get(name) if total else watched.count(name) for name in ("hands", "faces")},
     }
 
 

@@ -20,6 +20,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from pose_ros.cli.compose import NodeSpec
+from pose_ros.media.annotate import KINDS
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.ros.qos import LATCHED, sensor
 from pose_ros.ros.transport import make_room_for_images
@@ -48,6 +49,8 @@ class Watched:
         self.received = 0
         #: Subjects in the newest array, and the most in one.
         self.subjects = self.most_subjects = 0
+        #: Most hands and faces that its diagnostics have told of; those that are not looked at are not here.
+        self.most_parts: dict[str, int] = {}
         #: Capture to reception here, milliseconds, one number per message.
         self.latencies_ms = array("f")
         self._arrivals: deque[float] = deque(maxlen=1000)
@@ -64,6 +67,13 @@ class Watched:
         self.most_subjects = max(self.most_subjects, self.subjects)
         stamp = message.header.stamp
         self.latencies_ms.append((now_ns - stamp.sec * 1_000_000_000 - stamp.nanosec) / 1e6)
+
+    def told(self, values: dict[str, str]) -> None:
+        """Take new diagnostics."""
+        self.values = values
+        for name in KINDS:
+            if (count := self.count(name)) is not None:
+                self.most_parts[name] = max(self.most_parts.get(name, 0), count)
 
     def load(self, _: Any) -> None:
         """Note that the model is loaded."""
@@ -149,7 +159,7 @@ class Monitor:
         for status in message.status:
             # The name has only the last part of the node's; nodes of two robots may share it.
             if status.hardware_id in self.nodes:
-                self.nodes[status.hardware_id].values = {pair.key: pair.value for pair in status.values}
+                self.nodes[status.hardware_id].told({pair.key: pair.value for pair in status.values})
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):

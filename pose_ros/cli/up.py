@@ -22,7 +22,7 @@ _FAILED = 1
 
 _EPILOG = """\
 CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take, or the name of a
-shipped one (demo, body, topdown):
+shipped one (demo, body, hand, face, animal, wholebody, everything, topdown):
 
   camera:
     ros__parameters:
@@ -44,6 +44,7 @@ examples:
   pose-ros up demo                                            a photograph under a moving camera, recorded to out/
   pose-ros up demo --source clip.mp4 --output found           your video, image folder, webcam number, stream or bag
   pose-ros up demo --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
+  pose-ros up wholebody --source clip.mp4                     a robot's file; the camera that it lacks is added
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 
 """
@@ -60,7 +61,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="ROS 2 parameter file or `demo`, see below")
-    parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`")
+    parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`; where the file "
+                        "has no camera_node, one is added and the others hear it")
     parser.add_argument("--output", metavar="DIR", help="where recorder nodes write, instead of the file's `output`")
     parser.add_argument("--set", dest="overrides", metavar="NODE.KEY=VALUE", action="append", default=[],
                         help="another value for one parameter; may be given many times")
@@ -77,10 +79,9 @@ def handle(args: argparse.Namespace) -> int:
     from pose_ros.cli import compose
 
     overrides = list(args.overrides)
-    overrides += [f"camera_node.source={args.source}"] if args.source is not None else []
     overrides += [f"recorder_node.output={args.output}"] if args.output is not None else []
     config = _find(args.config)
-    specs = compose.load(config, overrides)
+    specs = compose.load(config, overrides, args.source)
     _fetch_models(specs, offline=args.offline)
     from pose_ros.cli.running import Run
 

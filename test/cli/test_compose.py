@@ -136,6 +136,51 @@ def test_wrong_overrides_are_named(tmp_path, override, words):
     assert words in str(caught.value)
 
 
+def test_a_source_goes_to_the_camera_of_the_file(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"eye: {{ros__parameters: {{plugin: camera_node, source: old}}}}\npose: {POSE}\n")
+    eye, pose = compose.load(path, source="0")
+    assert (eye.parameters["source"], eye.overrides) == ("0", {"source": "0"})
+    assert pose.overrides == {}
+
+
+def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
+    from rclpy.node import Node
+
+    path = tmp_path / "config.yaml"
+    path.write_text(f"robot: {{pose: {POSE}}}\nrecorder: {{ros__parameters: {{plugin: recorder_node}}}}\n")
+    camera, pose, recorder = compose.load(path, ["pose_node.image_topic=other"], "a clip.mp4")
+    assert (camera.path, camera.plugin, camera.parameters["wait_for_subscribers"]) == ("/camera", "camera_node", 2)
+    compose.check(camera.path, camera.parameters, compose.options_of("camera_node", {}))
+    for spec in (pose, recorder):
+        assert spec.parameters["image_topic"] == spec.overrides["image_topic"] == "/camera/image"
+        assert spec.parameters["camera_info_topic"] == "/camera/camera_info"
+        compose.check(spec.path, spec.parameters, compose.options_of(spec.plugin, spec.parameters))
+    node = ros.add(Node("other", context=ros.context, cli_args=camera.arguments(path), use_global_arguments=False,
+                        automatically_declare_parameters_from_overrides=True))
+    assert node.get_fully_qualified_name() == "/camera"
+    assert node.get_parameter("source").value == "a clip.mp4"
+    path.write_text(f"camera: {POSE}\n")
+    with pytest.raises(ConfigError, match="no other node of the name '/camera'"):
+        compose.load(path, source="0")
+
+
+def test_parameters_of_parts_are_those_of_their_models(tmp_path):
+    hands = "hands: {model: mediapipe-hand-landmark-full, retry: 1.0}"
+    text = f"pose: {{ros__parameters: {{plugin: pose_node, model: blazepose-full, {hands}}}}}"
+    spec = load(tmp_path, text)["/pose"]
+    known = compose.options_of("pose_node", spec.parameters)
+    assert {"hands.model", "hands.retry", "faces.model", "faces.detect_every"} <= known.keys()
+    without = compose.options_of("pose_node", {"model": "blazepose-full"})
+    assert {"hands.model", "faces.model"} <= without.keys()
+    assert not any(name.startswith(("hand_estimator", "face_estimator")) for name in without)
+    assert compose.pipeline_config(spec.parameters)["hands"] == {"model": "mediapipe-hand-landmark-full", "retry": 1.0}
+    with pytest.raises(UnknownNameError, match="did you mean 'mediapipe-hand-landmark-full'"):
+        load(tmp_path, text.replace("landmark-full", "landmark-ful"))
+    with pytest.raises(UnknownNameError, match=r"hands\.retyr.*did you mean 'hands\.retry'"):
+        load(tmp_path, text.replace("retry", "retyr"))
+
+
 def test_a_process_is_given_exactly_these_parameters(tmp_path, ros):
     """What the command line says is what rcl makes of it: quotes, spaces, numbers that are text, nested blocks."""
     from rclpy.node import Node
