@@ -59,7 +59,7 @@ def _opening(poses: Poses, name: str) -> np.ndarray:
     if not all(role in roles for role in _OPENINGS.get(name, ("",))):
         return np.full(len(poses), np.nan)
     upper, lower, (a, b) = (list(roles[role]) for role in _OPENINGS[name])
-    points = np.where(poses.scores[..., None] > 0, poses.keypoints, np.nan)
+    points = poses.keypoints
     between = np.linalg.norm(points[:, upper] - points[:, lower], axis=2).mean(axis=1)
     along = np.linalg.norm(points[:, a] - points[:, b], axis=1)
     return np.divide(between, along, out=np.full(len(poses), np.nan), where=along > 0)

@@ -12,8 +12,8 @@ import numpy as np
 IRIS_M, _IRIS_SPREAD = 0.01171, 0.036
 #: Relative spread of the size of faces, adults and children: our choice.
 _FACE_SPREAD = 0.08
-#: How well a diameter is measured, pixels; both eyes err alike. In photographs of 15 faces with irises of 2 to 12 pixels,
-#: irises alone would let the sizes of the faces spread by 17 %.
+#: How well a diameter is measured, pixels; both eyes err alike. Irises of 2 to 12 pixels in photographs of 15 faces
+#: would alone let the sizes of the faces spread by 17 %.
 _NOISE_PX = 1.4
 
 

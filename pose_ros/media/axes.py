@@ -51,7 +51,7 @@ def draw_axes(
         np.copyto(out, check_image(image))
     thickness = max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
     along = np.linspace(0, length_m, _POINTS)[:, None]
-    for frame in frames[np.isfinite(frames).all(axis=1)]:
+    for frame in frames:
         directions = quaternion.to_matrices(frame[3:])
         # What is far away first.
         wanted = ["xyz".index(axis) for axis in axes]

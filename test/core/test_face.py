@@ -164,12 +164,13 @@ def test_eyes_that_are_shut_do_not_look():
     np.testing.assert_allclose(gaze[:, 2], face[:, 0], atol=1e-5)
 
 
+@pytest.mark.parametrize("aside", [0, 30])
 @pytest.mark.parametrize("scale", [0.85, 1.0, 1.1])
-def test_irises_say_how_far_away_a_smaller_or_larger_face_is(scale):
+def test_irises_say_how_far_away_a_smaller_or_larger_face_is(scale, aside):
     """The iris of a child is as large as an adult's. What an average face says has a weight too: some error remains."""
     camera = Camera(np.array([[2400, 0, 960], [0, 2400, 540], [0, 0, 1.0]]), (1920, 1080))
     true = np.array([0, 0, 0.5])
-    points = looking("facemesh478", 0, 0, scale)
+    points = looking("facemesh478", aside, 0, scale)
     for side in ("left", "right"):
         iris = list(catalogue.get("facemesh478").roles[f"{side}_iris"])
         points[iris] = points[iris[0]] + (points[iris] - points[iris[0]]) / scale
