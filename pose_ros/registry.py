@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 #: Kind -> name -> "module:Class". The kind is the folder, the entry-point group and the YAML key.
 BUILTIN: Mapping[str, Mapping[str, str]] = {
     "detectors": {
+        "centroid": "pose_ros.detectors.centroid:CentroidDetector",
         "end2end": "pose_ros.detectors.end2end:End2EndDetector",
         "nanodet": "pose_ros.detectors.nanodet:NanoDetDetector",
         "rtmdet": "pose_ros.detectors.rtmdet:RtmDetDetector",
