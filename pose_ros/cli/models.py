@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pose_ros.cli import console, export
+from pose_ros.cli import console, export, import_lab
 from pose_ros.errors import ConfigError, ModelCorruptError, ModelMissingError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     """Add the command to the parser."""
     style = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(
-        "models", help="networks: list, info, fetch, verify, export", epilog=_EPILOG + exit_codes,
+        "models", help="networks: list, info, fetch, verify, export, import", epilog=_EPILOG + exit_codes,
         formatter_class=style,
         description="Show networks, their licences and their accuracy; bring their files here and check them.",
     )
@@ -77,6 +77,9 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     action("verify", "Check files against the SHA-256 of their cards; all files that are here if none is named.",
            _verify, "*")
     export.add(action("export", export.TEXT, export.handle, None), exit_codes)
+    importing = action("import", import_lab.TEXT, import_lab.handle, None)
+    importing.epilog = import_lab.EPILOG + exit_codes
+    import_lab.add(importing)
 
 
 def rows(store: Store, keep: Callable[[ModelCard], object] = bool) -> list[dict[str, Any]]:

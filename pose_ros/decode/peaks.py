@@ -37,10 +37,12 @@ class Rule:
     near: bool
 
 
-#: OpenPose 1.7 (its processor code), and the demo of lightweight-human-pose-estimation.pytorch.
+#: OpenPose 1.7 (its processor code), the demo of lightweight-human-pose-estimation.pytorch, and SLEAP 1.3 with its
+#: refinement "integral", which moves a peak to the centroid of five cells.
 RULES = {
     "openpose": Rule(diagonal=True, refine=3, separation=0, samples=0, near=True),
     "lightweight": Rule(diagonal=False, refine=0, separation=6, samples=10, near=False),
+    "sleap": Rule(diagonal=True, refine=2, separation=0, samples=10, near=False),
 }
 
 

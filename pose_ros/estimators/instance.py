@@ -15,11 +15,11 @@ from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.poses import Poses
+from pose_ros.core.whole_image import whole_image
 from pose_ros.decode import cells
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import ImageEstimator
 from pose_ros.estimators.top_down import CropOptions, CropParams, Outputs, TopDownEstimator
-from pose_ros.estimators.whole_image import whole_image
 from pose_ros.plugin import Model
 from pose_ros.runtime.session import Session
 

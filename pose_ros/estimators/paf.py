@@ -12,11 +12,11 @@ from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.poses import Poses
+from pose_ros.core.whole_image import whole_image
 from pose_ros.decode import paf
 from pose_ros.decode.peaks import RULES
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import ImageEstimator
-from pose_ros.estimators.whole_image import whole_image
 from pose_ros.plugin import Model
 
 _PAIR = re.compile(r"(\d+)([-,])(\d+)")

@@ -61,26 +61,34 @@ def read(path: Path) -> Mapping[str, Tensor]:
     Raises:
         ModelCorruptError: The file is cut off, asks to run code, or holds no weights.
     """
+    found: Any = content(path)
+    top = found
+    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
+        found = next((found[key] for key in _INSIDE if isinstance(found.get(key), Mapping) and found[key]), None)
+    if not isinstance(found, Mapping):
+        keys = ", ".join(map(str, list(top)[:6])) if isinstance(top, Mapping) else type(top).__name__
+        raise ModelCorruptError(path.name, f"expected a state dict of tensors in {path}, bare or under one of "
+                                           f"{', '.join(_INSIDE)}; got {keys or 'nothing'}")
+    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def content(path: Path) -> Any:
+    """Return all that is in a file, with things of no function in place of what is neither data nor known.
+
+    Raises:
+        ModelCorruptError: The file is cut off, or asks to run code.
+    """
     try:
-        content = _read(path)
+        return _read(path)
     except ModelCorruptError:
         raise
     except Exception as error:  # damage shows in many ways
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelCorruptError(path.name, f"expected a whole checkpoint with weights alone at {path}, got one that "
                                            f"cannot be read: {why}; fetch it again") from error
-    found: Any = content
-    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
-        found = next((found[key] for key in _INSIDE if isinstance(found.get(key), Mapping) and found[key]), None)
-    if not isinstance(found, Mapping):
-        keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
-        raise ModelCorruptError(path.name, f"expected a state dict of tensors in {path}, bare or under one of "
-                                           f"{', '.join(_INSIDE)}; got {keys or 'nothing'}")
-    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
 
 
 def _read(path: Path) -> Any:
-    """Return all that is in a file, with things of no function in place of what is neither data nor known."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 

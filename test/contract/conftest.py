@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import CROP, FAKES, IMAGE, NOBODY, PLUGINS, Network, session
+from fakes import card as fake_card
 
 from pose_ros import registry
-from pose_ros.models import cards
 from pose_ros.plugin import Model, Plugin
 
 
@@ -34,7 +34,7 @@ def _make(
 ) -> Plugin:
     """Make a plugin; its network can be spoiled, replaced, or made blind by a seed."""
     card_name, own = FAKES[kind][name]
-    card = cards.get(card_name)
+    card = fake_card(card_name)
     plugin = registry.load(kind, name)
     return plugin(Model(card, session(card, network or own, spoil, seed)), plugin.Options(**options))
 

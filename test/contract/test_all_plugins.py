@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FAKES
+from fakes import FAKES, card
 
 from pose_ros import registry
 from pose_ros.core.options import from_mapping, specs
@@ -84,8 +84,10 @@ def test_refuses_bad_options(plugin):
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k in registry.BUILTIN for n in registry.BUILTIN[k]])
-def test_every_plugin_has_a_shipped_card(kind, name):
-    assert [card.name for card in CARDS if (f"{card.kind}s", card.plugin) == (kind, name)]
+def test_every_plugin_has_a_card(kind, name):
+    """A shipped one; or, where nobody publishes such a network, one of test/data/cards, as a user would write it."""
+    found = card(FAKES[kind][name][0])
+    assert (f"{found.kind}s", found.plugin) == (kind, name)
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
