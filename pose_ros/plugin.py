@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pose_ros.models.card import ModelCard
 from pose_ros.runtime.session import Session
@@ -52,3 +52,14 @@ class Plugin(ABC):  # noqa: B024 - each kind adds its own verb
         self.card = model.card
         self.session = model.session
         self.options = self.Options() if options is None else options
+
+    @classmethod  # noqa: B027 - most plugins need nothing else
+    def check(cls, options: Any) -> None:
+        """Check what a plugin needs besides its networks, before those are fetched.
+
+        Args:
+            options: An instance of ``Options``.
+
+        Raises:
+            PoseRosError: With what is missing and how to get it.
+        """

@@ -86,13 +86,16 @@ def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
     Raises:
         ConfigError: The configuration does not fit.
         DeviceError: Nothing here can run their files, so that it makes no sense to fetch them.
+        PoseRosError: An estimator needs something else that is not here.
     """
     options = from_mapping(PipelineOptions, {key: value for key, value in config.items() if key not in BLOCKS})
     wanted = [card for card in parse_model(options.model, store) if card is not None]
+    estimators = {"estimator": wanted[-1]}
     for name in PARTS:
         part = _part_options(config.get(name), name)
         if part.model:
             wanted += [card for card in _part_cards(part, store) if card is not None]
+            estimators[PARTS[name]] = wanted[-1]
     found: dict[str, ModelCard] = {}
     while wanted:
         card = wanted.pop(0)
@@ -102,6 +105,9 @@ def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
         wanted += map(store.card, card.needs.values())
         with _other_than(card):
             check(card.name + card.file.suffix, device=options.device, runtime=options.runtime, name=card.name)
+    for block, card in estimators.items():
+        plugin, plugin_options = _plugin("estimators", block, card, config.get(block))
+        plugin.check(plugin_options)
     return list(found.values())
 
 
@@ -123,7 +129,7 @@ def build(
     blocks = {name: dict(values.pop(name, {}) or {}) for name in BLOCKS}
     options = from_mapping(PipelineOptions, values)
     store = store or Store()
-    models({**values, **{name: blocks[name] for name in PARTS}}, store)
+    models({**values, **blocks}, store)
     pieces = _Pieces(options, blocks, store, allow_fetch)
     # Trackers count together: an id names one thing, be it a body or a hand.
     tracker_options, numbers = from_mapping(TrackerOptions, blocks["tracker"], "tracker"), itertools.count(1)
@@ -203,12 +209,7 @@ class _Pieces:
 
     def plugin(self, kind: str, block: str, card: ModelCard) -> Plugin:
         """Return a plugin with the options of a block; with its defaults where that is empty."""
-        given = dict(self.blocks[block]) if block else {}
-        named = given.pop("plugin", card.plugin)
-        if named != card.plugin:
-            raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
-        plugin = registry.load(kind, card.plugin)
-        options: object = from_mapping(plugin.Options, given, block)
+        plugin, options = _plugin(kind, block, card, self.blocks[block] if block else {})
         model = self._model(card)
         try:
             return plugin(model, options)
@@ -224,6 +225,16 @@ class _Pieces:
             self.store.drop(card)
             raise
         return Model(card, session, {role: self._model(self.store.card(name)) for role, name in card.needs.items()})
+
+
+def _plugin(kind: str, block: str, card: ModelCard, given: Mapping[str, Any] | None) -> tuple[type[Plugin], object]:
+    """Return the plugin of a card, and its options, which a block of the configuration gives."""
+    values = dict(given or {})
+    named = values.pop("plugin", card.plugin)
+    if named != card.plugin:
+        raise ConfigError(f"{block}.plugin", f"model '{card.name}' needs plugin '{card.plugin}', got '{named}'")
+    plugin = registry.load(kind, card.plugin)
+    return plugin, from_mapping(plugin.Options, values, block)
 
 
 @contextmanager

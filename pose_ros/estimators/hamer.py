@@ -49,6 +49,10 @@ class HamerOptions:
     )
 
 
+def _hand_model(options: HamerOptions) -> HandModel:
+    return HandModel(**mano.read(mano.find(options.mano)))
+
+
 class Hamer(CropEstimator):
     """21 points of each hand, also in metres around the wrist (``local_points``), and its surface (:meth:`mesh`).
 
@@ -72,8 +76,7 @@ class Hamer(CropEstimator):
         """Read MANO.
 
         Raises:
-            ModelMissingError: It is not here; the message says where to get it.
-            ModelCorruptError: It is something else.
+            ModelError: As :meth:`check` does.
             CardError: A card names other outputs.
         """
         super().__init__(model, options)
@@ -86,7 +89,17 @@ class Hamer(CropEstimator):
             if not fits or len(card.outputs) != _HAND_OUTPUTS or card.skeleton != self.card.skeleton:
                 raise CardError(self.card.name, f"needs.hand: expected a network like mediapipe-hand-landmark-full, "
                                                 f"got '{card.name}'")
-        self.hand = HandModel(**mano.read(mano.find(self.options.mano)))
+        self.hand = _hand_model(self.options)
+
+    @classmethod
+    def check(cls, options: HamerOptions) -> None:
+        """Look for MANO.
+
+        Raises:
+            ModelMissingError: It is not here; the message says where to get it.
+            ModelCorruptError: It is something else.
+        """
+        _hand_model(options)
 
     def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
         """Estimate one pose per region; see :class:`CropEstimator`."""

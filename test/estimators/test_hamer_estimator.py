@@ -6,12 +6,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pose_ros import wiring
 from pose_ros.core.poses import LEFT, RIGHT
 from pose_ros.decode.mano import HandModel
 from pose_ros.decode.rois import enclosing_regions
 from pose_ros.errors import CardError, ModelMissingError
 from pose_ros.estimators.hamer import Hamer
 from pose_ros.models import cards, mano
+from pose_ros.models.store import Store
 from pose_ros.plugin import Model
 from pose_ros.runtime.session import FakeSession, Tensor
 
@@ -193,8 +195,11 @@ def test_other_cards_are_refused(make):
         make(hand=Model(face, network()))
 
 
-def test_without_mano_the_error_says_where_to_get_it(monkeypatch, tmp_path):
+def test_without_mano_nothing_is_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("POSE_ROS_MANO", raising=False)
+    store = Store(tmp_path / "cache", accept_licences=["hamer"])
+    monkeypatch.setattr(store, "fetch", lambda card: pytest.fail(f"fetches {card.name}"))
+    monkeypatch.setattr("pose_ros.wiring.check", lambda *_, **__: None)
     with pytest.raises(ModelMissingError, match=r"register at https://mano\.is\.tue\.mpg\.de"):
-        Hamer(Model(CARD, network()))
+        wiring.build("hamer", store)
