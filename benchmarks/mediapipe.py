@@ -59,7 +59,8 @@ class Solution:
 
 _HANDS = {"model": "mediapipe-hand-landmark-full"}
 _FACES = ("face/300w", "face/wflw", "face/cofw", "face/lapa", "face/dlib_faces")
-_PEOPLE = ("body2d/coco_mini", "video/mediapipe_pose_world_landmarks.mp4")
+_PEOPLE = ("body2d/coco_mini", "video/mediapipe_pose_world_landmarks.mp4", "video/nvgesture_hand_color.avi",
+           "video/sleap_dance.mp4", "multiview/pose2sim_singleperson/cam01.mp4")
 SOLUTIONS = {
     "hands": Solution(
         _HANDS, ("hand", "body2d/coco4", "body2d/coco_mini", "video/nvgesture_hand_color.avi"),
