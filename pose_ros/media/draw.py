@@ -13,6 +13,8 @@ from pose_ros.core.skeleton import Skeleton
 #: One colour per track id, in turn.
 SUBJECTS = ((240, 228, 66), (204, 121, 167), (0, 158, 255), (255, 94, 77), (120, 220, 80), (180, 140, 255))
 _DARK, _WHITE = (20, 20, 20), (255, 255, 255)
+#: Size of the labels of parts, as a share of that of their wholes'.
+_PART_LABEL = 0.7
 #: What a picture shows without a word.
 _EVIDENT = ("person", "face", "hand", "palm")
 #: Lines grow by one pixel for so many pixels of the image's shorter side.
@@ -86,11 +88,11 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
 
 
 def title(poses: Poses, row: int, kind: str = "") -> str:
-    """Return what a subject is called: ``#3 dog``, or ``left hand of #3``; empty where nothing is known of it."""
+    """Return what a subject is called: ``#3 dog``, or ``left hand #3`` of the third; empty where nothing is known of it."""
     side = SIDE_NAMES.get(int(poses.sides[row]), "")
     track, parent = int(poses.ids[row]), int(poses.parents[row])
     label = "" if poses.labels[row] in _EVIDENT else str(poses.labels[row])
-    words = [side, kind, f"of #{parent}"] if parent else [f"#{track}" if track else "", label, side]
+    words = [side, kind, f"#{parent}"] if parent else [f"#{track}" if track else "", label, side]
     return " ".join(filter(None, words))
 
 
@@ -100,14 +102,16 @@ def _label(out: np.ndarray, poses: Poses, row: int, thickness: int, kind: str) -
     box = poses.boxes[row]
     if not np.isfinite(box).all():
         return
-    # Parts have the colour of the whole.
-    track = int(poses.parents[row]) or int(poses.ids[row])
+    # Parts have the colour of the whole, and small labels that leave room to see them.
+    parent = int(poses.parents[row])
+    track = parent or int(poses.ids[row])
     color = SUBJECTS[track % len(SUBJECTS)] if track else _WHITE
     height, width = out.shape[:2]
     x0, y0, x1, y1 = (int(v) for v in np.rint(np.clip(box, -_FAR_PX, _FAR_PX)))
     cv2.rectangle(out, (x0, y0), (x1, y1), color, max(1, thickness // 2), cv2.LINE_AA)
-    text = f"{title(poses, row, kind)} {poses.subject_scores[row]:.2f}".lstrip()
+    text = (title(poses, row, kind) + ("" if parent else f" {poses.subject_scores[row]:.2f}")).strip()
     scale, pad, thin = 0.25 + 0.15 * thickness, thickness + 1, max(1, thickness // 2)
+    scale *= _PART_LABEL if parent else 1
     (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thin)
     # Above the box where there is room, and always inside the image.
     x = min(max(x0, 0), max(width - w - 2 * pad, 0))

@@ -32,8 +32,8 @@ def some(skeleton: Skeleton, x: float, **columns: object) -> Poses:
     ({"ids": [3]}, "", "#3"),
     ({"ids": [3], "labels": ["dog"]}, "", "#3 dog"),
     ({"ids": [3], "labels": ["person"]}, "", "#3"),
-    ({"ids": [7], "parents": [3], "sides": [LEFT], "labels": ["hand"]}, "hand", "left hand of #3"),
-    ({"ids": [7], "parents": [3]}, "face", "face of #3"),
+    ({"ids": [7], "parents": [3], "sides": [LEFT], "labels": ["hand"]}, "hand", "left hand #3"),
+    ({"ids": [7], "parents": [3]}, "face", "face #3"),
     ({"ids": [7], "sides": [RIGHT]}, "hand", "#7 right"),
 ])
 def test_title(columns, kind, expected):

@@ -142,7 +142,7 @@ def test_parts_have_namespaces_of_their_own_and_say_whose_they_are() -> None:
     made = by_name(made_of(hands, header(), ended_ids=[9], prefix="hands/", kind="hand"))
     assert all(name.startswith("hands/") for name, _ in made)
     labels = {i: m.text for (name, i), m in made.items() if name == "hands/metric/label" and m.action == Marker.ADD}
-    assert labels == {5: "left hand of #1", 6: "#6 right"}
+    assert labels == {5: "left hand #1", 6: "#6 right"}
     assert ("hands/metric/joints", 9) in made
 
 
