@@ -32,7 +32,7 @@ HARMLESS = re.compile(
     r"|numpy\.(_?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer)|ndarray|dtypes?(\.\w+)?|u?int\w*"
     r"|float\w*|bool_?)"
     r"|argparse\.Namespace|pathlib\.\w*Path|datetime\.\w+|_codecs\.encode|collections\.(defaultdict|deque|Counter)"
-    r"|copyreg\._reconstructor"
+    r"|copyreg\._reconstructor|typing\.Any"
     r"|builtins\.(getattr|set|frozenset|slice|range|complex|bytearray|object|list|dict|tuple|int|float|str)"
 )
 #: What Python 2 called the modules that any pickle may name.

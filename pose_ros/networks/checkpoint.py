@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,13 @@ class _Ignored:
         pass
 
 
+class _Filled:
+    """Makes what stands for a dictionary of settings, such as the CfgNode of yacs: PyTorch fills only its own kinds."""
+
+    def __new__(cls, *_: object, **__: object) -> OrderedDict[Any, Any]:  # type: ignore[misc]
+        return OrderedDict()
+
+
 def _list(*_: object) -> list[Any]:
     return []
 
@@ -47,6 +56,8 @@ def _dict(*_: object) -> dict[Any, Any]:
 
 #: What may be filled after it was made has to be something that can be filled.
 _STANDS_FOR = {"collections.defaultdict": _dict, "collections.deque": _list}
+#: Classes that are dictionaries, by the ends of their names: those of yacs, easydict, addict, mmengine and Lightning.
+_DICTIONARY = re.compile(r"(yacs|easydict|addict|mmengine|mmcv|(pytorch_)?lightning)\..*(CfgNode|Dict)")
 
 
 def read(path: Path) -> Mapping[str, Tensor]:
@@ -98,7 +109,9 @@ def _read(path: Path) -> Any:
 
         return caffemodel.read(path)
     names = sorted(name for name in formats.pickled_names(path) if formats.HARMLESS.fullmatch(name))
-    stand_ins: list[Any] = [(_STANDS_FOR.get(name, _Ignored), name) for name in names]
+    stand_ins: list[Any] = [
+        (_STANDS_FOR.get(name, _Filled if _DICTIONARY.fullmatch(name) else _Ignored), name) for name in names
+    ]
     with _reading, torch.serialization.safe_globals(stand_ins):
         # Mapped, a large file is not in memory twice.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

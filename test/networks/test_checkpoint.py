@@ -102,6 +102,25 @@ def test_what_training_left_is_passed_over(tmp_path, history, monkeypatch, new):
     assert "mmengine" not in sys.modules
 
 
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("name", ["yacs.config.CfgNode", "pytorch_lightning.utilities.parsing.AttributeDict"])
+def test_settings_that_are_dictionaries_are_passed_over(tmp_path, monkeypatch, name, new):
+    """As Lightning leaves them, and HaMeR with it."""
+    package, _, kind = name.rpartition(".")
+    parts = package.split(".")
+    for n in range(len(parts)):
+        monkeypatch.setitem(sys.modules, ".".join(parts[: n + 1]), types.ModuleType(".".join(parts[: n + 1])))
+    settings = type(kind, (dict,), {"__module__": package, "__qualname__": kind})
+    setattr(sys.modules[package], kind, settings)
+    made = settings(MODEL=settings(SIZE=256), NAME="x")
+    made.__dict__["__immutable__"] = True
+    path = tmp_path / "net.ckpt"
+    torch.save({"state_dict": WEIGHTS, "hyper_parameters": made}, path, _use_new_zipfile_serialization=new)
+    monkeypatch.undo()
+    assert same(read(path))
+    assert package not in sys.modules
+
+
 class _Runs:
     """Runs something when it is unpickled."""
 
