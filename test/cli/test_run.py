@@ -33,6 +33,58 @@ def test_json_keeps_numbers_and_says_null_for_missing(cli, toy, picture):
     assert "local_points" not in subject
 
 
+def test_json_has_parts_sides_measures_and_frames(cli, models, testdata, tmp_path):
+    photo = testdata / "body2d/coco_mini/000000109313.jpg"
+    ran = cli("run", photo, "--hands", "--faces", "--json", "--output", tmp_path / "out")
+    document = json.loads(ran.out)
+    assert document["parts"]["hands"]["model"] == "mediapipe-hand-landmark-full"
+    assert document["parts"]["faces"]["skeleton"]["name"] == "facemesh478"
+    (source,) = document["sources"]
+    (frame,) = source["frames"]
+    (person,) = frame["subjects"]
+    assert (person["id"], person["label"]) == (1, "person")
+    assert "parent" not in person
+    left, right = sorted(frame["parts"]["hands"], key=lambda hand: hand["side"])
+    assert [(h["parent"], h["side"], len(h["keypoints"])) for h in (left, right)] == [(1, "left", 21), (1, "right", 21)]
+    assert 0 <= left["side_score"] <= 1
+    (face,) = frame["parts"]["faces"]
+    assert face["parent"] == 1
+    assert "side" not in face
+    assert 0 <= face["measures"]["mouth_opening"] < 0.5
+    assert frame["ms"].keys() >= {"hands", "faces"}
+    table = cli("run", photo, "--hands", "--faces").out
+    assert "1 found, 2 hands, 1 faces" in table
+    assert "left hand of 1" in table
+    again = cli("run", photo, "--hands", "--set", "hands.model=mediapipe-hand-landmark-lit")
+    assert again.code == 2
+    assert "did you mean 'mediapipe-hand-landmark-lite'" in again.err
+
+
+def test_frames_are_named_and_nan_is_null():
+    from pose_ros.cli import console
+    from pose_ros.cli.results import frame_to_dict
+    from pose_ros.core.poses import Poses
+    from pose_ros.core.skeleton import Skeleton
+    from pose_ros.core.stages import Stages
+    from pose_ros.pipeline import Result
+
+    skeleton = Skeleton("face", ("nose",), measures=("mouth_opening",), frames=("face", "gaze"))
+    frames = np.array([[[1, 2, 3, 0, 0, 0, 1], [np.nan] * 7]])
+    poses = Poses(skeleton, np.zeros((1, 1, 2)), np.ones((1, 1)), measures=[[0.25]], frames=frames, labels=["dog"])
+    (subject,) = console.jsonable(frame_to_dict(Result(poses, (), Stages()), 0, 0.0))["subjects"]
+    assert subject["frames"] == {"face": [1, 2, 3, 0, 0, 0, 1], "gaze": [None] * 7}
+    assert (subject["measures"], subject["label"]) == ({"mouth_opening": 0.25}, "dog")
+
+
+def test_what_looks_at_parts_is_there():
+    from pose_ros.cli.runner import PART_MODELS
+    from pose_ros.models.store import Store
+    from pose_ros.wiring import PARTS
+
+    assert PART_MODELS.keys() == PARTS.keys()
+    assert all(Store().card(name).kind == "estimator" for name in PART_MODELS.values())
+
+
 def test_output_folder_holds_picture_json_and_coco(cli, toy, picture, tmp_path):
     out = tmp_path / "deep" / "out"
     ran = cli("run", picture.parent, "--model", toy, "--output", out, "--coco")
