@@ -71,7 +71,7 @@ SOLUTIONS = {
         "video/nvgesture_hand_color.avi",
     ),
     "face_mesh_irises": Solution(
-        {"model": "mediapipe-face-iris"}, (*_FACES, "video/nvgesture_hand_color.avi"),
+        {"model": "mediapipe-face-mesh-iris"}, (*_FACES, "video/nvgesture_hand_color.avi"),
         "video/nvgesture_hand_color.avi",
     ),
     "holistic": Solution(
