@@ -15,9 +15,8 @@ Config = Mapping[str, Any]
 Size = tuple[int, int]
 
 _IMAGENET = {"color": "rgb", "layout": "nchw", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
-#: One-letter and whole words for a side, as parts of names of body parts.
-_SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])|(?<![a-z])([lr])(?![a-z])|(?<=[a-z0-9])([LR])(?![a-z])",
-                   re.IGNORECASE)
+#: What may tell a side in the name of a body part; it does where the other side has such a name too.
+_SIDE = re.compile(r"(?i:left|right)|(?<![A-Za-z])[lr](?![A-Za-z])|[LR]")
 _OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
 #: Heads of SLEAP's models -> what the names of their outputs contain.
 _SLEAP = {
@@ -46,17 +45,17 @@ class Network(NamedTuple):
 
 def skeleton(keypoints: Sequence[str], edges: Sequence[Sequence[str]] = ()) -> Card:
     """Return a skeleton as a card holds it; left and right are read from the names."""
-    pairs = []
+    pairs: list[list[str]] = []
     for name in keypoints:
-        other = _SIDE.sub(_swap, name)
-        if other != name and other in keypoints and [other, name] not in pairs:
+        others = (name[: m.start()] + _swap(m[0]) + name[m.end() :] for m in _SIDE.finditer(name))
+        other = next((other for other in others if other in keypoints), name)
+        if other != name and [other, name] not in pairs:
             pairs.append([name, other])
     made: Card = {"keypoints": list(keypoints), "edges": [list(edge) for edge in edges], "flip_pairs": pairs}
     return {key: value for key, value in made.items() if value}
 
 
-def _swap(match: re.Match[str]) -> str:
-    word = match[0]
+def _swap(word: str) -> str:
     other = _OTHER[word.lower()]
     return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
 
