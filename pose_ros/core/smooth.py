@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import LEFT, RIGHT, Poses
 
 
 @dataclass(eq=False)
@@ -84,24 +84,40 @@ class PoseSmoother:
         """Start with nobody."""
         self._keypoints = OneEuro(0.05, 80.0)
         self._local_points = OneEuro(0.1, 40.0)
+        # A mean over half a second: which side a hand is on does not change.
+        self._right = OneEuro(0.3, 0.0)
 
     def reset(self) -> None:
         """Forget everybody."""
         self._keypoints.reset()
         self._local_points.reset()
+        self._right.reset()
 
     def __call__(self, poses: Poses, stamp_ns: int) -> Poses:
-        """Return the poses with smooth keypoints and local points; scores and boxes stay."""
+        """Return the poses with smooth keypoints and local points, and sides by majority; scores and boxes stay."""
         if poses.regions is None:
             sizes = (poses.boxes[:, 2:] - poses.boxes[:, :2]).max(axis=1)
         else:
             sizes = poses.regions[:, 2:4].max(axis=1)
         keypoints = self._keypoints(poses.ids, poses.keypoints, np.fmax(sizes, 1.0), stamp_ns)
+        poses = self._sided(poses, stamp_ns)
         if poses.local_points is None:
             return poses.replace(keypoints=keypoints)
         metre = np.ones(len(poses))
         return poses.replace(
             keypoints=keypoints, local_points=self._local_points(poses.ids, poses.local_points, metre, stamp_ns)
+        )
+
+    def _sided(self, poses: Poses, stamp_ns: int) -> Poses:
+        """Return the poses on the side where most of the last frames saw them; what a body says of its parts stays."""
+        seen = (poses.sides > 0) & (poses.parents == 0)
+        if not seen.any():
+            return poses
+        right = np.where(poses.sides == RIGHT, poses.side_scores, 1 - poses.side_scores)
+        right = self._right(poses.ids, np.where(seen, right, np.nan), np.ones(len(poses)), stamp_ns)
+        return poses.replace(
+            sides=np.where(seen, np.where(right > 0.5, RIGHT, LEFT), poses.sides),
+            side_scores=np.where(seen, np.maximum(right, 1 - right), poses.side_scores),
         )
 
 
