@@ -10,7 +10,7 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
-from pose_ros.core.regions import Detections, boxes_to_regions, keypoints_to_boxes, regions_to_boxes
+from pose_ros.core.regions import Detections, boxes_to_regions, check_regions, keypoints_to_boxes, regions_to_boxes
 from pose_ros.decode import ssd
 from pose_ros.decode.rois import aligned_regions
 from pose_ros.detectors.base import Detector
@@ -54,18 +54,32 @@ class SsdDetector(Detector):
     def detect(self, image: np.ndarray) -> Detections:
         """Find the subjects, best first; see :class:`Detector`."""
         check_image(image)
-        size_wh = self.card.input_wh
         # MediaPipe takes pixels as points: the image reaches from 0 to its width.
         height, width = image.shape[:2]
-        whole = np.array([[width / 2, height / 2, width, height, 0]])
-        matrix = warp.region_matrix(warp.fit_aspect(whole, size_wh)[0], size_wh, "corner")
+        return self._look(image, np.array([width / 2, height / 2, width, height, 0]))
+
+    def locate(self, image: np.ndarray, regions: np.ndarray) -> np.ndarray:
+        """Look for one subject inside each of some coarse regions; see :class:`Detector`."""
+        check_image(image)
+        regions = check_regions(regions)
+        found = np.full((len(regions), 5), np.nan, np.float32)
+        for row in np.flatnonzero(np.isfinite(regions).all(axis=1) & (regions[:, 2:4] > 0).all(axis=1)):
+            for best in self._look(image, regions[row]).regions[:1]:
+                found[row] = best
+        return found
+
+    def _look(self, image: np.ndarray, region: np.ndarray) -> Detections:
+        """Return what is inside a region (5,), best first."""
+        size_wh = self.card.input_wh
+        matrix = warp.region_matrix(warp.fit_aspect(region[None], size_wh)[0], size_wh, "corner")
         batch = self.card.preprocess(warp.crop(image, matrix, size_wh)[None])
         raw = self.session.run(batch)
         values, logits = (raw[name][0] for name in self.card.outputs)
         found = ssd.decode(values, logits, self._anchors, size_wh, self.options.min_score)
         boxes, keypoints, scores = ssd.weighted_nms(*found, self.options.max_iou)
         to_image = matrix * np.array([*size_wh, 1])
-        boxes = warp.apply(to_image, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+        boxes = keypoints_to_boxes(warp.apply(to_image, corners))
         keypoints = warp.apply(to_image, keypoints)
         params = self.card.params
         cover = params.get("cover", 0.0)
