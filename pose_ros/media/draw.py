@@ -88,7 +88,7 @@ def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.n
 
 
 def title(poses: Poses, row: int, kind: str = "") -> str:
-    """Return what a subject is called: ``#3 dog``; ``left hand #3`` of the third subject; empty where nothing is known."""
+    """Return what a subject is called: ``#3 dog``, ``left hand #3`` of the third one; empty where nothing is known."""
     side = SIDE_NAMES.get(int(poses.sides[row]), "")
     track, parent = int(poses.ids[row]), int(poses.parents[row])
     label = "" if poses.labels[row] in _EVIDENT else str(poses.labels[row])
