@@ -38,6 +38,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "embedding": "pose_ros.estimators.embedding:EmbeddingEstimator",
         "hamer": "pose_ros.estimators.hamer:Hamer",
         "ert": "pose_ros.estimators.ert:Ert",
+        "fan": "pose_ros.estimators.fan:Fan",
         "heatmap": "pose_ros.estimators.heatmap:HeatmapEstimator",
         "paf": "pose_ros.estimators.paf:PafEstimator",
         "recrop": "pose_ros.estimators.recrop:Recrop",

@@ -107,14 +107,27 @@ class TopDownEstimator(CropEstimator):
             crops = self._crops(image, padded)
             other = sides[rows] == _OTHER_SIDE[self.params.side]
             crops[other] = crops[other, :, ::-1]
-            found, values, grid_wh = self._decode(self._outputs(crops))
+            outputs = self._outputs(crops)
+            found, values, grid_wh = self._decode(outputs)
             found = np.array(found)
             # Crops were mirrored about the middle between their first and last pixel.
             last = grid_wh[0] - (grid_wh[0] / self.card.input_wh[0] if self.align == "corner" else 1)
             found[other, :, 0] = last - found[other, :, 0]
             keypoints[rows] = warp.apply(warp.region_matrix(padded, grid_wh, self.align), found) + self._offset
             scores[rows] = np.clip(values, 0, 1)
-        return Poses(self.skeleton, keypoints, scores, sides=sides)
+        poses = Poses(self.skeleton, keypoints, scores, sides=sides)
+        return self._complete(poses, rows, padded, outputs) if len(rows) else poses
+
+    def _complete(self, poses: Poses, rows: np.ndarray, regions: np.ndarray, outputs: Outputs) -> Poses:
+        """Return poses with what else the outputs say.
+
+        Args:
+            poses: All of them, N.
+            rows: Those that the network looked at, (M,).
+            regions: What it saw of each, (M, 5).
+            outputs: Of each, (M, ...).
+        """
+        return poses
 
     def _crops(self, image: np.ndarray, regions: np.ndarray) -> np.ndarray:
         """Return (N, H, W, 3)."""

@@ -41,6 +41,8 @@ ARCHITECTURES: Mapping[str, str] = {
     "corner_hourglass": "pose_ros.networks.corner_hourglass:CornerHourglass",
     "deeplabcut": "pose_ros.networks.deeplabcut:DeepLabCut",
     "deeppose": "pose_ros.networks.deeppose:DeepPose",
+    "face_alignment": "pose_ros.networks.fan:FaceAlignment",
+    "face_depth": "pose_ros.networks.fan:FaceDepth",
     "hourglass": "pose_ros.networks.hourglass:StackedHourglass",
     "integral": "pose_ros.networks.integral:IntegralRegression",
     "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",

@@ -30,6 +30,8 @@ class Network(nn.Module):
     outputs: tuple[str, ...] = ("output",)
     #: Whether the input may be of any size (bottom-up networks); otherwise it is that of the card.
     any_size: ClassVar[bool] = False
+    #: Of the input; 3 for an image, more where a plugin adds maps of its own.
+    channels: ClassVar[int] = 3
     #: Layouts of other implementations, besides our own.
     layouts: ClassVar[tuple[Layout, ...]] = ()
 

@@ -73,13 +73,13 @@ class TorchSession(BatchedSession):
         self._network.to(device, self._dtype)
         self._names = self._network.outputs
         width, height = settings.input_wh
-        sample = np.zeros((1, 3, height, width), np.float32)
+        sample = np.zeros((1, self._network.channels, height, width), np.float32)
         shapes = [tuple(output.shape[1:]) for output in self._run(sample).values()]
         if self._network.any_size:
             # The maps' sizes follow the input's.
             height = width = -1
             shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
-        image = Tensor("image", (-1, 3, height, width))
+        image = Tensor("image", (-1, self._network.channels, height, width))
         found = [Tensor(output, (-1, *shape)) for output, shape in zip(self._names, shapes, strict=True)]
         super().__init__(name, [image], select(name, found, settings.outputs), f"torch {version()}", device,
                          most=settings.batch)

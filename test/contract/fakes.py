@@ -36,6 +36,10 @@ def _heatmaps(rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.random((17, 64, 48)) * 1.2 - 0.1]
 
 
+def _faces(rng: np.random.Generator) -> list[np.ndarray]:
+    return [rng.random((68, 64, 64)) * 1.2 - 0.1]
+
+
 def _ert(rng: np.random.Generator) -> list[np.ndarray]:
     """Two stages; all points near the middle of a region, which is in the image even where its borders are not.
 
@@ -195,6 +199,7 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
         "embedding": ("higherhrnet-w32", _embedding),
         "hamer": ("hamer", _hamer),
         "ert": ("dlib-5", _ert),
+        "fan": ("fan-2d", _faces),
         "heatmap": ("simplebaseline-res50", _heatmaps),
         "paf": ("lightweight-openpose", _paf),
         "recrop": ("mediapipe-hand-recrop", lambda rng: [rng.normal(128, 40, (1, 1, 4))]),
