@@ -13,7 +13,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from pose_ros.core.convert import conversion, converts
 from pose_ros.core.options import specs
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 
@@ -60,13 +62,53 @@ def models(_: str) -> str:
 def skeletons(_: str) -> str:
     """Return all shipped skeletons, one per row."""
     found = [catalogue.get(name) for name in catalogue.names()]
-    rows = [(f"`{s.name}`", str(len(s)), ", ".join(catalogue.targets(s)), s.source) for s in found]
-    return _table(("skeleton", "keypoints", "converts to", "source"), rows)
+    rows = [
+        (f"[`{s.name}`](#{s.name})", str(len(s)), _subject(s), "yes" if s.sigmas else "",
+         ", ".join(f"{block.replace('_', ' ')} ({part})" for block, (part, _) in s.blocks.items()), s.source)
+        for s in found
+    ]  # fmt: skip
+    return _table(("skeleton", "keypoints", "of a", "sigmas", "parts", "source"), rows)
+
+
+def _subject(skeleton: Skeleton) -> str:
+    return skeleton.joints[0].rpartition("/")[0] or "person"
+
+
+def made(_: str) -> str:
+    """Return what skeletons make of other joints, one rule per row."""
+    rules: dict[str, list[str]] = {}
+    for skeleton in map(catalogue.get, catalogue.names()):
+        for joint, ways in skeleton.made.items():
+            rule = f"`{joint}` | " + ", else ".join("middle of " * (len(way) > 1) + " and ".join(way) for way in ways)
+            rules.setdefault(rule, []).append(skeleton.name)
+    rows = [(*rule.split(" | "), ", ".join(names)) for rule, names in sorted(rules.items())]
+    return _table(("joint", "is made as", "by"), rows)
+
+
+def gallery(_: str) -> str:
+    """Return the pictures of all shipped skeletons."""
+    return "\n".join(f"### {n}\n\n![{n}](skeletons/{n}.svg)\n" for n in catalogue.names())
+
+
+def conversions(names: str) -> str:
+    """Return, for each pair of some skeletons, how many keypoints are known and how many of them are made."""
+    found = [catalogue.get(name) for name in names.split(",")]
+    rows = [(f"**{a.name}**", *("" if a is b else _known(a, b) for b in found)) for a in found]
+    return _table(("from \\ to", *(s.name for s in found)), rows)
+
+
+def _known(source: Skeleton, target: Skeleton) -> str:
+    if not converts(source, target):
+        return "-"
+    way = conversion(source, target)
+    same, others = int((~way.absent).sum()), len(way.made)
+    return f"{same}" + f" + {others}" * bool(others) + f" of {len(target)}"
 
 
 def fill(text: str) -> str:
     """Return a page with its tables written anew."""
-    kinds = {"options": options, "models": models, "skeletons": skeletons}
+    kinds = {"options": options, "models": models, "skeletons": skeletons, "made": made, "gallery": gallery,
+             "conversions": conversions}  # fmt: skip
     return _BLOCK.sub(lambda m: f"{m[1]}\n{kinds[m[2]](m[3])}\n{m[4]}", text)
 
 

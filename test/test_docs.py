@@ -28,6 +28,14 @@ def test_tables_are_those_of_the_code():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_pictures_are_those_of_the_code():
+    """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are drawn."""
+    check = [sys.executable, str(ROOT / "docs" / "pictures.py"), "--check"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page):
     """Every relative link and picture of a page exists."""
