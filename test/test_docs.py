@@ -29,7 +29,7 @@ def test_tables_are_those_of_the_code():
 
 
 def test_pictures_are_those_of_the_code():
-    """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are drawn."""
+    """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are."""
     check = [sys.executable, str(ROOT / "docs" / "pictures.py"), "--check"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
