@@ -34,8 +34,9 @@ def described(poses: Poses, camera: Camera | None) -> Poses:
     """Return poses with ``measures`` and ``frames``, as far as their skeleton has such; others come back as they are.
 
     Measures are distances between the edges of eyes and mouth, relative to the distance of their corners, in the image:
-    for eyes the eye aspect ratio of Soukupova and Cech (CVWW 2016), about 0.3 when open and 0.1 when shut. A face that
-    turns aside becomes narrower, so its measures grow by one over the cosine of its yaw.
+    for eyes the eye aspect ratio of Soukupova and Cech (CVWW 2016), about 0.3 when open and 0.1 when shut (0.2 by a
+    mesh whose eyelids no other network refined). A face that turns aside becomes narrower, so its measures grow by one
+    over the cosine of its yaw.
 
     Frames need a camera. ``face`` has its origin between the eyes (sellion), x out of the face, y to the subject's left
     and z to the scalp, and ``gaze`` the same origin and z where the eyes look (REP-155). They suppose an average adult;
