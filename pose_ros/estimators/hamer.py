@@ -112,7 +112,8 @@ class Hamer(CropEstimator):
 
         Returns:
             Poses; vertices (N, 778, 3) float32 where ``local_points`` are, NaN where there is no hand; and triangles of
-            vertices (N, 1538, 3) int64, whose corners run counterclockwise when seen from outside.
+            vertices (N, 1538, 3) int64, those of MANO, which run the other way round in left hands: outside stays
+            outside.
         """
         poses, vertices = self._hands(image, regions, sides)
         faces = np.where((poses.sides == LEFT)[:, None, None], self.hand.faces[:, ::-1], self.hand.faces)
