@@ -89,11 +89,21 @@ def test_a_hand_of_twelve_pixels_is_read_where_it_is_known_to_be(pipeline, parts
     assert poses.sides[0] == LEFT
 
 
-@pytest.mark.parametrize("outside", [0, 30, 45, 136])
-def test_a_hand_that_leaves_the_image_is_one_or_none(pipeline, parts, outside):
-    poses = show(pipeline, on_grey((parts[0], -outside, 60), size=(480, 320)))
-    assert len(poses) == (outside < 60)
-    assert all(side == LEFT for side in poses.sides)
+def test_a_hand_that_leaves_the_image_is_followed_until_more_than_half_is_outside(pipeline, parts):
+    pipeline.reset()
+    counts = {}
+    for number, left in enumerate(range(10, -110, -2)):
+        poses = pipeline(Frame(on_grey((parts[0], left, 60), size=(480, 320)), (number + 1) * 33_333_333)).poses
+        # In the picture of it the hand reaches from column 40 to 99.
+        counts[max(0, -(left + 40) / 59)] = len(poses)
+        assert all(side == LEFT for side in poses.sides)
+    assert all(count == 1 for outside, count in counts.items() if outside < 0.5)
+    assert all(count <= 1 for count in counts.values())
+    assert all(count == 0 for outside, count in counts.items() if outside > 0.9)
+
+
+def test_half_a_hand_is_not_found_anew(pipeline, parts):
+    assert len(show(pipeline, on_grey((parts[0], -70, 60), size=(480, 320)))) == 0
 
 
 def test_thirty_hands_cost_no_more_than_asked_for(pipeline, parts):
