@@ -23,10 +23,10 @@ def whole_image(
 
     Args:
         image: RGB uint8 (H, W, 3). Not modified.
-        height: Of the input, pixels; rounded up.
+        height: Of the image in the input, pixels; the input's is rounded up.
         multiple: Width and height of the input are multiples of this.
-        corner: Whether it stands in the upper left corner, pixels on pixels, and the width is rounded; or in the
-            middle, area on area, and the width is rounded up.
+        corner: Whether it stands in the upper left corner, pixels on pixels, fills the input's height, and the width is
+            rounded; or in the middle, area on area, and the width is rounded up.
         border: Grey around it.
         aspects: Width of the input is at least and at most this times its height.
 
@@ -34,16 +34,17 @@ def whole_image(
         (height, width, 3) uint8, and the matrix (2, 3) from its pixels to those of the image.
     """
     rows, columns = image.shape[:2]
-    height = multiple * max(1, math.ceil(height / multiple))
-    count = height * min(max(columns / rows, aspects[0]), aspects[1]) / multiple
-    width = multiple * max(1, math.floor(count + 0.5) if corner else math.ceil(count))
+    aspect = min(max(columns / rows, aspects[0]), aspects[1])
+    wanted, height = height, multiple * max(1, math.ceil(height / multiple))
+    count = (height if corner else wanted) * aspect / multiple
+    width = multiple * max(1, math.floor(count + 0.5) if corner else math.ceil(count - 1e-6))
     if corner:
         scale = min((width - 1) / max(columns - 1, 1), (height - 1) / max(rows - 1, 1))
         inner = (math.floor((columns - 1) * scale + 1e-6) + 1, math.floor((rows - 1) * scale + 1e-6) + 1)
         left = top = 0
         shift = 0.0
     else:
-        scale = min(width / columns, height / rows)
+        scale = min(wanted * aspect / columns, wanted / rows)
         inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
         shift = 0.5 / scale - 0.5

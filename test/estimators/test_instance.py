@@ -143,8 +143,10 @@ def test_an_image_is_seen_whole_and_as_high_as_in_training():
     poses = single.estimate(np.zeros((64, 110, 3), np.uint8))
     assert seen[-1].shape == (1, 3, 64, 128)
     assert_allclose(poses.keypoints[0], PLACES - [9, 0], atol=0.02)
-    SingleInstance(made, SingleOptions(net_height=100)).estimate(np.zeros((64, 96, 3), np.uint8))
-    assert seen[-1].shape == (1, 3, 128, 192)
+    SingleInstance(made, SingleOptions(net_height=100)).estimate(np.full((64, 96, 3), 255, np.uint8))
+    assert seen[-1].shape == (1, 3, 128, 160)
+    assert seen[-1].any(axis=(0, 1, 3)).sum() == 100
+    assert seen[-1].any(axis=(0, 1, 2)).sum() == 150
 
 
 def test_an_input_of_one_size_sees_the_image_fitted_into_it():

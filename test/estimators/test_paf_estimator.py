@@ -40,6 +40,7 @@ preprocess: {color: gray, layout: nhwc, std: [255, 255, 255]}
 skeleton: fly2
 outputs: [MultiInstanceConfmapsHead_0, PartAffinityFieldsHead_0]
 params:
+  rule: sleap
   limbs: 0-1
   channels: 0,1
   upsample: 1
@@ -173,7 +174,7 @@ BAD = {
     "channels: expected one pair for each of the limbs, got 0 for 0": {"limbs": "", "channels": ""},
     "attach: expected some of the limbs, got '3-17'": {"attach": "3-17"},
     "uncounted: expected keypoints 0 .. 17, got '18'": {"uncounted": "18"},
-    "rule: expected one of openpose, lightweight; got 'mine'": {"rule": "mine"},
+    "rule: expected one of openpose, lightweight, sleap; got 'mine'": {"rule": "mine"},
     "no_such_key: unknown key": {"no_such_key": 1},
 }
 
