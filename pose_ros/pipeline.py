@@ -334,7 +334,6 @@ class Pipeline:
         if parts and self.skeleton.blocks:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
-            poses = self._described(poses, frame, stages)
         ended, self._ended = tuple(self._ended), []
         left, self._left = self._left, {}
         return Result(poses.to(self.skeleton), ended, stages, {**left, **parts})
