@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Demo: a photograph that hangs on a wall, seen by a slowly moving pinhole camera whose calibration is known.
 
-The photograph is NASA's portrait of Eileen Collins (public domain), which ships with scikit-image.
+The photograph is NASA's portrait of Eileen Collins (public domain), which ships with scikit-image. It shows no bare
+hand, so the drawing of one is pinned to it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from pose_ros.core.frame import Frame
 from pose_ros.errors import SourceError
 from pose_ros.media.calibration import guess_camera
+from pose_ros.media.drawn_hand import drawn_hand
 from pose_ros.media.source import Source
 
 SECONDS, FPS, SIZE_WH = 10.0, 30.0, (640, 480)
@@ -24,6 +26,8 @@ _VIEW_RAD = math.radians(60)
 #: Height of the photograph on the wall, which makes the person life-size.
 _PHOTO_M = 1.1
 _WALL_RGB = (150, 146, 140)
+#: Where on the photograph the drawing is, and how wide: so large that detectors of palms see it.
+_HAND_XY, _HAND_PX = (2, 36), 150
 FRAME_ID = "camera_optical_frame"
 
 
@@ -47,6 +51,9 @@ class Demo(Source):
         self._frames = round(duration * FPS)
         self.length = None if loop else self._frames
         self._photo = photograph(name)
+        drawing = drawn_hand(_HAND_PX)
+        x, y = _HAND_XY
+        self._photo[y : y + len(drawing), x : x + _HAND_PX] = drawing
         self.camera = guess_camera(SIZE_WH, _VIEW_RAD)
 
     def wall_to_camera(self, index: int) -> np.ndarray:

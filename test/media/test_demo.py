@@ -11,9 +11,13 @@ import pytest
 
 pytest.importorskip("skimage", reason="scikit-image, which holds the photograph, is not installed")
 
+from pose_ros.core.frame import Frame
+from pose_ros.core.poses import RIGHT
 from pose_ros.errors import SourceError
 from pose_ros.media import demo
+from pose_ros.media.drawn_hand import drawn_hand
 from pose_ros.media.sources import open_source
+from pose_ros.wiring import build
 
 
 def test_frames() -> None:
@@ -60,3 +64,17 @@ def test_without_scikit_image_it_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SourceError, match="pip install scikit-image"):
         open_source("demo")
+
+
+def test_the_drawn_hand_is_one(models) -> None:
+    """The networks that people use take it for the right hand that it is."""
+    drawing = drawn_hand(200)
+    assert (drawing.shape, drawing.dtype) == ((260, 200, 3), np.uint8)
+    np.testing.assert_array_equal(drawing, drawn_hand(200))
+    image = np.pad(drawing, ((60, 60), (100, 100), (0, 0)), mode="edge")
+    hands = build({"model": "mediapipe-hand-landmark-full", "threads": 1})(Frame(image, 0)).poses
+    assert hands.sides.tolist() == [RIGHT]
+    assert hands.side_scores[0] > 0.9
+    # Of all fingertips, the thumb's is the rightmost, and the middle finger's the highest.
+    tips = hands.keypoints[0, [4, 8, 12, 16, 20]]
+    assert (tips[:, 0].argmax(), tips[:, 1].argmin()) == (0, 2)
