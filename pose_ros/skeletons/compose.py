@@ -72,6 +72,6 @@ def _add(
     whole["joints"] |= {named[k]: joint for k, joint in joints.items()}
     for key in ("edges", "flip_pairs"):
         whole[key] += [[named[a], named[b]] for a, b in part[key]]
-    _merge_colors(whole, {c: [named[k] for k in ks if k in fresh] for c, ks in part["colors"].items()})
+    _merge_colors(whole, {c: [named[k] for k in ks] for c, ks in part["colors"].items()})
     whole["blocks"][block] = {"skeleton": skeleton, "keypoints": list(named.values())}
     return {named[k]: s for k, s in zip(part["keypoints"], part["sigmas"], strict=False) if k in fresh}

@@ -174,6 +174,20 @@ def test_what_is_made_is_as_sure_as_its_least_sure_part():
     np.testing.assert_array_equal(found.keypoints[:, nose], poses.keypoint("nose"))
 
 
+@pytest.mark.parametrize(("source", "target", "keypoint"), [
+    ("mpii16", "h36m17", "thorax"), ("h36m17", "mpii16", "thorax"), ("mpii16", "h36m17", "root"),
+    ("mpii16", "coco18", "neck"), ("mpi15", "coco18", "neck"), ("body25b", "halpe26", "neck"),
+    ("posetrack17", "mpii16", "upper_neck"), ("posetrack17", "coco18", "neck"), ("jhmdb15", "halpe26", "head"),
+    ("h36m17", "halpe26", "head"), ("h36m17", "coco17", "nose"), ("halpe26", "h36m17", "head"),
+    ("coco17", "h36m17", "neck_nose"), ("ap10k17", "animalpose20", "left_front_knee"), ("face5", "coco17", "nose"),
+    ("atrw15", "ap10k17", "left_knee"), ("horse10_22", "superanimal_quadruped39", "left_eye"),
+])  # fmt: skip
+def test_names_that_mislead_are_not_taken_for_the_same(source, target, keypoint):
+    a, b = catalogue.get(source), catalogue.get(target)
+    if converts(a, b):
+        assert conversion(a, b).index[b.index[keypoint]] == -1
+
+
 def test_the_neck_of_ros4hri_is_as_sure_as_the_shoulders():
     poses = body(catalogue.get("coco17"))
     poses.scores[0, 5] = 0.2
@@ -263,12 +277,12 @@ def test_nobody_converts():
 
 def test_ways_are_tried_in_turn_and_never_in_circles():
     source = Skeleton("s", ("a", "b", "c"))
-    made = {"x": (("y",), ("missing", "a"), ("a", "b")), "y": (("x",), ("y",)), "z": (("x", "c"),)}
+    made = {"x": (("y",), ("missing", "a"), ("a", "b")), "y": (("x",), ("y",)), "z": (("x", "a"),)}
     way = conversion(source, Skeleton("t", ("x", "y", "z"), made=made))
     assert way.index.tolist() == [-1, -1, -1]
     points = way.points(np.array([[[2.0, 0], [4, 0], [7, 0]]]))
-    np.testing.assert_allclose(points[0, :, 0], [3, 3, 5])
-    assert way.parts.tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 2]]
+    np.testing.assert_allclose(points[0, :, 0], [3, 3, 2.5])
+    np.testing.assert_allclose(way.weights, [[0.5, 0.5], [0.5, 0.5], [0.75, 0.25]])
     assert conversion(source, Skeleton("t", ("x", "a", "z"), made=made)).made.tolist() == [0, 2]
 
 
