@@ -32,7 +32,7 @@ shared := $(wildcard config/* launch/*)
 .PHONY: help env demo test lint types bench clean
 
 help:  ## this list
-	@echo 'make demo [SOURCE=...]  see a person: camera, estimator and recorder nodes over ROS 2; results in out/'
+	@echo 'make demo [SOURCE=...]  see body, hand and face: camera, estimator and recorder over ROS 2; results in out/'
 	@echo '                        SOURCE: a video, image, image folder, camera number, stream URL or bag'
 	@echo 'make test [ARGS=...]    all tests; ARGS go to pytest, e.g. ARGS="-k blazepose -x"'
 	@echo 'make env                only the environment in $(VENV), which the others make when they need it'
