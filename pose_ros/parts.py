@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ import numpy as np
 from pose_ros.core.assign import assign
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import LEFT, RIGHT, Poses, concatenate
 from pose_ros.core.regions import iou, keypoints_to_boxes
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.smooth import RegionSmoother
 from pose_ros.core.stages import Stages
 from pose_ros.decode.body_parts import Starts, face_regions, hand_regions
@@ -56,6 +57,8 @@ KINDS = {
     "hands": _Kind(hand_regions, _Near(0.2, np.deg2rad(40), 0.4)),
     "faces": _Kind(face_regions, _Near(0.1, np.deg2rad(15), 0.3)),
 }
+#: Kind -> block of a whole-body skeleton -> side.
+OWN_BLOCKS = {"hands": {"left_hand": LEFT, "right_hand": RIGHT}, "faces": {"face": 0}}
 #: Where a body says that a part has moved by more than this, the part is located again.
 _AT_REST = _Near(0.05, np.deg2rad(10), 0.1)
 #: A part that was seen with a lower score than this is located again: it may be about to get lost.
@@ -69,6 +72,10 @@ class PartOptions:
     """Options of one kind of parts."""
 
     model: str = option("", "Model to run on these parts of each subject: '[detector+]estimator'; empty: none.")
+    own: bool = option(
+        False, "Take these parts out of the keypoints of a whole-body model, such as rtmw-l; no model of their "
+        "own."
+    )
     min_body_score: float = option(
         0.3, "A body is believed to have the part where its keypoints say so with at least this score.",
         low=0.0, high=1.0, live=True,
@@ -245,6 +252,60 @@ class Part:
         claimed = claims.regions[claims.rows(poses.parents, sides)]
         claimed = np.where(poses.subject_scores[:, None] >= _SURE, claimed, np.nan)
         self._followed = _Places(self._steady(keys, poses.regions, stamp_ns), poses.parents, sides, keys, claimed)
+
+
+class OwnPart:
+    """Parts of one kind, out of the keypoints of subjects that have them; the source of a pipeline of its own."""
+
+    def __init__(self, kind: str, skeletons: Mapping[str, Skeleton], options: PartOptions | None = None) -> None:
+        """Choose the parts.
+
+        Args:
+            kind: Of :data:`KINDS`.
+            skeletons: Block of the subjects' skeleton -> skeleton of the part.
+            options: ``min_body_score`` is the lowest mean score of a part's keypoints.
+
+        Raises:
+            ConfigError: The subjects have no such parts.
+        """
+        self._blocks = {block: side for block, side in OWN_BLOCKS[kind].items() if block in skeletons}
+        if not self._blocks:
+            raise ConfigError(f"{kind}.own", "the model's skeleton has no such parts; take a whole-body model, or name "
+                                             f"a model for them ({kind}.model)")
+        self.kind, self.options = kind, options or PartOptions()
+        self.skeleton = skeletons[next(iter(self._blocks))]
+        self.name, self.device = "own", "none"
+
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Return the parts of the subjects ``whole``, subject by subject."""
+        if whole is None:
+            raise ConfigError(self.kind, "expected the subjects whose parts these are, got none")
+        found = [self._of(whole, block, side) for block, side in self._blocks.items()]
+        order = np.argsort(np.concatenate([np.flatnonzero(there) for _, there in found]), kind="stable")
+        return concatenate([poses.select(there) for poses, there in found]).select(order)
+
+    def _of(self, whole: Poses, block: str, side: int) -> tuple[Poses, np.ndarray]:
+        """Return that part of every subject, and whether it is there, (N,) bool."""
+        index = np.array(whole.skeleton.blocks[block][1])
+        absent = index < 0
+        keypoints = np.where(absent[:, None], np.nan, whole.keypoints[:, index])
+        scores = np.where(absent, 0, whole.scores[:, index])
+        metric = {
+            name: np.where(absent.reshape(-1, *[1] * (column.ndim - 2)), np.nan, column[:, index])
+            for name in ("points", "covariances", "local_points") if (column := getattr(whole, name)) is not None
+        }
+        if "local_points" in metric:
+            metric["local_points"] = metric["local_points"] - metric["local_points"][:, [self.skeleton.root]]
+        sure = scores.sum(axis=1) / max((~absent).sum(), 1)
+        poses = Poses(
+            self.skeleton, keypoints, scores, boxes=keypoints_to_boxes(keypoints), subject_scores=np.clip(sure, 0, 1),
+            parents=whole.ids, sides=np.full(len(whole), side), side_scores=np.full(len(whole), float(side > 0)),
+            **metric,
+        )
+        return poses, (sure >= self.options.min_body_score) & np.isfinite(poses.boxes).all(axis=1)
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
 
 
 class _Claims:

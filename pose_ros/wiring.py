@@ -20,7 +20,7 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.parts import Part, PartOptions
+from pose_ros.parts import OwnPart, Part, PartOptions
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
 from pose_ros.runtime import Session, check, open_session
@@ -147,7 +147,10 @@ def build(
     parts: dict[str, Pipeline] = {}
     for name in PARTS:
         part = _part_options(blocks[name], name)
-        if part.model:
+        if part.own:
+            skeletons = {block: catalogue.get(named) for block, (named, _) in whole.skeleton.blocks.items()}
+            parts[name] = pipeline(OwnPart(name, skeletons, part))
+        elif part.model:
             parts[name] = pipeline(_part(name, part, pieces))
     return pipeline(whole, options.skeleton, parts)
 
@@ -172,7 +175,10 @@ def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
 
 
 def _part_options(block: Mapping[str, Any] | None, name: str) -> PartOptions:
-    return from_mapping(PartOptions, block or {}, name)
+    part = from_mapping(PartOptions, block or {}, name)
+    if part.own and part.model:
+        raise ConfigError(f"{name}.own", f"expected no model beside it, got '{part.model}'")
+    return part
 
 
 def _part_cards(part: PartOptions, store: Store) -> tuple[ModelCard | None, ModelCard | None, ModelCard]:

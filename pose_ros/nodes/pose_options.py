@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pose_ros.core.options import option
-from pose_ros.parts import Part
+from pose_ros.parts import OwnPart, Part
 from pose_ros.pipeline import OneStage, Pipeline, TopDown
 from pose_ros.ros.calibration import CalibrationOptions
 from pose_ros.ros.outputs import OutputOptions
@@ -63,6 +63,7 @@ def pieces(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
     for name, part in pipeline.parts.items():
         if part.tracker is not None:
             yield "tracker", part.tracker
-        assert isinstance(part.source, Part)
+        assert isinstance(part.source, (OwnPart, Part))
         yield name, part.source
-        yield PARTS[name], part.source.estimator
+        if isinstance(part.source, Part):
+            yield PARTS[name], part.source.estimator
