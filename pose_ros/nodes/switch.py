@@ -127,7 +127,7 @@ class Switch:
             # What is not looked at has its parameters too: with a model it will be.
             if part not in shown:
                 given = from_mapping(PartOptions, self._parameters.given(part), part)
-                shown[part] = dataclasses.replace(self._parameters.get(part) or given, model="")
+                shown[part] = dataclasses.replace(self._parameters.get(part) or given, model="", own=False)
         for block in BLOCKS:
             self._parameters.remove(block)
         for block, options in shown.items():

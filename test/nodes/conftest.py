@@ -48,6 +48,7 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cards = {
         "stub": ("stub", "coco17", ""),
         "stub33": ("stub", "mediapipe33", ""),
+        "stub133": ("stub", "wholebody133", ""),
         "stub-hand": ("stub_hand", "hand21", ""),
         "broken": ("broken", "coco17", ""),
         "nameless": ("stubb", "coco17", ""),

@@ -164,6 +164,27 @@ def test_a_model_for_hands_that_cannot_be_used_leaves_all_as_it_was(pair, ros):
     assert len(both(scene, ros, 1)[1].skeletons) == 2
 
 
+def test_hands_of_a_whole_body_model_are_its_own(scene, ros):
+    scene = scene(model="stub133", hands__own=True)
+    scene.hands = listen(scene)
+    assert ros.spin_until(lambda: scene.other.count_publishers(HANDS))
+    scene.send(scene.image())
+    assert ros.spin_until(lambda: scene.hands)
+    whole, hands = both(scene, ros, 2)
+    owners = [(s.parent_id, s.side) for s in hands.skeletons]
+    assert owners == [(s.track_id, side) for s in whole.skeletons for side in (1, 2)]
+    assert (hands.schema, hands.model) == ("hand21", "own")
+    assert scene.set(hands__min_body_score=0.99)[0].successful
+    assert not both(scene, ros, 2)[1].skeletons
+    # A model without hands cannot give any: the old one stays, and says why.
+    response = scene.call(SetModel, "set_model", model="stub")
+    assert not response.success
+    assert "hands.own: the model's skeleton has no such parts" in response.message
+    assert both(scene, ros, 1)[0].model == "stub133"
+    assert scene.set(hands__own=False)[0].successful
+    assert ros.spin_until(lambda: not scene.node._switch.worker.pipeline.parts)
+
+
 def test_options_of_trackers_reach_all_of_them(pair, ros):
     scene = pair()
     assert scene.set(tracker__max_lost=0.25)[0].successful
