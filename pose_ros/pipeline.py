@@ -33,9 +33,11 @@ SAME_SUBJECT_IOU = 0.8
 _SAME_POSE = 0.5
 #: ... where a keypoint may be off by this part of the subject's size.
 _REACH = 0.15
-#: A hand that is found while one of the same side is followed, and that overlaps it by more than this, is that one,
-#: seen wrongly: doubles of one blurred hand were seen at 0.57 to 0.69.
+#: A hand that is found while another one is followed, and that overlaps it by more than this, is that one if it is of
+#: the same side: doubles of one blurred hand were seen at 0.57 to 0.77, two hands that hold each other at 0.59 ...
 _SAME_HAND_IOU = 0.5
+#: ... or if the wrists are nearer than this part of the hand's size: those of doubles were at 0.06 to 0.13.
+_SAME_WRIST = 0.25
 
 #: Who was lost less than this ago is probably near, such as a hand behind another one ...
 _MISSING_S = 1.0
@@ -150,9 +152,9 @@ class TopDown:
 
     def reset(self) -> None:
         """Forget the subjects of the last frame."""
-        #: Where the followed subjects are expected, and who they are: numbers from 1 up, never used again.
+        #: Where the followed subjects are expected, who they are (numbers from 1 up, never used again), and since when.
         self._regions = np.empty((0, 5), np.float32)
-        self._keys = np.empty(0, np.int64)
+        self._keys, self._since_ns = np.empty(0, np.int64), np.empty(0, np.int64)
         #: What the detector called them.
         self._labels = np.empty(0, self._names.dtype)
         self._steady.reset()
@@ -164,6 +166,7 @@ class TopDown:
         """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
         most = self.options.max_subjects
         self._keys, self._regions, self._labels = self._keys[:most], self._regions[:most], self._labels[:most]
+        self._since_ns = self._since_ns[:most]
         followed, found = self._regions, Detections.empty()
         if self._should_detect(frame.stamp_ns):
             with stages("detect"):
@@ -185,9 +188,14 @@ class TopDown:
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
         rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
-        if (rows < len(followed)).sum() < len(followed):
-            self._lost_of = max(len(followed), self._lost_of if self._missing(frame.stamp_ns) else 0)
-            self._lost, self._lost_ns = True, frame.stamp_ns
+        gone = np.setdiff1d(np.arange(len(followed)), rows)
+        if len(gone):
+            self._lost = True
+            # What was there for a moment only was no subject.
+            settled = np.count_nonzero(frame.stamp_ns - self._since_ns[gone] >= _MISSING_EVERY_S * 1e9)
+            if settled:
+                known = self._lost_of if self._missing(frame.stamp_ns) else 0
+                self._lost_of, self._lost_ns = max(len(followed) - len(gone) + settled, known), frame.stamp_ns
         self._follow(rows, poses, len(found), frame.stamp_ns)
         poses = poses.select(rows)
         return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
@@ -197,11 +205,12 @@ class TopDown:
         regions = poses.regions
         assert regions is not None
         keys = np.concatenate([self._keys, self._last_key + 1 + np.arange(new)])
+        since_ns = np.concatenate([self._since_ns, np.full(new, stamp_ns)])
         self._last_key += new
         if not self.options.follow:
             rows = rows[:0]
         rows = rows[np.isfinite(regions[rows]).all(axis=1) & (regions[rows, 2:4] > 0).all(axis=1)]
-        self._keys, self._labels = keys[rows], poses.labels[rows]
+        self._keys, self._since_ns, self._labels = keys[rows], since_ns[rows], poses.labels[rows]
         self._regions = self._steady(keys[rows], regions[rows], stamp_ns)
 
     def _should_detect(self, stamp_ns: int) -> bool:
@@ -237,13 +246,17 @@ def distinct(poses: Poses, first_new: int | None = None) -> np.ndarray:
     if len(poses) < 2:
         return np.arange(len(poses))
     extent = keypoints_to_boxes(poses.keypoints)
-    reach = _REACH * np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
+    size = np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
+    reach = _REACH * size
     alike = closeness(poses.keypoints, poses.scores, poses.keypoints, poses.scores, reach) > _SAME_POSE
     alike |= alike.T  # larger reach of the two: a double may be larger or smaller
     if first_new is not None:
         new, sides = np.arange(len(poses)) >= first_new, poses.sides
-        same_side = (sides[:, None] == sides) & (sides > 0)
-        alike |= new[:, None] & same_side & (iou(extent, extent) > _SAME_HAND_IOU)
+        root = poses.keypoints[:, poses.skeleton.root]
+        near = np.linalg.norm(root[:, None] - root, axis=2) < _SAME_WRIST * np.maximum(size[:, None], size)
+        hands = (sides[:, None] > 0) & (sides > 0)
+        same = hands & ((sides[:, None] == sides) | near) & (iou(extent, extent) > _SAME_HAND_IOU)
+        alike |= new[:, None] & same
     kept: list[int] = []
     for row in range(len(poses)):
         if not alike[row, kept].any():

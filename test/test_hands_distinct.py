@@ -27,7 +27,8 @@ def hands(*rows: tuple[float, float, int], seed: int = 0) -> Poses:
 @pytest.mark.parametrize(("second", "kept"), [
     ((110, 90, LEFT), [0]),       # inside the first one: overlap 0.81
     ((140, 100, LEFT), [0, 1]),   # overlap 0.43
-    ((110, 90, RIGHT), [0, 1]),   # two hands that hold one another
+    ((110, 90, RIGHT), [0]),      # wrists are in the same place: 0.1 of the size apart
+    ((130, 70, RIGHT), [0, 1]),   # two hands that hold one another: overlap 0.49
     ((110, 90, 0), [0, 1]),       # networks that tell no side say nothing about doubles
 ])
 def test_a_new_hand_inside_one_of_the_same_side_is_that_one(second, kept):
