@@ -63,15 +63,11 @@ def skeletons(_: str) -> str:
     """Return all shipped skeletons, one per row."""
     found = [catalogue.get(name) for name in catalogue.names()]
     rows = [
-        (f"[`{s.name}`](#{s.name})", str(len(s)), _subject(s), "yes" if s.sigmas else "",
+        (f"[`{s.name}`](#{s.name})", str(len(s)), s.subject, "yes" if s.sigmas else "",
          ", ".join(f"{block.replace('_', ' ')} ({part})" for block, (part, _) in s.blocks.items()), s.source)
         for s in found
     ]  # fmt: skip
     return _table(("skeleton", "keypoints", "of a", "sigmas", "parts", "source"), rows)
-
-
-def _subject(skeleton: Skeleton) -> str:
-    return skeleton.joints[0].rpartition("/")[0] or "person"
 
 
 def made(_: str) -> str:

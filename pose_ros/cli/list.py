@@ -89,8 +89,9 @@ def _skeletons() -> list[dict[str, Any]]:
             "name": skeleton.name,
             "points": len(skeleton),
             "edges": len(skeleton.edges),
-            "converts to": ", ".join(catalogue.targets(skeleton)) or "-",
+            "of a": skeleton.subject,
             "source": skeleton.source,
+            "converts to": catalogue.targets(skeleton),
             "keypoints": list(skeleton.keypoints),
         }
         for skeleton in map(catalogue.get, catalogue.names())

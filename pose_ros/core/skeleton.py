@@ -87,6 +87,11 @@ class Skeleton:
         """Index of each keypoint by name."""
         return {name: i for i, name in enumerate(self.keypoints)}
 
+    @property
+    def subject(self) -> str:
+        """Whose the joints are, such as ``person``, ``hand`` or ``quadruped``; parts of a person count as the person."""
+        return self.joints[0].rpartition("/")[0] or "person"
+
     @cached_property
     def flip_index(self) -> np.ndarray:
         """``flip`` as an index array, shape (K,), int64."""

@@ -222,3 +222,9 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path, monkeypatch, text,
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         catalogue.get("own")
+
+
+def test_a_skeleton_says_whose_it_is():
+    subjects = {name: catalogue.get(name).subject for name in ("coco17", "wholebody133", "hand21", "face68", "ap10k17")}
+    assert subjects == {"coco17": "person", "wholebody133": "person", "hand21": "hand", "face68": "face",
+                        "ap10k17": "quadruped"}  # fmt: skip
