@@ -89,7 +89,7 @@ class Skeleton:
 
     @property
     def subject(self) -> str:
-        """Whose the joints are, such as ``person``, ``hand`` or ``quadruped``; parts of a person count as the person."""
+        """Whose the joints are, such as ``person``, ``hand`` or ``quadruped``; hands of a person are the person's."""
         return self.joints[0].rpartition("/")[0] or "person"
 
     @cached_property
