@@ -12,7 +12,6 @@ from typing import Any
 
 from pose_ros.cli import console
 from pose_ros.errors import ConfigError
-from pose_ros.media.annotate import KINDS
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
@@ -140,7 +139,7 @@ def _image_table(source: dict[str, Any], min_score: float) -> console.Table | st
     rows = [_row(number, "", subject, min_score) for number, subject in enumerate(frame["subjects"], 1)]
     found = f"{len(rows)} found"
     for name, subjects in frame.get("parts", {}).items():
-        rows += [_row("", KINDS[name], subject, min_score) for subject in subjects]
+        rows += [_row("", name.removesuffix("s"), subject, min_score) for subject in subjects]
         found += f", {len(subjects)} {name}"
     times = ", ".join(f"{name} {ms:.1f}" for name, ms in frame["ms"].items())
     size = f"{source['width']} x {source['height']}"
