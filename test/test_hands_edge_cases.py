@@ -140,7 +140,7 @@ def test_a_glove_is_read_where_it_is_known_to_be(pipeline, parts):
     """The detector knows bare palms, and misses most gloves; the network for landmarks is less choosy."""
     image = on_grey((parts[0], 300, 200))
     bare = show(pipeline, image)
-    points = bare.keypoints[0].round().astype(int)
+    points = bare.keypoints[0].round().astype(np.int32)
     mask = np.zeros(image.shape[:2], np.uint8)
     for a, b in bare.skeleton.edges:
         cv2.line(mask, points[a].tolist(), points[b].tolist(), 255, 10)
