@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import itertools
 import re
@@ -163,7 +164,7 @@ def _opened(card: ModelCard, source: Path, origin: object = None) -> Iterator[zi
     try:
         with tarfile.open(source) if tarfile.is_tarfile(source) else zipfile.ZipFile(source) as archive:
             yield archive
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ModelCorruptError(card.name, f"cannot unpack {origin or source}: {error}; get that file again") from error
 
 

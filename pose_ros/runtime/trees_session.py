@@ -76,7 +76,13 @@ class TreesSession(BatchedSession):
         trees = np.arange(len(looks))
         for _ in range((looks.shape[1] + 1).bit_length() - 1):
             node = 2 * node + np.where(above[np.arange(len(values))[:, None], trees, node], 1, 2)
-        leaves = self._cascade.leaves[stage - 1, trees, node - looks.shape[1]]
-        # From the first tree to the last one: float32 rounds as in dlib then.
-        steps = np.concatenate([points.reshape(-1, 1, *leaves.shape[2:]), leaves], axis=1)
-        return np.asarray(np.add.reduce(steps, axis=1))
+        leaves = self._cascade.leaves[stage - 1].reshape(-1, points.shape[1])
+        rows = node - looks.shape[1] + (looks.shape[1] + 1) * trees
+        found = np.empty_like(points)
+        # From the first tree to the last one: float32 rounds as in dlib then. One subject's leaves fit into a cache.
+        steps = np.empty((1 + len(trees), points.shape[1]), np.float32)
+        for before, row, after in zip(points, rows, found, strict=True):
+            steps[0] = before
+            np.take(leaves, row, axis=0, out=steps[1:], mode="clip")
+            np.add.reduce(steps, axis=0, out=after)
+        return found.reshape(len(found), -1, 2)

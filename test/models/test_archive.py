@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files come out of wheels and zips, known by their SHA-256; nothing is installed."""
+"""Files come out of wheels, source archives and zips, known by their SHA-256; nothing is installed."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import io
 import sys
+import tarfile
 import zipfile
 from dataclasses import replace
 from importlib import metadata
@@ -155,3 +158,58 @@ def test_damaged_zip(store, two, tmp_path):
     wheel.write_bytes(data)
     with pytest.raises(ModelCorruptError, match=r"cannot unpack .*tiny_nets-1.0.*get that file again"):
         store.fetch(two[0], source=wheel)
+
+
+def _source(folder: Path, **members: bytes) -> Path:
+    """Write the source archive ``tiny-nets 1.0``; what pip runs of it leaves a mark."""
+    path = folder / "tiny_nets-1.0.tar.gz"
+    content = {f"tiny_nets/{name}.onnx": data for name, data in members.items()}
+    content["setup.py"] = f"open({str(folder / 'ran')!r}, 'w')\nimport setuptools\nsetuptools.setup()\n".encode()
+    with tarfile.open(path, "w:gz") as file:
+        for name, data in content.items():
+            info = tarfile.TarInfo(f"tiny_nets-1.0/{name}")
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def source(store, two, tmp_path):
+    """A source archive and the cards that name it."""
+    path = _source(tmp_path, net=CONTENT, other=_OTHER)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    two[:] = [replace(card, file=replace(card.file, wheel=f"tiny-nets==1.0 --hash=sha256:{digest}")) for card in two]
+    return path
+
+
+def test_a_source_archive_comes_with_its_hash(store, two, source, tmp_path, monkeypatch):
+    fake = tmp_path / "pip"
+    fake.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/said\n"
+                    f"for last; do [ \"$before\" = --dest ] && cp {source} \"$last\"\n"
+                    f"[ \"$before\" = --requirement ] && cat \"$last\" >> {tmp_path}/said; before=$last; done\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(archive, "_pip", lambda: [str(fake), "download"])
+    assert store.fetch(two[0]).read_bytes() == CONTENT
+    assert store.path(two[1]).read_bytes() == _OTHER
+    said = (tmp_path / "said").read_text()
+    assert two[0].file.wheel in said
+    assert "--only-binary" not in said
+
+
+def test_another_source_archive_is_not_run(store, two, source, index):
+    source.write_bytes(_source(index, net=b"?" + CONTENT[1:], other=_OTHER).read_bytes())
+    with pytest.raises(ModelMissingError, match=r"cannot get the wheel tiny-nets==1\.0 --hash=sha256"):
+        store.fetch(two[0])
+    assert not (index / "ran").exists()
+    assert not list(store.folder.glob(".wheel*"))
+
+
+def test_by_hand_from_a_source_archive(store, two, source):
+    assert store.fetch(two[1], source=source).read_bytes() == _OTHER
+    assert store.path(two[0]).read_bytes() == CONTENT
+
+
+def test_a_damaged_source_archive(store, two, source):
+    source.write_bytes(source.read_bytes()[:-200])
+    with pytest.raises(ModelCorruptError, match=r"cannot unpack|expected a file with SHA-256"):
+        store.fetch(two[0], source=source)
