@@ -124,7 +124,7 @@ def test_padding_shows_more_of_the_image():
 
 @pytest.mark.parametrize(("params", "message"), [
     ({"pading": 1.1}, r"model 'tiny': params\.pading: unknown key; did you mean 'padding'"),
-    ({"align": "middle"}, r"params\.align: expected one of area, udp, corner; got 'middle'"),
+    ({"align": "middle"}, r"params\.align: expected one of area, udp, corner, resized; got 'middle'"),
     ({"decoder": "simcc"}, r"params\.decoder: expected one of argmax, dark, udp, combined; got 'simcc'"),
     ({"padding": "wide"}, r"params\.padding: expected float, got str 'wide'"),
     ({"blur_kernel": 10}, r"params\.blur_kernel: expected an odd number, got 10"),
