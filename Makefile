@@ -65,6 +65,7 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/latency.py
 	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
 	$(bin)/python benchmarks/networks.py $(TESTDATA)
+	$(bin)/python benchmarks/animals.py $(TESTDATA)
 	$(bin)/python benchmarks/faces.py $(TESTDATA)
 	$(bin)/python benchmarks/blazepose.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 	$(bin)/python benchmarks/hands.py $(TESTDATA)

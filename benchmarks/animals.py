@@ -27,6 +27,7 @@ import numpy as np
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.media.draw import draw
+from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 from pose_ros.wiring import build
 
@@ -189,6 +190,9 @@ def main() -> None:
         errors = np.linalg.norm(first.keypoints[:, None] - truth, axis=3).mean(axis=2).min(axis=0)
         print(f"first frame: {len(first)} flies, of {len(truth)} the distance in px: {np.round(errors, 2).tolist()}")
         return
+    store = Store()
+    if store.state(store.card("yolox-nano")) != "ready":
+        store.fetch(store.card("yolox-nano"), source=args.testdata / "models/detector/yolox_nano.onnx")
     with tempfile.TemporaryDirectory() as folder:
         make_stand_in(Path(folder))
         os.environ["POSE_ROS_MODEL_PATH"] = os.pathsep.join([folder, os.environ.get("POSE_ROS_MODEL_PATH", "")])
