@@ -110,8 +110,8 @@ def make_stand_in(folder: Path) -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    x = np.float32([8, 10, 5, 16, 54, 18, 18, 18, 22, 22, 22, 48, 48, 48, 52, 52, 52])
-    y = np.float32([12, 12, 16, 20, 22, 32, 44, 58, 32, 44, 58, 32, 44, 58, 32, 44, 58])
+    x = np.array([8, 10, 5, 16, 54, 18, 18, 18, 22, 22, 22, 48, 48, 48, 52, 52, 52], np.float32)
+    y = np.array([12, 12, 16, 20, 22, 32, 44, 58, 32, 44, 58, 32, 44, 58, 32, 44, 58], np.float32)
     constants = {"place": np.stack([x, y], axis=1)[None], "sure": np.full((1, 17), 0.9, np.float32),
                  "zero": np.zeros((), np.float32)}
     nodes = []
