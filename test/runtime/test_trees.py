@@ -118,6 +118,12 @@ def test_refuses_a_file_that_is_cut_off(path, share):
         read(path, "faces")
 
 
+def test_refuses_a_file_whose_last_byte_is_missing(path):
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelCorruptError, match="one that ends within a number"):
+        read(path, "faces")
+
+
 def test_refuses_what_follows_a_whole_file(path):
     path.write_bytes(path.read_bytes() + integer(7))
     with pytest.raises(ModelCorruptError, match="need"):
