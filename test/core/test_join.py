@@ -77,6 +77,15 @@ def test_local_points_hang_on_the_wrist():
     assert np.isnan(joined.local_points[0, RIGHT_HAND]).all()
 
 
+def test_a_place_that_the_part_has_no_keypoint_for():
+    target, face = catalogue.get("body135"), poses(catalogue.get("face68"), 1, parents=[3])
+    joined = join(poses(BODY, 1, ids=[3]), {"faces": face}, target)
+    places = list(target.blocks["face"][1])
+    np.testing.assert_array_equal(joined.keypoints[0, places[:68]], face.keypoints[0])
+    pupils = joined.keypoints[0, places[68:]]
+    assert not np.isin(pupils, face.keypoints).any()
+
+
 def test_points_and_covariances_are_as_each_part_has_them():
     found = hands((3, LEFT), points=rng.normal(0, 1, (1, 21, 3)), covariances=rng.random((1, 21, 3, 3)))
     joined = join(poses(BODY, 1, ids=[3]), {"hands": found}, WHOLE)
