@@ -114,11 +114,12 @@ def test_a_node_that_dies_takes_the_others_along_and_says_why(config, spawn, tmp
 
 
 def test_a_model_that_does_not_load_ends_the_run_with_the_reason(config, spawn, tmp_path):
-    process = spawn(config, "--output", tmp_path / "out", "--set", "pose.runtime=litert")
+    # Only loading shows that it looks at whole images, and not at hands.
+    process = spawn(config, "--output", tmp_path / "out", "--set", "pose.hands.model=toy")
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "/pose cannot work: " in out
-    assert "litert cannot read .onnx files" in out
+    assert "hands.model: expected an estimator that is told where to look" in out
 
 
 def test_a_misspelt_key_is_2_before_anything_starts(config, cli):
@@ -135,6 +136,8 @@ def test_a_misspelt_key_is_2_before_anything_starts(config, cli):
         (["--set", "pose.model=toi"], 2, "did you mean 'toy'"),
         (["--set", "pos.model=toy"], 2, "did you mean 'pose'"),
         (["--set", "pose.model=blazepose-full"], 3, "pose-ros models fetch"),
+        (["--set", "pose.hands.model=mediapipe-hand-landmark-full"], 3, "pose-ros models fetch"),
+        (["--set", "pose.runtime=litert"], 3, "litert cannot read .onnx files"),
         (["--set", "pose.model=blazepose-full", "--offline"], 3, "pose-ros models fetch"),
     ],
 )
@@ -144,12 +147,15 @@ def test_what_is_wrong_or_missing_is_said_before_anything_starts(config, cli, ar
     assert words in ran.err
 
 
-def test_source_without_a_camera_is_named(tmp_path, toy, cli):
+def test_a_source_without_a_camera_gets_one(tmp_path, toy, spawn):
     config = tmp_path / "config.yaml"
-    config.write_text("pose: {ros__parameters: {plugin: pose_node, model: toy}}")
-    ran = cli("up", config, "--source", "demo")
-    assert ran.code == 2
-    assert "unknown node 'camera_node'" in ran.err
+    config.write_text("pose: {ros__parameters: {plugin: pose_node, model: toy, image_topic: elsewhere}}")
+    process = spawn(config, "--source", "demo:1", "--json", "--log-dir", tmp_path / "log")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    nodes = {n["node"]: n for n in json.loads(out)["nodes"]}
+    assert nodes["/camera"]["frames"] == 30
+    assert nodes["/pose"]["frames"] + nodes["/pose"]["dropped"] == 30
 
 
 def test_shipped_configurations_have_names(cli, toy, monkeypatch, tmp_path):
