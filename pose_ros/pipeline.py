@@ -188,7 +188,7 @@ class TopDown:
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
         rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
-        gone = np.setdiff1d(np.arange(len(followed)), rows)
+        gone = np.flatnonzero((np.arange(len(followed))[:, None] != rows).all(axis=1))
         if len(gone):
             self._lost = True
             # What was there for a moment only was no subject.

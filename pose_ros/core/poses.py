@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -148,8 +147,7 @@ class Poses:
             kind = _COLUMNS[name]
             shape = (n, *((k,) if kind.each_keypoint else each.get(name, ())), *kind.shape)
             if value is None and name == "sources":
-                seen = np.isfinite(self.keypoints).all(axis=2)
-                value = np.where(seen, Source.MEASURED, Source.MISSING)
+                value = np.isfinite(self.keypoints).all(axis=2) * np.uint8(Source.MEASURED)
             if value is not None or not kind.optional:
                 value = _column(name, value, shape, kind.dtype, kind.fill)
             self.__dict__[name] = value
@@ -168,15 +166,23 @@ class Poses:
         """Return a copy with other columns."""
         if not columns.keys() <= _COLUMNS.keys() or len(columns.get("keypoints", self.keypoints)) != len(self):
             return dataclasses.replace(self, **columns)
-        # What stays was checked before; this runs several times for every image.
-        new = copy(self)
+        new = self._copy()
         new._put({name: columns[name] for name in _COLUMNS if name in columns})
         return new
 
     def select(self, rows: np.ndarray) -> Poses:
         """Return the subjects at ``rows`` (indices or a mask), in that order."""
-        columns = {name: column[rows] for name in _COLUMNS if (column := getattr(self, name)) is not None}
-        return dataclasses.replace(self, **columns)
+        new = self._copy()
+        new.__dict__.update({
+            name: column[rows] for name in _COLUMNS if (column := self.__dict__[name]) is not None
+        })
+        return new
+
+    def _copy(self) -> Poses:
+        """Return a copy that shares its columns, which were checked; this runs many times for every image."""
+        new = object.__new__(Poses)
+        new.__dict__.update(self.__dict__)
+        return new
 
     def keypoint(self, name: str) -> np.ndarray:
         """Return the pixels of one keypoint of every subject, shape (N, 2)."""

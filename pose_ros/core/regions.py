@@ -108,7 +108,10 @@ def regions_to_boxes(regions: np.ndarray) -> np.ndarray:
 def keypoints_to_boxes(keypoints: np.ndarray) -> np.ndarray:
     """Return the boxes that just contain the finite keypoints, (N, K, 2) -> (N, 4); NaN where there is none."""
     keypoints = np.asarray(keypoints, np.float32)
-    finite = np.isfinite(keypoints).all(axis=2, keepdims=True)
+    finite = np.isfinite(keypoints)
+    if keypoints.size and finite.all():
+        return np.concatenate([keypoints.min(axis=1), keypoints.max(axis=1)], axis=1)
+    finite = finite.all(axis=2, keepdims=True)
     low = np.where(finite, keypoints, np.inf).min(axis=1, initial=np.inf)
     high = np.where(finite, keypoints, -np.inf).max(axis=1, initial=-np.inf)
     boxes = np.concatenate([low, high], axis=1)
