@@ -28,7 +28,7 @@ examples:
   pose-ros models list 'rtmpose-*' --state ready          by name, and whose file is here
   pose-ros models list --kind detector --free             by kind, and without a licence that has to be accepted
   pose-ros models info blazepose-full                     licence, origin, accuracy
-  pose-ros models fetch blazepose-full                    download, check, keep; also what it needs, such as its detector
+  pose-ros models fetch blazepose-full                    download, check, keep; also what it needs
   pose-ros models fetch blazepose-full --from mediapipe-0.10.21-...whl    on a machine without a network
   pose-ros models verify                                  check every file that is here against its SHA-256
 
