@@ -36,9 +36,9 @@ class FanParams(CropParams):
 class Fan(TopDownEstimator):
     """Estimate points from heat maps; a card's ``params`` are :class:`FanParams`.
 
-    With ``needs: {depth: ...}`` in the card there are ``local_points``. The network's depth is in pixels, as x and y are;
-    all three are scaled until the outer corners of the eyes are as far apart as the skeleton's ``rigid`` says, which is
-    that of an average face: they are metres as far as the face is average. z points away from the camera.
+    With ``needs: {depth: ...}`` in the card there are ``local_points``. The network's depth is in pixels, as x and y
+    are; all three are scaled until the outer corners of the eyes are as far apart as the skeleton's ``rigid`` says,
+    which is that of an average face: they are metres as far as the face is average. z points away from the camera.
     """
 
     Params = FanParams
