@@ -9,6 +9,8 @@ other), ``left_iris`` (centre, and where known four points around it), the same 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from pose_ros.core import quaternion
@@ -56,14 +58,23 @@ def described(poses: Poses, camera: Camera | None) -> Poses:
 
 
 def _opening(poses: Poses, name: str) -> np.ndarray:
-    roles = poses.skeleton.roles
-    if not all(role in roles for role in _OPENINGS.get(name, ("",))):
+    ends = _ends(poses.skeleton, name)
+    if ends is None:
         return np.full(len(poses), np.nan)
-    upper, lower, (a, b) = (list(roles[role]) for role in _OPENINGS[name])
-    points = poses.keypoints
-    between = np.linalg.norm(points[:, upper] - points[:, lower], axis=2).mean(axis=1)
-    along = np.linalg.norm(points[:, a] - points[:, b], axis=1)
+    apart = poses.keypoints[:, ends[0]] - poses.keypoints[:, ends[1]]
+    lengths = np.hypot(apart[..., 0], apart[..., 1])
+    between, along = lengths[:, :-1].sum(axis=1) / (lengths.shape[1] - 1), lengths[:, -1]
     return np.divide(between, along, out=np.full(len(poses), np.nan), where=along > 0)
+
+
+@lru_cache(maxsize=64)
+def _ends(skeleton: Skeleton, name: str) -> np.ndarray | None:
+    """Return the keypoints (2, P + 1) at both ends of the distances of a measure, the last one between the corners."""
+    names = _OPENINGS.get(name, ("",))
+    if not all(role in skeleton.roles for role in names):
+        return None
+    upper, lower, (a, b) = (skeleton.roles[role] for role in names)
+    return np.array([[*upper, a], [*lower, b]])
 
 
 def _frames(poses: Poses, camera: Camera) -> np.ndarray:

@@ -71,6 +71,9 @@ class Landmarks(RoiEstimator):
         except (KeyError, TypeError, IndexError) as error:
             raise CardError(self.card.name, f"params.roi: {error}") from error
         self._eyes = Eyes(model.needs["iris"], self.skeleton) if "iris" in model.needs else None
+        rigid = self.skeleton.rigid
+        self._rigid = np.array(list(rigid), np.int64)
+        self._spread = _spread(np.array([list(rigid.values())])) if rigid else np.nan
         # Irises are the last points, and the network's own ones come before.
         self._own = len(self.skeleton) - (self._eyes.irises.size if self._eyes else 0)
 
@@ -130,14 +133,13 @@ class Landmarks(RoiEstimator):
     def _metres(self, keypoints: np.ndarray, depths: np.ndarray) -> np.ndarray:
         """Return the points (N, K, 3) of faces in metres around their root, as large as their irises say."""
         points = np.concatenate([keypoints, depths[..., None]], axis=2)
-        model = np.array(list(self.skeleton.rigid.values()))
         # The spread of points does not depend on how they are turned.
-        spread = _spread(points[:, list(self.skeleton.rigid)])
-        metres = np.divide(_spread(model[None]), spread, out=np.full(len(points), np.nan), where=spread > 0)
-        px = np.stack([
-            iris_diameters(keypoints, self.skeleton.roles.get(f"{side}_iris", ())) for side in ("left", "right")
-        ], axis=1)
-        metres *= face_scales(px * metres[:, None], px)
+        spread = _spread(points[:, self._rigid])
+        metres = np.divide(self._spread, spread, out=np.full(len(points), np.nan), where=spread > 0)
+        if self._eyes:
+            irises = [self.skeleton.roles.get(f"{side}_iris", ()) for side in ("left", "right")]
+            px = np.stack([iris_diameters(keypoints, iris) for iris in irises], axis=1)
+            metres *= face_scales(px * metres[:, None], px)
         root = self.skeleton.root
         return (points - points[:, root : root + 1]) * metres[:, None, None]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,19 +95,29 @@ class Preprocess:
         n, h, w, c = crops.shape
         if self.dtype != "float32":
             return np.ascontiguousarray(crops if self.layout == "nhwc" else crops.transpose(0, 3, 1, 2), self.dtype)
-        factor = 1 / np.array(self.std[:c], np.float32)
-        shift = np.array(self.mean[:c], np.float32) * factor
+        factor, shift = _scaling(self, w)
         if self.layout == "nchw":
             crops, shape = crops.transpose(0, 3, 1, 2), (n, c, h, w)
-            factor, shift = factor[:, None, None], shift[:, None, None]
         else:
             # Whole rows at once: NumPy is slow where the innermost axis is 3.
             crops, shape = crops.reshape(n, h, w * c), (n, h, w, c)
-            factor, shift = np.tile(factor, w), np.tile(shift, w)
         batch = np.multiply(crops, factor, order="C", dtype=np.float32)
-        if shift.any():
+        if shift is not None:
             batch -= shift
         return batch.reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def _scaling(preprocess: Preprocess, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what pixels are multiplied with, and what is taken away then (None: nothing), in the layout's shape."""
+    channels = 1 if preprocess.color == "gray" else 3
+    factor = 1 / np.array(preprocess.std[:channels], np.float32)
+    shift = np.array(preprocess.mean[:channels], np.float32) * factor
+    if preprocess.layout == "nchw":
+        factor, shift = factor[:, None, None], shift[:, None, None]
+    else:
+        factor, shift = np.tile(factor, width), np.tile(shift, width)
+    return factor, shift if shift.any() else None
 
 
 @dataclass(frozen=True)
