@@ -64,7 +64,7 @@ _AT_REST = _Near(0.05, np.deg2rad(10), 0.1)
 #: A part that was seen with a lower score than this is located again: it may be about to get lost.
 _SURE = 0.8
 #: What was not seen for a time is looked for again after this part of that time.
-_PATIENCE = 0.05
+_PATIENCE = 0.02
 
 
 @dataclass(frozen=True)
