@@ -109,7 +109,7 @@ class OneStage:
         best = np.argsort(-poses.subject_scores, kind="stable")
         best = best[poses.subject_scores[best] >= self.options.min_subject_score]
         poses = poses.select(best[: self.options.max_subjects])
-        return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
+        return poses.boxed()
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -198,7 +198,7 @@ class TopDown:
                 self._lost_of, self._lost_ns = max(len(followed) - len(gone) + settled, known), frame.stamp_ns
         self._follow(rows, poses, len(found), frame.stamp_ns)
         poses = poses.select(rows)
-        return poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
+        return poses.boxed()
 
     def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
         """Remember where to look for the subjects at ``rows`` in the next frame."""

@@ -18,7 +18,7 @@ from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator
-from pose_ros.parts import Part, PartOptions
+from pose_ros.parts import Part, PartOptions, _Places
 
 ARMS = Skeleton("arms", ("left_elbow", "left_wrist", "right_elbow", "right_wrist"))
 HAND = Skeleton("hand", ("wrist", "tip"))
@@ -197,6 +197,30 @@ def test_what_the_network_does_not_see_ends_and_is_looked_for_ever_more_seldom()
     scene({LEFT: (100, 200)})
     truth.presence = 0.95
     assert len(scene({LEFT: (100, 200)})) == 1
+
+
+def test_what_does_not_look_like_a_hand_at_all_is_looked_for_more_seldom():
+    tries = {}
+    for presence in (0.4, 0.001):
+        truth = Truth({(100, 200): LEFT}, presence=presence)
+        scene = Scene(truth)
+        for _ in range(60):
+            scene({LEFT: (100, 200)})
+        tries[presence] = scene.asked("estimate")
+    assert tries[0.001] < 0.6 * tries[0.4]
+
+
+def test_a_face_that_is_nearly_seen_gets_a_second_look_where_its_landmarks_are():
+    truth = Truth({(100, 200): LEFT}, presence=0.4)
+    looks = []
+    for kind in ("faces", "hands"):
+        part = Part(kind, Landmarks(truth))
+        places = _Places(np.float32([_region((104, 200))]), np.array([1]), np.array([0], np.uint8), np.array([1]),
+                         np.float32([_region((104, 200))]))
+        part._estimated(IMAGE, places)
+        looks.append(truth.asked.pop("estimate"))
+        np.testing.assert_allclose(truth.looked[0], _region((100 if kind == "faces" else 104, 200)))
+    assert looks == [[1, 1], [1]]
 
 
 def test_a_hand_ends_where_its_body_does_not_have_it():

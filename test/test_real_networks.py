@@ -23,7 +23,7 @@ DATA = Path(__file__).parent / "data"
 LEFT_OUT = {
     "action/keypoint_classifier.onnx": "tells gestures from keypoints, and sees no image",
     "action/point_history_classifier.onnx": "tells gestures from keypoints, and sees no image",
-    "animal/sleap_minimal_instance.UNet.bottomup.onnx": "of SLEAP, which publishes none; the test of the paf estimator runs it by a card",
+    "animal/sleap_minimal_instance.UNet.bottomup.onnx": "has no public card; the test of the paf estimator runs it",
     "synthetic/simcc_3pt.onnx": "made by hand, with other keypoints than any skeleton; the decoder's own test reads it",
     "synthetic/simcc_3pt.toml": "describes the one above",
 }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pose_ros.core.convert import conversion
+from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, ShapeError
 
@@ -183,6 +184,13 @@ class Poses:
         new = object.__new__(Poses)
         new.__dict__.update(self.__dict__)
         return new
+
+    def boxed(self) -> Poses:
+        """Return these poses; the box of a subject that has none is the one around its keypoints."""
+        lacking = np.isnan(self.boxes)
+        if not lacking.any():
+            return self
+        return self.replace(boxes=np.where(lacking, keypoints_to_boxes(self.keypoints), self.boxes))
 
     def keypoint(self, name: str) -> np.ndarray:
         """Return the pixels of one keypoint of every subject, shape (N, 2)."""

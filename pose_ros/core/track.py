@@ -13,7 +13,7 @@ from pose_ros.core.assign import assign
 from pose_ros.core.closeness import closeness
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, Source, TrackState, concatenate
-from pose_ros.core.regions import iou, keypoints_to_boxes
+from pose_ros.core.regions import iou
 
 #: How far a keypoint may be from where it was expected and still look like itself, as a part of the subject's size ...
 _TOLERANCE = 0.15
@@ -121,10 +121,13 @@ class Tracker:
         ended += self._end([t for t in self._tracks if stamp_ns - t.seen_ns > self.options.max_lost * 1e9])
 
         # Every sight has a box, and a track keeps it so; what is published stays as it came.
-        sights = poses.replace(boxes=np.where(np.isnan(poses.boxes), keypoints_to_boxes(poses.keypoints), poses.boxes))
+        sights = poses.boxed()
         ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
         states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
-        pairs = assign(self._similarity(sights, stamp_ns), self.options.min_similarity)
+        similarity = self._similarity(sights, stamp_ns)
+        if len(similarity) and sights.parents.any():
+            similarity[self._others(sights)] = 0
+        pairs = assign(similarity, self.options.min_similarity)
         seen = []
         for number, row in pairs.tolist():
             track = self._tracks[number]
@@ -155,7 +158,7 @@ class Tracker:
         boxes = np.array([t.sights.boxes[t.row] for t in self._tracks]) + np.concatenate([shift, shift], axis=1)
         overlap = iou(boxes, sights.boxes)
         if overlap.shape == (1, 1) and overlap[0, 0] >= 2 * self.options.min_similarity:
-            return overlap / 2  # whatever the keypoints add, the two are one subject: by far the most frequent case
+            return overlap / 2  # whatever the keypoints add, it is the same one: by far the most frequent case
         lost_s = np.array([stamp_ns - t.seen_ns for t in self._tracks]) * 1e-9
         keypoints = np.array([t.sights.keypoints[t.row] for t in self._tracks]) + shift[:, None]
         scores = np.array([t.sights.scores[t.row] for t in self._tracks])
@@ -164,6 +167,13 @@ class Tracker:
         close = closeness(keypoints, scores, sights.keypoints, sights.scores, reach)
         close = np.where(np.isnan(close), overlap, close)
         return (overlap + close) / 2
+
+    def _others(self, sights: Poses) -> np.ndarray:
+        """Return (tracks, subjects) bool: parts of different subjects, or of different sides, are not the same."""
+        parents = np.array([t.sights.parents[t.row] for t in self._tracks])[:, None]
+        sides = np.array([t.sights.sides[t.row] for t in self._tracks])[:, None]
+        parts = (parents > 0) & (sights.parents > 0)
+        return np.asarray(parts & ((parents != sights.parents) | (sides != sights.sides)))
 
     def _with_predicted(self, poses: Poses, unseen: list[_Track], stamp_ns: int) -> Poses:
         """Append the subjects that are not seen, while their prediction is wanted."""

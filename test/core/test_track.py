@@ -210,3 +210,15 @@ def test_another_skeleton_starts_over():
     poses, ended = tracker.update(Poses(other, np.float32([[[100, 100]]]), np.ones((1, 1))), 1)
     assert list(ended) == [1]
     assert poses.ids.tolist() == [2]
+
+
+def test_parts_are_the_same_only_on_the_same_side_of_the_same_subject():
+    """Hands that change places between two images are told by whose they are, not by where they were."""
+    tracker = Tracker()
+    hands = people((100, 100), (112, 100)).replace(parents=np.array([1, 1]), sides=np.array([1, 2]))
+    assert tracker.update(hands, 0)[0].ids.tolist() == [1, 2]
+    assert tracker.update(hands.replace(sides=np.array([2, 1])), SECOND // 30)[0].ids.tolist() == [2, 1]
+    others = hands.replace(parents=np.array([2, 2]))
+    assert tracker.update(others, SECOND // 15)[0].ids.tolist() == [3, 4]
+    # Nobody knows whose these are.
+    assert tracker.update(others.replace(parents=np.array([0, 0])), SECOND // 10)[0].ids.tolist() == [3, 4]
