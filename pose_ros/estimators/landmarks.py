@@ -67,7 +67,7 @@ class Landmarks(RoiEstimator):
             problem = f"params.presence: expected probability or logit, got {params.get('presence')!r}"
             raise CardError(self.card.name, problem + "; a network that does not say is a part of others (needs)")
         try:
-            self._next(np.zeros((0, len(self.skeleton), 2), np.float32))
+            self._next(np.zeros((0, len(self.skeleton), 2), np.float32), np.zeros((0, 4), np.float32))
         except (KeyError, TypeError, IndexError) as error:
             raise CardError(self.card.name, f"params.roi: {error}") from error
         self._eyes = Eyes(model.needs["iris"], self.skeleton) if "iris" in model.needs else None
@@ -88,7 +88,8 @@ class Landmarks(RoiEstimator):
         if self.card.params["presence"] == "logit":
             presence = sigmoid(presence)
         presence = np.where(defined, np.nan_to_num(presence).clip(0, 1), 0)
-        following = self._next(keypoints)
+        own = keypoints_to_boxes(keypoints)
+        following = self._next(keypoints, own)
         columns: dict[str, Any] = {}
         if hand:
             right = np.nan_to_num(hand[0].reshape(n), nan=0.5).clip(0, 1)
@@ -108,7 +109,8 @@ class Landmarks(RoiEstimator):
             self.skeleton,
             keypoints,
             np.where(sound, presence[:, None], 0),
-            boxes=keypoints_to_boxes(keypoints),
+            # Irises lie inside.
+            boxes=own,
             subject_scores=presence,
             regions=following,
             **columns,
@@ -143,11 +145,11 @@ class Landmarks(RoiEstimator):
         root = self.skeleton.root
         return (points - points[:, root : root + 1]) * metres[:, None, None]
 
-    def _next(self, keypoints: np.ndarray) -> np.ndarray:
+    def _next(self, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         roi = self.card.params["roi"]
         if "points" in roi:
             return enclosing_regions(keypoints, **roi)
-        return aligned_regions(keypoints, keypoints_to_boxes(keypoints), **roi)
+        return aligned_regions(keypoints, boxes, **roi)
 
 
 def _spread(points: np.ndarray) -> np.ndarray:
