@@ -43,6 +43,7 @@ _SAME_WRIST = 0.25
 _MISSING_S = 1.0
 #: ... and the detector, which may fail in single images, looks this often; seconds.
 _MISSING_EVERY_S = 0.1
+_NOBODY = Detections.empty()
 
 
 class PoseSource(Protocol):
@@ -167,7 +168,7 @@ class TopDown:
         most = self.options.max_subjects
         self._keys, self._regions, self._labels = self._keys[:most], self._regions[:most], self._labels[:most]
         self._since_ns = self._since_ns[:most]
-        followed, found = self._regions, Detections.empty()
+        followed, found, labels = self._regions, _NOBODY, self._labels
         if self._should_detect(frame.stamp_ns):
             with stages("detect"):
                 found = self.detector.detect(frame.image)
@@ -176,9 +177,12 @@ class TopDown:
             overlap = iou(squares(found.regions), squares(followed)).max(axis=1, initial=0)
             found = found.select(overlap <= SAME_SUBJECT_IOU)
             found = found.select(np.arange(min(len(found), most - len(followed))))
-        labels = np.concatenate([self._labels, self._names[np.minimum(found.classes, len(self._names) - 1)]])
+        regions = followed
+        if len(found):
+            regions = np.concatenate([followed, found.regions])
+            labels = np.concatenate([labels, self._names[np.minimum(found.classes, len(self._names) - 1)]])
         with stages("estimate"):
-            poses = self.estimator.estimate(frame.image, np.concatenate([followed, found.regions]))
+            poses = self.estimator.estimate(frame.image, regions)
         poses = poses.replace(labels=labels)
         if poses.regions is None:
             # Only the detector knows who is there and how much of the image that is.
@@ -187,7 +191,9 @@ class TopDown:
             return self.options.without_doubles(poses)
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
-        rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
+        rows = present
+        if len(present) > 1:
+            rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
         gone = np.flatnonzero((np.arange(len(followed))[:, None] != rows).all(axis=1))
         if len(gone):
             self._lost = True
@@ -197,8 +203,7 @@ class TopDown:
                 known = self._lost_of if self._missing(frame.stamp_ns) else 0
                 self._lost_of, self._lost_ns = max(len(followed) - len(gone) + settled, known), frame.stamp_ns
         self._follow(rows, poses, len(found), frame.stamp_ns)
-        poses = poses.select(rows)
-        return poses.boxed()
+        return (poses.select(rows) if len(rows) < len(poses) else poses).boxed()
 
     def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
         """Remember where to look for the subjects at ``rows`` in the next frame."""
