@@ -69,7 +69,7 @@ _SURE = 0.8
 #: What was not seen for a time is looked for again after this part of that time, and after this one when the network
 #: saw nothing that looks like it: of a dancer, one of 40 faces and one of six hands were there again in the next frame
 #: then, and a quarter of all others.
-_PATIENCE, _PATIENCE_IF_NOTHING = 0.02, 0.12
+_PATIENCE, _PATIENCE_IF_NOTHING = 0.02, 0.06
 #: Presence below which it looks like nothing.
 _NOTHING = 0.01
 
