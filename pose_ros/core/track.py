@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -54,6 +55,13 @@ class _Track:
     row: int
     #: (2,) pixels per second; None until it was seen twice.
     velocity: np.ndarray | None = None
+    #: What detectors called it, and how often.
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def called(self, label: str) -> str:
+        """Return what it was called most often, now included: a dog that turns away is no cat."""
+        self.labels[label] += 1
+        return self.labels.most_common(1)[0][0]
 
     def shift(self, stamp_ns: int) -> np.ndarray:
         """Return how far it should have moved since it was last seen, (2,) pixels."""
@@ -83,6 +91,7 @@ class _Track:
             subject_scores=pose.subject_scores * fade,
             sources=np.where(pose.sources == Source.MISSING, Source.MISSING, Source.HELD),
             ids=np.array([self.id]),
+            labels=np.array([self.labels.most_common(1)[0][0]]),
             states=np.array([TrackState.PREDICTED]),
             ages_ns=np.array([stamp_ns - self.born_ns]),
             points=None,
@@ -109,7 +118,7 @@ class Tracker:
         self._stamp_ns: int | None = None
 
     def update(self, poses: Poses, stamp_ns: int) -> tuple[Poses, Sequence[int]]:
-        """Return the poses with ids, states and ages, and the ids that ended with this frame.
+        """Return the poses with ids, states, ages and steady labels, and the ids that ended with this frame.
 
         Subjects keep their order; predicted ones, if asked for, follow. A subject without any position gets no id.
         A stamp before the last one starts over.
@@ -122,7 +131,7 @@ class Tracker:
 
         # Every sight has a box, and a track keeps it so; what is published stays as it came.
         sights = poses.boxed()
-        ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
+        ids, ages, labels = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64), poses.labels.copy()
         states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
         similarity = self._similarity(sights, stamp_ns)
         if len(similarity) and sights.parents.any():
@@ -133,12 +142,15 @@ class Tracker:
             track = self._tracks[number]
             track.see(sights, row, stamp_ns)
             ids[row], states[row], ages[row] = track.id, TrackState.TRACKED, stamp_ns - track.born_ns
+            labels[row] = track.called(str(labels[row]))
             seen.append(track.id)
         unseen = [t for t in self._tracks if t.id not in seen]
         for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)).tolist():
             ids[row], states[row] = next(self.numbers), TrackState.NEW
             self._tracks.append(_Track(int(ids[row]), stamp_ns, stamp_ns, sights, row))
-        return self._with_predicted(poses.replace(ids=ids, states=states, ages_ns=ages), unseen, stamp_ns), ended
+            self._tracks[-1].called(str(labels[row]))
+        poses = poses.replace(ids=ids, states=states, ages_ns=ages, labels=labels)
+        return self._with_predicted(poses, unseen, stamp_ns), ended
 
     def reset(self) -> Sequence[int]:
         """Forget all tracks; returns the ids that ended. No id is ever given again."""

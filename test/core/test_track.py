@@ -222,3 +222,10 @@ def test_parts_are_the_same_only_on_the_same_side_of_the_same_subject():
     assert tracker.update(others, SECOND // 15)[0].ids.tolist() == [3, 4]
     # Nobody knows whose these are.
     assert tracker.update(others.replace(parents=np.array([0, 0])), SECOND // 10)[0].ids.tolist() == [3, 4]
+
+
+def test_a_subject_is_called_what_it_was_called_most_often():
+    tracker = Tracker()
+    heard = [tracker.update(people((100, 100)).replace(labels=np.array([label])), i * SECOND // 30)[0].labels[0]
+             for i, label in enumerate(["dog", "dog", "cat", "dog", "cat", "cat", "cat"])]
+    assert heard == ["dog"] * 6 + ["cat"]
