@@ -265,9 +265,9 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
     try:
         with _other_than(card):
             session = open_session(
-                path, name=card.name, device=options.device, runtime=options.runtime, threads=options.threads,
-                precision=options.precision, batch=options.batch, outputs=card.outputs, network=card.network,
-                input_wh=card.input_wh,
+                path, name=card.name, device=options.device, runtime=options.runtime, prefer=card.prefer,
+                threads=options.threads, precision=options.precision, batch=options.batch, outputs=card.outputs,
+                network=card.network, input_wh=card.input_wh,
             )
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error

@@ -167,6 +167,9 @@ class ModelCard:
     locator: str = ""
     #: Other networks that the plugin runs: what it calls them -> their cards.
     needs: Mapping[str, str] = field(default_factory=dict)
+    #: Library that runs it fastest on a processor, where that is not the usual one: ``openvino``, ``onnxruntime`` or
+    #: ``litert``.
+    prefer: str = ""
     #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
     #: cut off before it is compiled. All outputs in the order of the file when left out.
     outputs: tuple[str, ...] = ()
@@ -212,6 +215,8 @@ class ModelCard:
                                                   f"only there; the file is named '{self.file.suffix}'")
         need(not self.network or isinstance(self.network.get("architecture"), str),
              f"network.architecture: expected the name of an architecture, got {self.network.get('architecture')!r}")
+        libraries = ("", "openvino", "onnxruntime", "litert")
+        need(self.prefer in libraries, f"prefer: expected one of {', '.join(libraries[1:])}; got '{self.prefer}'")
         color, layout = self.preprocess.color, self.preprocess.layout
         need(color in ("rgb", "bgr", "gray"), f"preprocess.color: expected rgb, bgr or gray, got '{color}'")
         need(layout in ("nchw", "nhwc"), f"preprocess.layout: expected nchw or nhwc, got '{layout}'")

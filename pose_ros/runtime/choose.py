@@ -82,13 +82,17 @@ def _info(runtime: str) -> RuntimeInfo:
     return RuntimeInfo(runtime, version, devices, module.FORMATS, missing)
 
 
-def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto", **how: Any) -> Session:
+def open_session(
+    path: Path | str, *, device: str = "auto", runtime: str = "auto", prefer: str = "", **how: Any
+) -> Session:
     """Open a model file.
 
     Args:
         path: An ``.onnx`` or ``.tflite`` file, or a checkpoint.
         device: See the top of this file. The session's ``device`` says where it really runs.
         runtime: ``auto``, ``onnxruntime``, ``openvino``, ``litert``, ``torch`` or ``numpy``.
+        prefer: The library that runs this network fastest on a processor, if it is not the usual one; only ``auto``
+            minds it.
         how: Fields of :class:`pose_ros.runtime.session.Settings`.
 
     Raises:
@@ -101,6 +105,7 @@ def open_session(path: Path | str, *, device: str = "auto", runtime: str = "auto
     path, settings = Path(path), Settings(**how)
     name = settings.name or path.name
     candidates = _candidates(path, device, runtime, name)
+    candidates.sort(key=lambda candidate: candidate[1] == "cpu" and candidate[0] != prefer)
     try:
         formats.check(path, model=name)
     except OSError as error:

@@ -138,6 +138,16 @@ def test_auto_takes_what_is_installed(model, monkeypatch):
         open_session(model)
 
 
+def test_auto_takes_what_a_network_prefers(model, monkeypatch):
+    if not {"openvino", "onnxruntime"} <= _HERE.keys():
+        pytest.skip("needs openvino and onnxruntime")
+    assert open_session(model, prefer="onnxruntime").runtime.startswith("onnxruntime")
+    assert open_session(model, prefer="litert").runtime.startswith("openvino")  # litert cannot read such files
+    assert open_session(model, prefer="onnxruntime", runtime="openvino").runtime.startswith("openvino")
+    _without(monkeypatch, "onnxruntime")
+    assert open_session(model, prefer="onnxruntime").runtime.startswith("openvino")
+
+
 def test_auto_moves_on_when_a_file_loads_and_does_not_run(model, monkeypatch, caplog):
     if not {"openvino", "onnxruntime"} <= _HERE.keys():
         pytest.skip("needs openvino and onnxruntime")
