@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pose_ros import registry
+from pose_ros.core import kinds
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.track import Tracker, TrackerOptions
@@ -55,7 +56,7 @@ class PipelineOptions:
 
 #: Parts of subjects that a pipeline can look at too -> the block of the options of their estimator. The blocks of the
 #: parts themselves hold :class:`PartOptions`.
-PARTS = {"hands": "hand_estimator", "faces": "face_estimator"}
+PARTS = {name: f"{one}_estimator" for name, one in kinds.PARTS.items()}
 #: Blocks of a configuration that hold the options of a piece of the pipeline.
 BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker", *PARTS, *PARTS.values())
 

@@ -20,7 +20,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from pose_ros.cli.compose import NodeSpec
-from pose_ros.media.annotate import KINDS
+from pose_ros.core.kinds import PARTS
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.ros.qos import LATCHED, sensor
 from pose_ros.ros.transport import make_room_for_images
@@ -71,7 +71,7 @@ class Watched:
     def told(self, values: dict[str, str]) -> None:
         """Take new diagnostics."""
         self.values = values
-        for name in KINDS:
+        for name in PARTS:
             if (count := self.count(name)) is not None:
                 self.most_parts[name] = max(self.most_parts.get(name, 0), count)
 

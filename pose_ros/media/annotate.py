@@ -8,12 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from pose_ros.core.camera import Camera
+from pose_ros.core.kinds import PARTS
 from pose_ros.core.poses import Poses
 from pose_ros.media.axes import draw_axes
 from pose_ros.media.draw import draw
 
-#: Parts -> what one of them is called.
-KINDS = {"hands": "hand", "faces": "face"}
 #: Which axes of a frame are drawn, and how long, metres; those that are only directions have one.
 _AXES, _DIRECTIONS = ("xyz", 0.08), {"gaze": ("z", 0.2)}
 
@@ -34,7 +33,7 @@ def annotate(
     """
     out = draw(image, poses, min_score, out=out)
     for name, part in parts.items():
-        draw(out, part, min_score, kind=KINDS.get(name, name), out=out)
+        draw(out, part, min_score, kind=PARTS.get(name, name), out=out)
     for subjects in (poses, *parts.values()):
         if camera is None or subjects.frames is None:
             continue

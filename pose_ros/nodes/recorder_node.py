@@ -17,10 +17,10 @@ from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from pose_ros.core.kinds import PARTS
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.errors import ImageError, PoseRosError
-from pose_ros.media.annotate import KINDS
 from pose_ros.media.moments import Moment, Moments
 from pose_ros.media.pairs import Pairs
 from pose_ros.media.recording import Recording
@@ -98,7 +98,7 @@ class RecorderNode(Node):
         self.whole = Stream(self, options.skeletons_topic, self._record, self._on_poses)
         self.parts = {
             name: Stream(self, f"{base}{slash}{name}/skeletons", self._record, partial(self._on_part, name))
-            for name in KINDS
+            for name in PARTS
         }
         for topic, kind in zip(self.whole.topics, (SkeletonInfo, SkeletonArray), strict=True):
             self._announce(topic, kind, kind is SkeletonInfo)

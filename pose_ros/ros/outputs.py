@@ -14,9 +14,10 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from pose_ros.core.frame import Frame
+from pose_ros.core.kinds import PARTS
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.media.annotate import KINDS, annotate
+from pose_ros.media.annotate import annotate
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.pipeline import Pipeline, Result
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
@@ -135,7 +136,7 @@ class Outputs:
             # Without a camera shapes stand side by side, and hands would stand among strangers.
             poses = part.poses if frame.camera is not None else Poses.empty(part.poses.skeleton)
             markers += poses_to_markers(poses, header, frame.camera, part.ended_ids, min_score=min_score,
-                                        prefix=f"{name}/", kind=KINDS[name])
+                                        prefix=f"{name}/", kind=PARTS[name])
         return markers
 
     def _annotate(self, header: Header, frame: Frame, result: Result, options: OutputOptions) -> None:
@@ -162,4 +163,4 @@ def _kinds(result: Result, whole: str) -> Iterator[tuple[str, Result]]:
     """Yield kind and result of the whole subjects and of their parts."""
     yield whole, result
     for name, part in result.parts.items():
-        yield KINDS[name], part
+        yield PARTS[name], part
