@@ -7,13 +7,13 @@ import numpy as np
 
 from pose_ros.core import quaternion
 from pose_ros.core.camera import Camera
-from pose_ros.core.frame import check_image
+from pose_ros.media.draw import canvas
 
 #: RGB of x, y and z, as in RViz.
 AXES = ((255, 0, 0), (0, 255, 0), (0, 80, 255))
 _DARK = (20, 20, 20)
-#: Lines grow by one pixel for so many pixels of the image's shorter side; and the farthest pixel that is drawn to.
-_PIXELS_PER_THICKNESS, _FAR_PX = 240, 1e6
+#: The farthest pixel that is drawn to.
+_FAR_PX = 1e6
 #: Points on each axis: a lens bends it.
 _POINTS = 9
 #: Fractional bits of OpenCV's drawing coordinates.
@@ -45,11 +45,7 @@ def draw_axes(
     """
     import cv2
 
-    if out is None:
-        out = np.array(check_image(image), order="C")
-    elif out is not image:
-        np.copyto(out, check_image(image))
-    thickness = max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
+    out, thickness = canvas(image, out)
     along = np.linspace(0, length_m, _POINTS)[:, None]
     for frame in frames:
         directions = quaternion.to_matrices(frame[3:])

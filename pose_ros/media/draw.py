@@ -45,11 +45,7 @@ def draw(
     Returns:
         RGB uint8 (H, W, 3).
     """
-    if out is None:
-        out = np.array(check_image(image), order="C")
-    elif out is not image:
-        np.copyto(out, check_image(image))
-    thickness = max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
+    out, thickness = canvas(image, out)
     with np.errstate(invalid="ignore"):
         seen = np.isfinite(poses.keypoints).all(axis=2) & (poses.scores >= min_score)
     for points, visible in zip(poses.keypoints, seen, strict=True):
@@ -57,6 +53,15 @@ def draw(
     for row in range(len(poses) if labels else 0):
         _label(out, poses, row, thickness, kind)
     return out
+
+
+def canvas(image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Return where to draw, a copy of ``image`` or ``out`` with it, and how thick lines are that suit its size."""
+    if out is None:
+        out = np.array(check_image(image), order="C")
+    elif out is not image:
+        np.copyto(out, check_image(image))
+    return out, max(1, round(min(out.shape[:2]) / _PIXELS_PER_THICKNESS))
 
 
 def _subject(out: np.ndarray, skeleton: Skeleton, points: np.ndarray, seen: np.ndarray, thickness: int) -> None:

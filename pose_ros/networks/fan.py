@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from pose_ros.networks.network import Layout, Network, renamed
 from pose_ros.networks.resnet import ResNet
+from pose_ros.networks.stacked import Stacked
 
 #: Channels inside, and how often each hourglass halves its maps.
 _WIDTH, _DEPTH = 256, 4
@@ -83,7 +84,7 @@ def _authors(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return {_BLOCK.sub(name, key): value for key, value in _NAMES(state).items()}
 
 
-class FaceAlignment(Network):
+class FaceAlignment(Stacked):
     """(N, 3, H, W) -> heat maps (N, keypoints, H / 4, W / 4) of every stack: ``heatmaps_1`` and on."""
 
     layouts: ClassVar[tuple[Layout, ...]] = (_authors,)
@@ -95,30 +96,11 @@ class FaceAlignment(Network):
             stacks: Hourglasses, one after the other.
             keypoints: Maps that each of them draws.
         """
-        super().__init__()
-        self.outputs = tuple(f"heatmaps_{i + 1}" for i in range(stacks))
-        self.stem = nn.Sequential(
+        entry = nn.Sequential(
             nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), Block(64, 128), nn.AvgPool2d(2),
             Block(128, 128), Block(128, _WIDTH),
         )  # fmt: skip
-        self.hourglasses = nn.ModuleList(Hourglass(_DEPTH) for _ in range(stacks))
-        self.features = nn.ModuleList(
-            nn.Sequential(Block(_WIDTH, _WIDTH), nn.Conv2d(_WIDTH, _WIDTH, 1), nn.BatchNorm2d(_WIDTH), nn.ReLU())
-            for _ in range(stacks)
-        )
-        self.heads = nn.ModuleList(nn.Conv2d(_WIDTH, keypoints, 1) for _ in range(stacks))
-        self.merge_features = nn.ModuleList(nn.Conv2d(_WIDTH, _WIDTH, 1) for _ in range(stacks - 1))
-        self.merge_heatmaps = nn.ModuleList(nn.Conv2d(keypoints, _WIDTH, 1) for _ in range(stacks - 1))
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the heat maps of every stack."""
-        x, found = self.stem(image), []
-        for i, (hourglass, features, head) in enumerate(zip(self.hourglasses, self.features, self.heads, strict=True)):
-            seen = features(hourglass(x))
-            found.append(head(seen))
-            if i < len(self.merge_features):
-                x = x + self.merge_features[i](seen) + self.merge_heatmaps[i](found[-1])
-        return tuple(found)
+        super().__init__(stacks, keypoints, entry, lambda: Hourglass(_DEPTH), Block, _WIDTH)
 
 
 class FaceDepth(Network):

@@ -10,7 +10,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pose_ros.networks.network import Layout, Network, renamed
+from pose_ros.networks.network import Layout, renamed
+from pose_ros.networks.stacked import Stacked
 
 #: Channels inside, and how often each hourglass halves its maps.
 _WIDTH, _DEPTH = 256, 4
@@ -96,7 +97,7 @@ def _bearpaw(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return {_BEARPAW_BLOCK.sub(name, key): value for key, value in _BEARPAW(state).items()}
 
 
-class StackedHourglass(Network):
+class StackedHourglass(Stacked):
     """(N, 3, H, W) -> heat maps (N, keypoints, H / 4, W / 4) of every stack: ``heatmaps_1`` and on."""
 
     layouts: ClassVar[tuple[Layout, ...]] = (_princeton, _bearpaw)
@@ -109,28 +110,9 @@ class StackedHourglass(Network):
             keypoints: Maps that each of them draws.
             stem: Channels after the first two blocks; bearpaw has 128 and 256.
         """
-        super().__init__()
         first, second = stem
-        self.outputs = tuple(f"heatmaps_{i + 1}" for i in range(stacks))
-        self.stem = nn.Sequential(
+        entry = nn.Sequential(
             nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), Residual(64, first), nn.MaxPool2d(2),
             Residual(first, second), Residual(second, _WIDTH),
         )  # fmt: skip
-        self.hourglasses = nn.ModuleList(Hourglass(_DEPTH) for _ in range(stacks))
-        self.features = nn.ModuleList(
-            nn.Sequential(Residual(_WIDTH, _WIDTH), nn.Conv2d(_WIDTH, _WIDTH, 1), nn.BatchNorm2d(_WIDTH), nn.ReLU())
-            for _ in range(stacks)
-        )
-        self.heads = nn.ModuleList(nn.Conv2d(_WIDTH, keypoints, 1) for _ in range(stacks))
-        self.merge_features = nn.ModuleList(nn.Conv2d(_WIDTH, _WIDTH, 1) for _ in range(stacks - 1))
-        self.merge_heatmaps = nn.ModuleList(nn.Conv2d(keypoints, _WIDTH, 1) for _ in range(stacks - 1))
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the heat maps of every stack."""
-        x, found = self.stem(image), []
-        for i, (hourglass, features, head) in enumerate(zip(self.hourglasses, self.features, self.heads, strict=True)):
-            seen = features(hourglass(x))
-            found.append(head(seen))
-            if i < len(self.merge_features):
-                x = x + self.merge_features[i](seen) + self.merge_heatmaps[i](found[-1])
-        return tuple(found)
+        super().__init__(stacks, keypoints, entry, lambda: Hourglass(_DEPTH), Residual, _WIDTH)
