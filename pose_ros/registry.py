@@ -49,6 +49,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "movenet": "pose_ros.estimators.movenet:MoveNet",
         "movenet-multipose": "pose_ros.estimators.movenet:MoveNetMultiPose",
     },
+    "lifters": {},
 }
 
 

@@ -28,6 +28,9 @@ MAY_USE = {
     "media": {"core", "errors", "folders", "skeletons"},
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "lifters": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "multiview": {"core", "errors", "media"},
+    "exports": {"core", "errors", "skeletons"},
     "pipeline": {"core", "detectors", "errors", "estimators"},
     "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline"},
     "wiring": {
@@ -40,7 +43,7 @@ ROS = {"ros", "nodes"}
 TOP = {"cli"}
 BELOW_ROS = {*MAY_USE, "msg", "srv"}
 MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | ROS}
-PLUGIN_ROOMS = {"detectors", "estimators"}
+PLUGIN_ROOMS = {"detectors", "estimators", "lifters"}
 #: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
 TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images"}
 #: The only module outside the ROS rooms that imports ROS at once; it is loaded by `pose-ros up`.

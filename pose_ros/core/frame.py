@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.camera import Camera
+from pose_ros.core.depth import Depth
 from pose_ros.errors import ShapeError
 
 
@@ -37,6 +38,8 @@ class Frame:
     frame_id: str = ""
     #: Calibration, if there is one.
     camera: Camera | None = None
+    #: What a depth camera measured at the same moment, if there is one.
+    depth: Depth | None = None
 
     def __post_init__(self) -> None:
         """Check the image."""

@@ -19,7 +19,7 @@ _BLOCKS = {
     "right_hand": ("hands", RIGHT, "right_wrist"),
     "face": ("faces", 0, "nose"),
 }
-_METRIC = {"points": (3,), "covariances": (3, 3), "local_points": (3,)}
+_METRIC = {"points": (3,), "covariances": (3, 3), "local_points": (3,), "views": (), "reprojection_errors": ()}
 
 
 def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
@@ -44,7 +44,8 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
         if like is not None:
             columns[name] = like.copy()
         elif any(getattr(part, name) is not None for part in parts.values()):
-            columns[name] = np.full((len(joined), len(target), *shape), np.nan, np.float32)
+            size = (len(joined), len(target), *shape)
+            columns[name] = np.zeros(size, np.uint8) if name == "views" else np.full(size, np.nan, np.float32)
     for block, (kind, side, anchor) in _BLOCKS.items():
         if block not in target.blocks or kind not in parts:
             continue

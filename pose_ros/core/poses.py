@@ -68,6 +68,8 @@ _COLUMNS = {
     "points": _Column((3,), each_keypoint=True, optional=True),
     "covariances": _Column((3, 3), each_keypoint=True, optional=True),
     "local_points": _Column((3,), each_keypoint=True, optional=True),
+    "views": _Column(dtype=np.uint8, each_keypoint=True, optional=True),
+    "reprojection_errors": _Column(fill=np.nan, each_keypoint=True, optional=True),
     "regions": _Column((5,), optional=True),
     # One for each name in the skeleton's ``measures`` and ``frames``.
     "measures": _Column(optional=True),
@@ -123,6 +125,10 @@ class Poses:
     covariances: np.ndarray | None = None
     #: (N, K, 3) float32, metres, origin at the subject's root, axes of the optical frame; None when unknown for all.
     local_points: np.ndarray | None = None
+    #: (N, K) uint8, how many cameras agree on each of ``points``; None where there is but one camera.
+    views: np.ndarray | None = None
+    #: (N, K) float32, pixels: root mean square distance of the projected ``points`` from where those cameras saw them.
+    reprojection_errors: np.ndarray | None = None
     #: (N, 5) float32: region in which to look for the subject in the next image (see core); None when not offered.
     regions: np.ndarray | None = None
     #: (N, M) float32, the numbers that ``skeleton.measures`` names; None when unknown for all.
@@ -216,6 +222,10 @@ class Poses:
             for name, power in (("points", 1), ("covariances", 2), ("local_points", 1))
             if (column := getattr(self, name)) is not None
         }
+        if self.views is not None:
+            metric["views"] = way.scores(self.views)
+        if self.reprojection_errors is not None:
+            metric["reprojection_errors"] = way.pick(self.reprojection_errors, np.nan)
         for name in ("measures", "frames"):
             if getattr(self.skeleton, name) != getattr(target, name):
                 metric[name] = None

@@ -18,7 +18,7 @@ import numpy as np
 from pose_ros.errors import CardError
 from pose_ros.formats import CASCADES, CHECKPOINTS, NETWORKS
 
-_KINDS = ("detector", "estimator")
+_KINDS = ("detector", "estimator", "lifter")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 #: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
 _SHA256 = re.compile(r"[0-9a-f]{7,64}")
@@ -144,7 +144,7 @@ class ModelCard:
 
     #: Lower case, digits, ``. _ -``; how users ask for it.
     name: str
-    #: ``detector`` or ``estimator``.
+    #: ``detector``, ``estimator`` or ``lifter``.
     kind: str
     #: Registered plugin that runs this architecture.
     plugin: str
@@ -155,7 +155,7 @@ class ModelCard:
     #: Size of the network's input.
     input_wh: tuple[int, int]
     preprocess: Preprocess = Preprocess()
-    #: Skeleton of an estimator.
+    #: Skeleton of an estimator or lifter.
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
@@ -199,7 +199,7 @@ class ModelCard:
         need(_NAME.fullmatch(self.name), f"name: expected lower case, digits, '.', '_' or '-', got '{self.name}'")
         need(self.kind in _KINDS, f"kind: expected one of {', '.join(_KINDS)}; got '{self.kind}'")
         need(self.plugin, "plugin: expected the name of a registered plugin")
-        need(self.kind == "detector" or self.skeleton, "skeleton: an estimator has to name one")
+        need(self.kind == "detector" or self.skeleton, "skeleton: an estimator or lifter has to name one")
         origins = [k for k in ("url", "wheel", "path") if getattr(self.file, k)]
         need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
         need(self.file.member or not self.file.wheel, "file: a wheel needs a member")

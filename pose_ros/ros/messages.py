@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NS = 1_000_000_000
 #: Columns that are empty in the message where nothing fills them.
-_OPTIONAL = ("points", "covariances", "local_points", "measures", "frames")
+_OPTIONAL = ("points", "covariances", "views", "reprojection_errors", "local_points", "measures", "frames")
 
 
 def poses_to_array(result: Result, header: Header, size_wh: tuple[int, int], model: str) -> SkeletonArray:
@@ -89,8 +89,10 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
     def column(name: str, shape: tuple[int, ...], dtype: type = np.float32, missing: float = 0) -> np.ndarray:
         return _stack([getattr(s, name) for s in subjects], name, shape, dtype, missing)
 
-    def optional(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        return column(name, shape, missing=np.nan) if any(len(getattr(s, name)) for s in subjects) else None
+    def optional(
+        name: str, shape: tuple[int, ...], dtype: type = np.float32, missing: float = np.nan
+    ) -> np.ndarray | None:
+        return column(name, shape, dtype, missing) if any(len(getattr(s, name)) for s in subjects) else None
 
     return Poses(
         skeleton,
@@ -108,6 +110,8 @@ def array_to_poses(msg: SkeletonArray, skeleton: CoreSkeleton) -> Poses:
         side_scores=column("side_score", ()),
         points=optional("points", (k, 3)),
         covariances=optional("covariances", (k, 3, 3)),
+        views=optional("views", (k,), np.uint8, 0),
+        reprojection_errors=optional("reprojection_errors", (k,)),
         local_points=optional("local_points", (k, 3)),
         measures=optional("measures", (len(skeleton.measures),)),
         frames=optional("frames", (len(skeleton.frames), 7)),

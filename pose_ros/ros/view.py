@@ -74,6 +74,16 @@ class SubjectView:
         return self._array("covariances", 3, 3)
 
     @property
+    def views(self) -> np.ndarray:
+        """(K,), how many cameras agree on each of the points; empty with one camera."""
+        return self._array("views")
+
+    @property
+    def reprojection_errors(self) -> np.ndarray:
+        """(K,), pixels; empty with one camera."""
+        return self._array("reprojection_errors")
+
+    @property
     def local_points(self) -> np.ndarray:
         """(K, 3), metres, origin at the subject's root, axes parallel to the optical frame."""
         return self._array("local_points", 3)

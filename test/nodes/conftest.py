@@ -110,6 +110,7 @@ class Scene:
         self.arrays: list[Any] = []
         self.other.create_subscription(SkeletonArray, "/pose/skeletons", self.arrays.append, 100)
         self._camera: Any = None
+        self._clients: dict[str, Any] = {}
         self._stamp_ns = 1_000_000_123
 
     def camera(self, topic: str = "image", message_type: Any = None, qos: Any = 100) -> Any:
@@ -145,11 +146,21 @@ class Scene:
 
     def call(self, service_type: Any, name: str, **fields: Any) -> Any:
         """Call a service of the node and return its response."""
-        client = self.other.create_client(service_type, f"/pose/{name}")
-        assert self.ros.spin_until(client.service_is_ready)
+        if name not in self._clients:
+            self._clients[name] = self._client(service_type, name)
+        client = self._clients[name]
         future = client.call_async(service_type.Request(**fields))
         assert self.ros.spin_until(future.done)
         return future.result()
+
+    def _client(self, service_type: Any, name: str) -> Any:
+        """Return a client that has found the service; discovery on a busy machine sometimes loses one for good."""
+        for _ in range(3):
+            client = self.other.create_client(service_type, f"/pose/{name}")
+            if self.ros.spin_until(client.service_is_ready, 10.0):
+                return client
+            self.other.destroy_client(client)
+        raise AssertionError(f"/pose/{name} was not found")
 
     def set(self, **values: Any) -> Any:
         """Set parameters as another node would, and return the results."""

@@ -27,7 +27,7 @@ from pose_ros.ros.messages import array_to_poses, info_to_skeleton, poses_to_arr
 from pose_ros.skeletons import catalogue
 
 MP33, COCO = catalogue.get("mediapipe33"), catalogue.get("coco17")
-OPTIONAL = ("points", "covariances", "local_points", "measures", "frames")
+OPTIONAL = ("points", "covariances", "views", "reprojection_errors", "local_points", "measures", "frames")
 #: Everything that a skeleton can say.
 RICH = dataclasses.replace(MP33, name="rich", measures=("left_eye_opening", "mouth_opening"),
                            frames=("face", "gaze"), colors=tuple((i, 255 - i, 7) for i in range(33)))
@@ -38,9 +38,11 @@ def some_poses(n: int, columns: tuple[str, ...] = OPTIONAL, skeleton: Skeleton =
     rng, k = np.random.default_rng(n), len(skeleton)
     keypoints = rng.normal(300, 100, (n, k, 2)).astype(np.float32)
     keypoints[:, 3] = np.nan
-    shapes = {"points": (3,), "covariances": (3, 3), "local_points": (3,)}
+    shapes = {"points": (3,), "covariances": (3, 3), "local_points": (3,), "reprojection_errors": ()}
     optional = {c: np.where(np.isnan(keypoints[..., 0]).reshape(n, k, *[1] * len(shapes[c])), np.nan,
                             rng.normal(0, 1, (n, k, *shapes[c]))) for c in columns if c in shapes}
+    if "views" in columns:
+        optional["views"] = rng.integers(0, 6, (n, k))
     more = {"measures": rng.random((n, len(skeleton.measures))), "frames": rng.random((n, len(skeleton.frames), 7))}
     optional.update({c: more[c] for c in columns if c in more})
     for column in more.keys() & optional.keys():
