@@ -34,3 +34,15 @@ def to_matrices(quaternions: np.ndarray) -> np.ndarray:
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def slerp(first: np.ndarray, second: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return the rotations that lie ``parts`` (...) of the shortest way from ``first`` to ``second``, all (..., 4).
+
+    Shoemake, Animating Rotation with Quaternion Curves (SIGGRAPH 1985).
+    """
+    dot = (first * second).sum(axis=-1)
+    angle = np.arccos(np.minimum(np.abs(dot), 1.0))
+    # sin(p a) / sin(a), which is p where both are the same rotation.
+    one, other = ((p * np.sinc(p * angle / np.pi) / np.sinc(angle / np.pi))[..., None] for p in (1 - parts, parts))
+    return one * first + other * np.where(dot < 0, -1.0, 1.0)[..., None] * second

@@ -18,6 +18,9 @@ SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE, 1)
 SENSOR_OUT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 1)
 #: Results, in both directions.
 RESULT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 5)
+#: Transforms, of which many come at once from many nodes, and those that hold for ever (as tf2's listener asks).
+TF = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 100)
+TF_STATIC = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 100)
 #: What never changes: also given to those who come late.
 LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 1)
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames: what /tf and /tf_static say, at the stamps of images. Needs no tf2."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.node import Node
+from tf2_msgs.msg import TFMessage
+
+from pose_ros.core.frame_tree import FrameTree
+from pose_ros.errors import ConfigError
+from pose_ros.ros.qos import TF, TF_STATIC
+
+
+class Frames:
+    """Hears TF from its making to :meth:`close`; make one only where it is needed.
+
+    The executor's thread writes, any thread may ask.
+    """
+
+    def __init__(self, node: Node, say: Callable[[str], None], keep_s: float = 10.0) -> None:
+        """Subscribe.
+
+        Args:
+            node: Subscribes.
+            say: Told what is wrong with TF.
+            keep_s: How long transforms are kept.
+        """
+        self._node, self._say = node, say
+        self._lock, self._tree = threading.Lock(), FrameTree(keep_s)
+        self._subscriptions = [
+            node.create_subscription(TFMessage, "/tf", lambda msg: self._heard(msg, static=False), TF),
+            node.create_subscription(TFMessage, "/tf_static", lambda msg: self._heard(msg, static=True), TF_STATIC),
+        ]
+
+    def _heard(self, msg: TFMessage, *, static: bool) -> None:
+        jumps = self._tree.time_jumps
+        for transform in msg.transforms:
+            header, t, q = transform.header, transform.transform.translation, transform.transform.rotation
+            stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+            try:
+                with self._lock:
+                    self._tree.put(header.frame_id, transform.child_frame_id, stamp_ns, (t.x, t.y, t.z),
+                                   (q.x, q.y, q.z, q.w), static=static)
+            except ConfigError as error:
+                self._say(str(error))
+        if self._tree.time_jumps != jumps:
+            self._say("time on /tf ran backwards: what moves was forgotten")
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return rotation (3, 3) and translation (3,), ``x_target = rotation @ x_source + translation``, or None.
+
+        See :meth:`pose_ros.core.frame_tree.FrameTree.lookup`.
+        """
+        with self._lock:
+            return self._tree.lookup(target, source, stamp_ns)
+
+    def why_not(self, target: str, source: str, stamp_ns: int) -> str:
+        """Say why :meth:`lookup` returns None for these."""
+        with self._lock:
+            return self._tree.why_not(target, source, stamp_ns)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
