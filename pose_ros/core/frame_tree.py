@@ -90,7 +90,7 @@ class FrameTree:
         before = edge.parent if edge is not None else parent
         if before != parent:
             edge = None
-        elif edge is not None and not static and stamp_ns < edge.stamps_ns[-1] - _OVERTAKEN_S * _NS:
+        elif edge is not None and not (static or edge.static) and stamp_ns < edge.stamps_ns[-1] - _OVERTAKEN_S * _NS:
             self._edges = {name: kept for name, kept in self._edges.items() if kept.static}
             self.time_jumps, edge = self.time_jumps + 1, None
         if edge is None or edge.static or static:

@@ -120,7 +120,9 @@ class Worker:
             self._pipeline.reset()
         if not self._announced:
             self._announced = True
-            self._outputs.announce(self._pipeline)
+            pipeline = self._pipeline
+            parts = {name: (part.skeleton, part.source.name) for name, part in pipeline.parts.items()}
+            self._outputs.announce(pipeline.skeleton, pipeline.source.name, parts)
 
     def _exchange(self) -> None:
         """Put the next pipeline in place; ids go on counting, so that none is given twice."""
@@ -147,7 +149,7 @@ class Worker:
         result = pipeline(frame, stages)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        self._outputs.publish(header, frame, result)
+        self._outputs.publish_frame(header, frame, result)
         parts = {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items() if name in stages.ms}
         inference_ms = sum(stages.ms.get(name, 0.0) for name in (*INFERENCE, *parts))
         self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts)

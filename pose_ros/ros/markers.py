@@ -59,6 +59,7 @@ def poses_to_markers(
     distance_m: float = 2.0,
     prefix: str = "",
     kind: str = "",
+    up: str = "-y",
 ) -> list[Marker]:
     """Return joints, bones, a label and the axes of its frames for each subject.
 
@@ -72,6 +73,7 @@ def poses_to_markers(
         distance_m: Where ``local`` shapes stand.
         prefix: Before all namespaces.
         kind: What parts are called, such as ``hand``.
+        up: Axis of the frame that points upwards: ``-y`` of a camera, ``z`` of a robot or a room (REP-103).
     """
     names = [f"{prefix}{space}/{part}" for space in _SPACES for part in _PARTS]
     names += [f"{prefix}axes"] if poses.skeleton.frames else []
@@ -90,7 +92,8 @@ def poses_to_markers(
         extent = float(np.ptp(seen, axis=0).max())
         joint_m = min(_JOINT_M, _JOINT_SHARE * extent / len(poses.skeleton) ** 0.5) or _JOINT_M
         label_m = min(_LABEL_M, _LABEL_SHARE * extent) or _LABEL_M
-        top, middle = seen.min(axis=0)[1] - label_m, seen.mean(axis=0)
+        label_at, axis, sign = seen.mean(axis=0), "xyz".index(up[-1]), -1 if up[0] == "-" else 1
+        label_at[axis] = sign * ((sign * seen[:, axis]).max() + label_m)
         # Ids of tracks are positive: subjects without one take the negative numbers.
         track = int(poses.ids[row]) or -1 - row
         subject = (
@@ -100,7 +103,7 @@ def poses_to_markers(
                    colors=[bones[e] for e in drawn for _ in range(2)], scale=_cube(joint_m / 2)),
             Marker(type=Marker.TEXT_VIEW_FACING, text=title(poses, row, kind) or "?", scale=_cube(label_m)),
         )
-        subject[2].pose.position = Point(x=float(middle[0]), y=float(top), z=float(middle[2]))
+        subject[2].pose.position = _point(label_at.tolist())
         for part, marker in zip(_PARTS, subject, strict=True):
             marker.header, marker.ns, marker.id = header, f"{prefix}{space}/{part}", track
             marker.color, marker.lifetime = _WHITE, lifetime

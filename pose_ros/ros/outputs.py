@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs: everything a pose node says about a frame, each only to those who listen."""
+"""Outputs: everything a node says about the subjects of a moment, each only to those who listen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rclpy.node import Node
@@ -13,13 +13,15 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.core.kinds import PARTS
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.media.annotate import annotate
 from pose_ros.msg import SkeletonArray, SkeletonInfo
-from pose_ros.pipeline import Pipeline, Result
+from pose_ros.pipeline import Result
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
 from pose_ros.ros.markers import poses_to_markers
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
@@ -28,8 +30,8 @@ from pose_ros.ros.transforms import poses_to_transforms
 
 
 @dataclass(frozen=True)
-class OutputOptions:
-    """What to say, and how."""
+class SkeletonOutputOptions:
+    """What to say about skeletons, and how."""
 
     min_score: float = option(
         0.3, "Keypoints below it are not drawn and get no TF frame; skeletons hold them all.", low=0.0, high=1.0,
@@ -45,6 +47,12 @@ class OutputOptions:
         "auto", "Which keypoints are TF frames: auto, all but those of faces.", choices=("auto", "all", "none"),
         live=True,
     )
+
+
+@dataclass(frozen=True)
+class OutputOptions(SkeletonOutputOptions):
+    """What to say about images, too."""
+
     annotated_rate: float = option(
         15.0, "Most annotated images per second; 0 for every one.", unit="Hz", low=0.0, high=1000.0, live=True
     )
@@ -60,9 +68,9 @@ class _Skeletons:
         self._info = node.create_publisher(SkeletonInfo, f"~/{prefix}skeleton_info", LATCHED)
         self._model = ""
 
-    def announce(self, pipeline: Pipeline) -> None:
-        self._model = pipeline.source.name
-        self._info.publish(skeleton_to_info(pipeline.skeleton, self._model))
+    def announce(self, skeleton: Skeleton, model: str) -> None:
+        self._model = model
+        self._info.publish(skeleton_to_info(skeleton, model))
 
     def publish(self, header: Header, size_wh: tuple[int, int], result: Result) -> None:
         self.arrays.publish(poses_to_array(result, header, size_wh, self._model))
@@ -72,46 +80,63 @@ class _Skeletons:
             self._node.destroy_publisher(publisher)
 
 
-class Outputs:
-    """The publishers of a pose node."""
+class SkeletonOutputs:
+    """Publishers of skeletons, as messages, markers and TF frames."""
 
-    def __init__(self, node: Node, options: Callable[[], OutputOptions]) -> None:
-        """Advertise; ``options`` returns what holds at present."""
-        self._node, self._options = node, options
+    def __init__(self, node: Node, options: Callable[[], SkeletonOutputOptions], up: str = "-y") -> None:
+        """Advertise.
+
+        Args:
+            node: Publishes.
+            options: Returns what holds at present.
+            up: Axis of the frame of the skeletons that points upwards.
+        """
+        self._node, self._options, self._up = node, options, up
         self._whole = _Skeletons(node)
-        #: Of hands and faces, while the pipeline looks at them.
+        #: Of hands and faces, while they are looked at.
         self._parts: dict[str, _Skeletons] = {}
         self._leaving: list[str] = []
         self._markers = node.create_publisher(MarkerArray, "~/markers", RESULT)
-        self._annotated = node.create_publisher(Image, "~/image_annotated", SENSOR_OUT)
-        self._compressed = node.create_publisher(CompressedImage, "~/image_annotated/compressed", SENSOR_OUT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
-        self._drawn = 0.0
+
+    def _listened(self) -> bool:
+        publishers = [*(topics.arrays for topics in (self._whole, *self._parts.values())), self._markers]
+        return any(p.get_subscription_count() for p in publishers)
 
     def wanted(self, metric: bool) -> bool:
         """Return whether anybody listens; to TF only counts where ``metric`` positions can be known."""
-        arrays = [topics.arrays for topics in (self._whole, *self._parts.values())]
-        publishers = [*arrays, self._markers, self._annotated, self._compressed]
-        if metric and self._options().publish_tf:
-            publishers.append(self._tf)
-        return any(p.get_subscription_count() for p in publishers)
+        return self._listened() or (metric and self._options().publish_tf and self._tf.get_subscription_count() > 0)
 
-    def announce(self, pipeline: Pipeline) -> None:
-        """Publish what never changes; those who come later get it too. Topics come and go with the parts."""
-        self._whole.announce(pipeline)
-        for name, part in pipeline.parts.items():
+    def announce(self, skeleton: Skeleton, model: str, parts: Mapping[str, tuple[Skeleton, str]] | None = None) -> None:
+        """Publish what never changes; those who come later get it too.
+
+        Args:
+            skeleton: Of the whole subjects.
+            model: What produces them.
+            parts: The same of their hands and faces, whose topics come and go.
+        """
+        parts = parts or {}
+        self._whole.announce(skeleton, model)
+        for name, part in parts.items():
             if name not in self._parts:
                 self._parts[name] = _Skeletons(self._node, f"{name}/")
-            self._parts[name].announce(part)
-        self._leaving = [name for name in self._parts if name not in pipeline.parts]
+            self._parts[name].announce(*part)
+        self._leaving = [name for name in self._parts if name not in parts]
 
-    def publish(self, header: Header, frame: Frame, result: Result) -> None:
-        """Publish one frame, the most urgent first."""
+    def publish(self, header: Header, size_wh: tuple[int, int], result: Result, camera: Camera | None = None) -> None:
+        """Publish what is known of one moment, the most urgent first.
+
+        Args:
+            header: Stamp, and frame of the skeletons.
+            size_wh: Size of the image, (width, height) in pixels.
+            result: What is known.
+            camera: What took the image, if it is known.
+        """
         options = self._options()
         # Always: an array is cheap, and whoever subscribes at this moment has not missed it.
-        self._whole.publish(header, frame.size_wh, result)
+        self._whole.publish(header, size_wh, result)
         for name, part in result.parts.items():
-            self._parts[name].publish(header, frame.size_wh, part)
+            self._parts[name].publish(header, size_wh, part)
         for name in self._leaving:
             # The last array, which ends the ids, goes out with one image, and the topic with the next.
             if name not in result.parts:
@@ -127,17 +152,43 @@ class Outputs:
             if transforms:
                 self._tf.publish(TFMessage(transforms=transforms))
         if self._markers.get_subscription_count():
-            self._markers.publish(MarkerArray(markers=self._drawn_in_space(header, frame, result, options.min_score)))
-        self._annotate(header, frame, result, options)
+            self._markers.publish(MarkerArray(markers=self._drawn_in_space(header, camera, result, options.min_score)))
 
-    def _drawn_in_space(self, header: Header, frame: Frame, result: Result, min_score: float) -> list[Marker]:
-        markers = poses_to_markers(result.poses, header, frame.camera, result.ended_ids, min_score=min_score)
+    def _drawn_in_space(self, header: Header, camera: Camera | None, result: Result, min_score: float) -> list[Marker]:
+        markers = poses_to_markers(result.poses, header, camera, result.ended_ids, min_score=min_score, up=self._up)
         for name, part in result.parts.items():
             # Without a camera shapes stand side by side, and hands would stand among strangers.
-            poses = part.poses if frame.camera is not None else Poses.empty(part.poses.skeleton)
-            markers += poses_to_markers(poses, header, frame.camera, part.ended_ids, min_score=min_score,
-                                        prefix=f"{name}/", kind=PARTS[name])
+            poses = part.poses if camera is not None else Poses.empty(part.poses.skeleton)
+            markers += poses_to_markers(poses, header, camera, part.ended_ids, min_score=min_score,
+                                        prefix=f"{name}/", kind=PARTS[name], up=self._up)
         return markers
+
+    def close(self) -> None:
+        """Take the topics away."""
+        for topics in (self._whole, *self._parts.values()):
+            topics.close()
+        for publisher in (self._markers, self._tf):
+            self._node.destroy_publisher(publisher)
+
+
+class Outputs(SkeletonOutputs):
+    """The publishers of a pose node: also images with what was found in them."""
+
+    def __init__(self, node: Node, options: Callable[[], OutputOptions]) -> None:
+        """Advertise; ``options`` returns what holds at present."""
+        super().__init__(node, options)
+        self._annotated = node.create_publisher(Image, "~/image_annotated", SENSOR_OUT)
+        self._compressed = node.create_publisher(CompressedImage, "~/image_annotated/compressed", SENSOR_OUT)
+        self._image_options, self._drawn = options, 0.0
+
+    def _listened(self) -> bool:
+        images = self._annotated, self._compressed
+        return super()._listened() or any(p.get_subscription_count() for p in images)
+
+    def publish_frame(self, header: Header, frame: Frame, result: Result) -> None:
+        """Publish what was found in one image."""
+        self.publish(header, frame.size_wh, result, frame.camera)
+        self._annotate(header, frame, result, self._image_options())
 
     def _annotate(self, header: Header, frame: Frame, result: Result, options: OutputOptions) -> None:
         raw, compressed = (p.get_subscription_count() for p in (self._annotated, self._compressed))
@@ -153,9 +204,8 @@ class Outputs:
 
     def close(self) -> None:
         """Take the topics away."""
-        for topics in (self._whole, *self._parts.values()):
-            topics.close()
-        for publisher in (self._markers, self._annotated, self._compressed, self._tf):
+        super().close()
+        for publisher in (self._annotated, self._compressed):
             self._node.destroy_publisher(publisher)
 
 

@@ -166,6 +166,14 @@ def test_the_reason_is_told(tree):
     tree.put("world", "base", 10 * S, (1, 0, 0), (0, 0, 0, 1))
     tree.put("world", "base", 12 * S, (1, 0, 0), (0, 0, 0, 1))
     tree.put("mast", "eye", 0, (1, 0, 0), (0, 0, 0, 1), static=True)
-    assert why("world", "bass").endswith("nobody publishes 'bass'; TF has base, mast, world, eye")
+    assert why("world", "bass").endswith("nobody publishes 'bass'; TF has base, mast, eye, world")
     assert why("base", "eye").endswith("their trees are not joined: 'eye' in 'mast' and 'base' in 'world'")
     assert why("world", "base").endswith("'base' in 'world' is known from 10.000 to 12.000 s")
+
+
+def test_what_was_static_may_begin_to_move(tree):
+    tree.put("world", "base", NOW, (1, 0, 0), (0, 0, 0, 1), static=True)
+    tree.put("world", "base", NOW - S, (2, 0, 0), (0, 0, 0, 1))
+    assert tree.time_jumps == 0
+    assert tree.lookup("world", "base", NOW - S)[1][0] == 2
+    assert tree.lookup("world", "base", NOW) is None

@@ -166,3 +166,10 @@ def test_frames_are_axes() -> None:
         xyz(axes), [[1, 2, 3], [1, 2.1, 3], [1, 2, 3], [0.9, 2, 3], [1, 2, 3], [1, 2, 3.1]], atol=1e-6)
     assert [c.r > 0.9 for c in axes.colors] == [True, True, False, False, False, False]
     assert made["faces/axes", 5].action == made["faces/axes", 9].action == Marker.DELETE
+
+
+def test_labels_stand_above_heads_in_a_room_too() -> None:
+    made = by_name(made_of(arms(points=METRES[None], ids=[4]), header(), up="z"))
+    place = made["metric/label", 4].pose.position
+    assert place.z > METRES[:, 2].max()
+    np.testing.assert_allclose([place.x, place.y], METRES[:, :2].mean(axis=0), atol=1e-6)
