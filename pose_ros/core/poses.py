@@ -79,7 +79,7 @@ _COLUMNS = {
 
 def _column(name: str, value: np.ndarray | None, shape: tuple[int, ...], dtype: Any, fill: Any) -> np.ndarray:
     if value is None:
-        return np.full(shape, fill, dtype)
+        return np.full(shape, fill, dtype) if fill else np.zeros(shape, dtype)
     array: np.ndarray = np.asarray(value, dtype)
     if array.shape != shape:
         raise ShapeError(name, str(shape), array.shape)
@@ -154,7 +154,8 @@ class Poses:
             kind = _COLUMNS[name]
             shape = (n, *((k,) if kind.each_keypoint else each.get(name, ())), *kind.shape)
             if value is None and name == "sources":
-                value = np.isfinite(self.keypoints).all(axis=2) * np.uint8(Source.MEASURED)
+                finite = np.isfinite(self.keypoints)
+                value = (finite[..., 0] & finite[..., 1]) * np.uint8(Source.MEASURED)
             if value is not None or not kind.optional:
                 value = _column(name, value, shape, kind.dtype, kind.fill)
             self.__dict__[name] = value

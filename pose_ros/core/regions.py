@@ -110,7 +110,9 @@ def keypoints_to_boxes(keypoints: np.ndarray) -> np.ndarray:
     keypoints = np.asarray(keypoints, np.float32)
     finite = np.isfinite(keypoints)
     if keypoints.size and finite.all():
-        return np.concatenate([keypoints.min(axis=1), keypoints.max(axis=1)], axis=1)
+        # One coordinate after the other: NumPy is slow where the innermost axis is 2.
+        x, y = keypoints[..., 0], keypoints[..., 1]
+        return np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1)
     finite = finite.all(axis=2, keepdims=True)
     low = np.where(finite, keypoints, np.inf).min(axis=1, initial=np.inf)
     high = np.where(finite, keypoints, -np.inf).max(axis=1, initial=-np.inf)
@@ -121,11 +123,16 @@ def keypoints_to_boxes(keypoints: np.ndarray) -> np.ndarray:
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the intersection over union of every pair, (N, 4) and (M, 4) -> (N, M) in [0, 1]."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    overlap = np.clip(size, 0, None).prod(axis=2)
-    area_a, area_b = (np.clip(x[:, 2:] - x[:, :2], 0, None).prod(axis=1) for x in (a, b))
+    size = np.maximum(np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2]), 0)
+    overlap = size[..., 0] * size[..., 1]
+    area_a, area_b = _areas(a), _areas(b)
     union = area_a[:, None] + area_b[None] - overlap
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return size[:, 0] * size[:, 1]
 
 
 def nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> np.ndarray:

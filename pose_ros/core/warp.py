@@ -12,6 +12,7 @@ Families that were trained with another rule (UDP aligns pixel centres, MediaPip
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -38,11 +39,11 @@ def region_matrix(region: np.ndarray, size_wh: tuple[int, int], align: Align = "
     steps = np.array([width - 1, height - 1] if align == "udp" else [width, height], np.float64)
     offset = 0.5 if align == "area" else 0.0
     scale = regions[:, 2:4] / steps
-    cos, sin = np.cos(regions[:, 4]), np.sin(regions[:, 4])
-    rotation = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
-    linear = rotation * scale[:, None, :]
-    shift = regions[:, :2] + (linear @ (offset - steps / 2)[:, None])[..., 0]
-    matrices = np.concatenate([linear, shift[..., None]], axis=2)
+    cos, sin = np.cos(regions[:, 4:]), np.sin(regions[:, 4:])
+    matrices = np.empty((len(regions), 2, 3))
+    matrices[:, 0, :2] = scale * np.concatenate([cos, -sin], axis=1)
+    matrices[:, 1, :2] = scale * np.concatenate([sin, cos], axis=1)
+    matrices[:, :, 2] = regions[:, :2] + matrices[:, :, :2] @ (offset - steps / 2)
     return matrices[0] if np.ndim(region) == 1 else matrices
 
 
@@ -62,8 +63,9 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     linear, shift = matrix[..., :2], matrix[..., 2]
     if matrix.ndim == 2:
         return points @ linear.T + shift
-    extra = points.ndim - 2
-    return np.einsum("nij,n...j->n...i", linear, points) + shift.reshape(len(shift), *([1] * extra), 2)
+    flat = points.reshape(len(points), math.prod(points.shape[1:-1]), 2)
+    with np.errstate(invalid="ignore"):  # what is infinite becomes NaN
+        return (flat @ linear.transpose(0, 2, 1) + shift[:, None]).reshape(points.shape)
 
 
 def crop(

@@ -82,12 +82,15 @@ class Landmarks(RoiEstimator):
         defined, regions, matrices, (landmarks, presence, *hand) = self._look(image, regions, 1.0)
         n, k = len(regions), self._own
         landmarks = landmarks.reshape(n, k, 3)
-        sound = defined[:, None] & np.isfinite(landmarks).all(axis=2)
-        keypoints = warp.apply(matrices, np.where(sound[..., None], landmarks[..., :2], np.nan))
+        finite = np.isfinite(landmarks)
+        sound = finite[..., 0] & finite[..., 1] & finite[..., 2] & defined[:, None]
+        keypoints = warp.apply(matrices, landmarks[..., :2])
+        if not sound.all():
+            keypoints[~sound] = np.nan
         presence = presence.reshape(n)
         if self.card.params["presence"] == "logit":
             presence = sigmoid(presence)
-        presence = np.where(defined, np.nan_to_num(presence).clip(0, 1), 0)
+        presence = np.where(defined & (presence > 0), np.minimum(presence, 1), 0)
         own = keypoints_to_boxes(keypoints)
         following = self._next(keypoints, own)
         columns: dict[str, Any] = {}
@@ -143,7 +146,9 @@ class Landmarks(RoiEstimator):
             px = np.stack([iris_diameters(keypoints, iris) for iris in irises], axis=1)
             metres *= face_scales(px * metres[:, None], px)
         root = self.skeleton.root
-        return (points - points[:, root : root + 1]) * metres[:, None, None]
+        points -= points[:, root : root + 1]
+        points *= metres[:, None, None]
+        return points
 
     def _next(self, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         roi = self.card.params["roi"]
@@ -154,4 +159,6 @@ class Landmarks(RoiEstimator):
 
 def _spread(points: np.ndarray) -> np.ndarray:
     """Return the root mean square distance (N,) of points (N, P, 3) from their middle."""
-    return np.sqrt(((points - points.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean(axis=1))
+    count = points.shape[1]
+    away = points - points.sum(axis=1, keepdims=True) / count
+    return np.sqrt((away * away).sum(axis=(1, 2)) / count)

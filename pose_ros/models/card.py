@@ -113,7 +113,9 @@ def _scaling(preprocess: Preprocess, width: int) -> tuple[np.ndarray, np.ndarray
     channels = 1 if preprocess.color == "gray" else 3
     factor = 1 / np.array(preprocess.std[:channels], np.float32)
     shift = np.array(preprocess.mean[:channels], np.float32) * factor
-    if preprocess.layout == "nchw":
+    if not shift.any() and (factor == factor[0]).all():
+        factor = factor[:1]
+    elif preprocess.layout == "nchw":
         factor, shift = factor[:, None, None], shift[:, None, None]
     else:
         factor, shift = np.tile(factor, width), np.tile(shift, width)
