@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -47,3 +48,25 @@ class Depth:
     def registered(self) -> bool:
         """Whether its pixels are those of the colour image, but for the resolution."""
         return not self.translation.any() and np.array_equal(self.rotation, np.eye(3))
+
+    @cached_property
+    def grid(self) -> Camera:
+        """The camera of this image as it is: where ``camera`` describes another resolution, it is scaled."""
+        return scaled(self.camera, (self.image.shape[1], self.image.shape[0]))
+
+
+def scaled(camera: Camera, size_wh: tuple[int, int]) -> Camera:
+    """Return the camera of the same view in another resolution; the centre of the first pixel stays (0, 0).
+
+    Args:
+        camera: As calibrated.
+        size_wh: (width, height) of the resized image, pixels.
+    """
+    if tuple(camera.size_wh) == tuple(size_wh):
+        return camera
+    ratio = np.array(size_wh) / camera.size_wh
+    matrix = camera.K.copy()
+    matrix[:2, 2] += 0.5
+    matrix[:2] *= ratio[:, None]
+    matrix[:2, 2] -= 0.5
+    return Camera(matrix, size_wh, camera.D, camera.model)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth completion: where a keypoint is on its ray, when the other end of its limb and the limb's length are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Limbs in a row that can be completed: an arm, a leg, or a finger.
+_ROUNDS = 3
+#: Standard deviation of a known length, as a part of it.
+_LENGTH_SIGMA = 0.06
+#: A ray may pass the sphere at this part of its radius, for lack of better pixels.
+_MISSES = 0.2
+
+
+def complete(
+    z: np.ndarray, variance: np.ndarray, rays: np.ndarray, nearest: np.ndarray, body: np.ndarray,
+    ends: np.ndarray, lengths: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill depths that are NaN by intersecting rays with spheres around the known ends of limbs.
+
+    A ray meets a sphere twice. Where both places are possible the one nearer to the body's depth is taken, and the
+    variance reaches to the other one.
+
+    Args:
+        z: (N, K) metres along the optical axis; NaN where wanted.
+        variance: (N, K) square metres, of ``z``.
+        rays: (N, K, 3), z is 1; NaN where the keypoint was not seen.
+        nearest: (N, K) metres: the keypoint is hidden behind something at this depth; 0 where it is not.
+        body: (N,) metres, depth of the subject.
+        ends: (L, 2) joined keypoints.
+        lengths: (N, L) metres; NaN where unknown.
+
+    Returns:
+        ``z`` and ``variance`` with what could be filled.
+    """
+    a, b = np.concatenate([ends, ends[:, ::-1]]).T
+    lengths = np.concatenate([lengths, lengths], axis=1)
+    z, variance = z.copy(), variance.copy()
+    for _ in range(_ROUNDS):
+        wanted = np.isfinite(z[:, a]) & np.isnan(z[:, b]) & np.isfinite(lengths) & np.isfinite(rays[:, b, 0])
+        row, limb = np.nonzero(wanted)
+        if not len(row):
+            break
+        start, end = a[limb], b[limb]
+        ray, length = rays[row, end], lengths[row, limb]
+        norm = np.linalg.norm(ray, axis=1)
+        parent = rays[row, start] * z[row, start][:, None]
+        along = np.einsum("ij,ij->i", parent, ray) / norm
+        off2 = np.einsum("ij,ij->i", parent, parent) - along**2
+        half = np.sqrt(np.maximum(length**2 - off2, 0))
+        both = np.stack([along - half, along + half]) / norm
+        hidden = both < nearest[row, end] - _LENGTH_SIGMA
+        pick = (np.abs(both - body[row]) + 1e3 * (hidden | (both <= 0))).argmin(axis=0)
+        found = both[pick, np.arange(len(row))]
+        # The derivative of the half chord with respect to the length, kept finite where the ray touches the sphere.
+        error = _LENGTH_SIGMA * length
+        slope2 = length**2 / np.maximum(half**2, 2 * length * error)
+        other = np.where(hidden.any(axis=0), 0, half**2)
+        spread = variance[row, start] + (slope2 * error**2 + other) / norm**2
+        good = (off2 <= ((1 + _MISSES) * length) ** 2) & (found > 0)
+        best = np.argsort(-spread[good], kind="stable")
+        row, end, found, spread = row[good][best], end[good][best], found[good][best], spread[good][best]
+        # Of several limbs that lead to one keypoint the surest is written last.
+        z[row, end], variance[row, end] = found, spread
+    return z, variance

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RGB-D: keypoints get metres from a depth image, and say how sure they are of them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.depth import Depth
+from pose_ros.core.depth_choice import choose
+from pose_ros.core.depth_complete import complete
+from pose_ros.core.depth_options import DepthOptions
+from pose_ros.core.depth_patches import Surfaces, median, sample, surfaces
+from pose_ros.core.depth_view import in_colour
+from pose_ros.core.limbs import LimbLengths, lengths_of, limbs
+from pose_ros.core.poses import Poses, Source
+from pose_ros.core.skeleton import Skeleton
+
+#: Surfaces around one keypoint that are looked at: it, something before it and something behind it.
+_SURFACES = 3
+#: Radius of a patch, pixels.
+_SMALLEST, _LARGEST = 1.0, 40.0
+#: Lowest score by which pixel noise is divided, and above which a keypoint says where its body is.
+_LEAST_SCORE = 0.2
+#: OKS sigma of a hip, whose patch is the largest.
+_HIP_SIGMA = 0.107
+#: Part of a hip's patch for skeletons without sigmas: hands and faces, anything else.
+_SMALL, _MIDDLE = 0.25, 0.7
+#: Distance from skin to joint, metres: half the thickness of an adult's limb in round figures. Other points, such as
+#: eyes, are on the skin.
+OFFSETS = {"hip": 0.09, "shoulder": 0.05, "elbow": 0.04, "wrist": 0.025, "knee": 0.055, "ankle": 0.035, "neck": 0.06,
+           "root": 0.09, "mid_hip": 0.09}  # fmt: skip
+_FINGER_OFFSET = 0.008
+#: Standard deviation of these distances, as a part of them: people differ, and are seen from any side.
+_OFFSET_SIGMA = 0.35
+
+
+def measured(
+    poses: Poses, camera: Camera, depth: Depth, options: DepthOptions | None = None, lengths: np.ndarray | None = None
+) -> Poses:
+    """Return poses with ``points``, ``covariances`` and ``sources`` from a depth image of the same moment.
+
+    A point that was sampled has the source of its keypoint (``MEASURED``, or ``INFERRED`` where that was made of
+    others). One that was computed from the length of its limb is ``INFERRED``. Anything else is NaN and ``MISSING``;
+    keypoints that are ``HELD`` from earlier images are not looked for, and stay so.
+
+    Args:
+        poses: Keypoints in pixels of the colour image.
+        camera: Of the colour image.
+        depth: Registered or not, of any resolution.
+        options: How to measure.
+        lengths: (N, L) metres, known lengths of the subjects' limbs (:func:`pose_ros.core.limbs.limbs`); NaN unknown.
+
+    Returns:
+        Points are metres in the colour camera's optical frame. Joints lie behind the skin (``options.joint_offset``).
+    """
+    options = options or DepthOptions()
+    n, k = poses.scores.shape
+    looked = (poses.sources == Source.MEASURED) | (poses.sources == Source.INFERRED)
+    rays = np.where(looked[..., None], camera.rays(poses.keypoints), np.nan)
+    view = in_colour(depth, rays, options.min_range, options.max_range)
+    size, offset = _sizes(poses.skeleton), _offsets(poses.skeleton) * options.joint_offset
+
+    pixels = _pixels(view, poses.keypoints, rays, camera)
+    found = _look(view, pixels, size, _body_guess(view, pixels, poses, options), options)
+    z = found.z.reshape(n, k, -1)
+    body = _body(z[..., 0], poses)
+    # Behind the skin along the ray; the depth of the joint, not its distance.
+    behind = offset / np.linalg.norm(rays, axis=2)
+    noise = options.noise_base + options.noise_square * z**2
+    lateral = options.pixel_noise / np.maximum(poses.scores, _LEAST_SCORE)
+    across = lateral / camera.K[0, 0]
+    chosen = _choice(z + behind[..., None], noise, rays, across, body, poses.skeleton, options, lengths)
+    pick = np.minimum(chosen, z.shape[2] - 1)[..., None]
+    took, spread, sigma = (
+        np.take_along_axis(column, pick, axis=2)[..., 0] for column in (z, found.spread.reshape(z.shape), noise)
+    )
+    seen = (chosen < z.shape[2]) & np.isfinite(took)
+    depths = np.where(seen, took + behind, np.nan)
+    variance = sigma**2 + spread**2 + (_OFFSET_SIGMA * behind) ** 2
+    sources = np.where(seen, poses.sources, np.where(looked, Source.MISSING, poses.sources))
+    result = poses.replace(
+        points=rays * depths[..., None], sources=sources,
+        covariances=_covariances(rays, depths, variance, lateral, camera),
+    )
+    if not options.limb_check or seen.sum() == looked.sum():
+        return result
+    # What stands before a keypoint's surface hides it; a keypoint whose surface is behind it just missed its limb.
+    with np.errstate(invalid="ignore"):
+        front = np.where(~seen & (z[..., 0] < body[:, None]), z[..., 0], 0)
+    filled, variance = complete(
+        depths, variance, rays, front, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
+    )
+    made = np.isfinite(filled) & ~seen
+    if not made.any():
+        return result
+    return result.replace(
+        points=rays * filled[..., None], sources=np.where(made, Source.INFERRED, sources),
+        covariances=_covariances(rays, filled, variance, lateral, camera),
+    )
+
+
+class DepthMeasurer:
+    """:func:`measured` over time: it learns how long the limbs of each tracked subject are."""
+
+    def __init__(self, options: DepthOptions | None = None) -> None:
+        """Start with nobody; ``options`` may be replaced at any time."""
+        self.options = options or DepthOptions()
+        self._lengths = LimbLengths()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._lengths.reset()
+
+    def __call__(self, poses: Poses, camera: Camera, depth: Depth, stamp_ns: int) -> Poses:
+        """Return poses with points; see :func:`measured`.
+
+        Args:
+            poses: With ids, where lengths are to be learnt.
+            camera: Of the colour image.
+            depth: Of the same moment.
+            stamp_ns: Of the colour image; one before the last starts over.
+        """
+        if not self.options.limb_check:
+            return measured(poses, camera, depth, self.options)
+        result = measured(poses, camera, depth, self.options, self._lengths.known(poses))
+        self._lengths.update(result, stamp_ns)
+        return result
+
+
+def _pixels(view: Depth, keypoints: np.ndarray, rays: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return (N, K, 2), the pixels of the depth image that look where the keypoints are."""
+    grid = view.grid
+    if view.camera is camera:
+        ratio = np.array(grid.size_wh) / camera.size_wh
+        return np.where(np.isnan(rays[..., :2]), np.nan, (keypoints + 0.5) * ratio - 0.5)
+    return grid.project(rays)
+
+
+def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOptions) -> np.ndarray:
+    """Return (N,) metres: the median depth of the keypoints' own pixels; it only has to be good enough for a size."""
+    flat = pixels.reshape(-1, 2)
+    centre = sample(view, flat, np.zeros(len(flat)), options.min_range, options.max_range)[:, 0]
+    return _body(np.where(np.isfinite(centre), centre, np.nan).reshape(poses.scores.shape), poses)
+
+
+def _body(z: np.ndarray, poses: Poses) -> np.ndarray:
+    """Return (N,) metres: the median depth of those keypoints that are sure and belong to the trunk and limbs."""
+    for usable in (_trunk(poses.skeleton) & (poses.scores >= _LEAST_SCORE), np.ones(z.shape, bool)):
+        kept = np.sort(np.where(usable & np.isfinite(z), z, np.inf), axis=1)
+        count = np.isfinite(kept).sum(axis=1)
+        middle = kept[np.arange(len(z)), np.maximum(count - 1, 0) // 2] if z.shape[1] else np.full(len(z), np.nan)
+        body = np.where(count > 0, middle, np.nan)
+        if np.isfinite(body).all():
+            break
+    return body
+
+
+def _look(view: Depth, pixels: np.ndarray, size: np.ndarray, body: np.ndarray, options: DepthOptions) -> Surfaces:
+    """Return what is seen around every keypoint, (N K, C)."""
+    near = np.where(np.isfinite(body) & (body > 0), body, options.max_range)
+    radius = np.clip(options.patch * view.grid.K[0, 0] / near[:, None] * size, _SMALLEST, _LARGEST)
+    samples = sample(view, pixels.reshape(-1, 2), radius.ravel(), options.min_range, options.max_range)
+    least = max(2, round(options.min_share * samples.shape[1]))
+    if not options.foreground:
+        return median(samples, least)
+    noise = options.noise_base + options.noise_square * near**2
+    window = np.repeat(options.surface_gap + 4 * noise, pixels.shape[1])
+    return surfaces(samples, window, least, _SURFACES)
+
+
+def _choice(
+    z: np.ndarray, noise: np.ndarray, rays: np.ndarray, lateral: np.ndarray, body: np.ndarray, skeleton: Skeleton,
+    options: DepthOptions, lengths: np.ndarray | None,
+) -> np.ndarray:
+    """Return (N, K), the surface of each keypoint; the number of surfaces where it is on none."""
+    if not options.foreground and not options.limb_check:
+        return np.where(np.isfinite(z[..., 0]), 0, z.shape[2])
+    limb = limbs(skeleton)
+    sigma = np.nan_to_num(np.hypot(noise[..., 0], lateral * z[..., 0]))
+    kept = slice(None) if options.limb_check else slice(0)
+    known = np.full((len(z), len(limb.ends)), np.nan) if lengths is None else lengths
+    return choose(rays[:, :, None] * z[..., None], sigma, body, limb.ends[kept], limb.longest[kept], known[:, kept])
+
+
+def _lengths(poses: Poses, known: np.ndarray | None) -> np.ndarray:
+    """Return (N, L) metres: lengths that are known, else those of the other side in this image."""
+    mirrored = lengths_of(poses)[:, limbs(poses.skeleton).mirror]
+    return mirrored if known is None else np.where(np.isfinite(known), known, mirrored)
+
+
+def _covariances(
+    rays: np.ndarray, z: np.ndarray, variance: np.ndarray, lateral: np.ndarray, camera: Camera
+) -> np.ndarray:
+    """Return (N, K, 3, 3): an error of the depth moves a point along its ray, one of the keypoint across it.
+
+    Args:
+        rays: (N, K, 3), z is 1.
+        z: (N, K) metres.
+        variance: (N, K) square metres, of z.
+        lateral: (N, K) pixels, standard deviation of keypoints.
+        camera: Of the colour image.
+    """
+    out = variance[..., None, None] * rays[..., :, None] * rays[..., None, :]
+    out[..., 0, 0] += (z * lateral / camera.K[0, 0]) ** 2
+    out[..., 1, 1] += (z * lateral / camera.K[1, 1]) ** 2
+    out[np.isnan(z)] = np.nan
+    return out
+
+
+@lru_cache(maxsize=64)
+def _sizes(skeleton: Skeleton) -> np.ndarray:
+    """Return (K,), radius of each keypoint's patch as a part of a hip's."""
+    if skeleton.sigmas:
+        return np.clip(np.array(skeleton.sigmas) / _HIP_SIGMA, 0.15, 1)
+    return np.where(_trunk(skeleton), _MIDDLE, _SMALL)
+
+
+@lru_cache(maxsize=64)
+def _trunk(skeleton: Skeleton) -> np.ndarray:
+    """Return (K,) bool: whether a keypoint belongs to neither a hand nor a face."""
+    return np.array(["face/" not in joint and "hand/" not in joint for joint in skeleton.joints])
+
+
+@lru_cache(maxsize=64)
+def _offsets(skeleton: Skeleton) -> np.ndarray:
+    """Return (K,) metres from the skin to the joint."""
+    parts = [joint.removeprefix("left_").removeprefix("right_") for joint in skeleton.joints]
+    return np.array([OFFSETS.get(part, _FINGER_OFFSET if "hand/" in part else 0.0) for part in parts])
