@@ -9,10 +9,14 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from pose_ros.core.options import from_mapping
+from pose_ros.errors import CardError, ConfigError
 from pose_ros.models.card import ModelCard
 from pose_ros.runtime.session import Session
+
+T = TypeVar("T")
 
 #: Version of the contract that plugins are written for; a plugin of another major version is refused.
 API_VERSION = 1
@@ -63,3 +67,19 @@ class Plugin(ABC):  # noqa: B024 - each kind adds its own verb
         Raises:
             PoseRosError: With what is missing and how to get it.
         """
+
+
+def read_params(kind: type[T], card: ModelCard) -> T:
+    """Return what a card says of its architecture (``params``).
+
+    Args:
+        kind: Frozen dataclass of options.
+        card: Of a plugin's model.
+
+    Raises:
+        CardError: A parameter does not fit.
+    """
+    try:
+        return from_mapping(kind, card.params, "params")
+    except ConfigError as error:
+        raise CardError(card.name, str(error)) from error

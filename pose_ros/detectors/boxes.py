@@ -12,11 +12,11 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.regions import Detections, nms, soft_nms
 from pose_ros.detectors.base import Detector
-from pose_ros.errors import CardError, ConfigError, UnknownNameError
-from pose_ros.plugin import Model
+from pose_ros.errors import CardError, UnknownNameError
+from pose_ros.plugin import Model, read_params
 
 #: Most candidates that suppression of doubles looks at; its cost grows with their square.
 _MOST_CANDIDATES = 1000
@@ -64,10 +64,7 @@ class BoxDetector(Detector):
             UnknownNameError: A class that the network does not know.
         """
         super().__init__(model, options)
-        try:
-            self.params = from_mapping(self.Params, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self.params = read_params(self.Params, self.card)
         if not self.card.classes:
             raise CardError(self.card.name, "classes: expected the names of the network's classes")
         index = {name: i for i, name in enumerate(self.card.classes)}

@@ -9,13 +9,13 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.regions import Detections, nms
 from pose_ros.core.whole_image import whole_image
 from pose_ros.decode.peaks import RULES, find_peaks
 from pose_ros.detectors.base import Detector
-from pose_ros.errors import CardError, ConfigError
-from pose_ros.plugin import Model
+from pose_ros.errors import CardError
+from pose_ros.plugin import Model, read_params
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ class CentroidDetector(Detector):
             CardError: A parameter does not fit, or the network has other outputs.
         """
         super().__init__(model, options)
-        try:
-            self.params = from_mapping(CentroidParams, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self.params = read_params(CentroidParams, self.card)
         shapes = [t.shape for t in self.session.outputs]
         self._last = self.card.preprocess.layout == "nhwc"
         if [len(s) for s in shapes] != [3, 2, 2] and [(len(s), s[3 if self._last else 1]) for s in shapes] not in (

@@ -13,12 +13,12 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import check_regions, check_sides, keypoints_to_boxes
-from pose_ros.errors import CardError, ConfigError
+from pose_ros.errors import CardError
 from pose_ros.estimators.base import CropEstimator
-from pose_ros.plugin import Model
+from pose_ros.plugin import Model, read_params
 
 #: Nothing is as large or as far away as this, pixels.
 _FAR = 1e7
@@ -62,10 +62,7 @@ class Ert(CropEstimator):
         """
         super().__init__(model, options)
         k = len(self.skeleton)
-        try:
-            self.params = from_mapping(ErtParams, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self.params = read_params(ErtParams, self.card)
         shapes = [t.shape[1:] for t in self.session.outputs]
         if len(shapes) != 2 or shapes[0] != (k, 2) or len(shapes[1]) != 3 or shapes[1][2] != 3:
             raise CardError(self.card.name, f"expected outputs (N, {k}, 2) and (N, stages, pixels, 3), got "

@@ -13,14 +13,14 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.whole_image import whole_image
 from pose_ros.decode import cells
-from pose_ros.errors import CardError, ConfigError
+from pose_ros.errors import CardError
 from pose_ros.estimators.base import ImageEstimator
 from pose_ros.estimators.top_down import CropOptions, CropParams, Outputs, TopDownEstimator
-from pose_ros.plugin import Model
+from pose_ros.plugin import Model, read_params
 from pose_ros.runtime.session import Session
 
 
@@ -166,10 +166,7 @@ class SingleInstance(ImageEstimator):
         """
         super().__init__(model, options)
         card = self.card
-        try:
-            self.params = from_mapping(SingleParams, card.params, "params")
-        except ConfigError as error:
-            raise CardError(card.name, str(error)) from error
+        self.params = read_params(SingleParams, card)
         self._reader = _Reader(card.name, len(self.skeleton), self.session, self.params, card.preprocess.layout)
         shape = self.session.inputs[0].shape
         self._fixed = -1 not in (shape[2:4] if card.preprocess.layout == "nchw" else shape[1:3])

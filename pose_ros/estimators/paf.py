@@ -10,14 +10,14 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.whole_image import whole_image
 from pose_ros.decode import paf
 from pose_ros.decode.peaks import RULES
-from pose_ros.errors import CardError, ConfigError
+from pose_ros.errors import CardError
 from pose_ros.estimators.base import ImageEstimator
-from pose_ros.plugin import Model
+from pose_ros.plugin import Model, read_params
 
 _PAIR = re.compile(r"(\d+)([-,])(\d+)")
 
@@ -95,10 +95,7 @@ class PafEstimator(ImageEstimator):
             CardError: A parameter does not fit, or the network has other outputs or one size of input.
         """
         super().__init__(model, options)
-        try:
-            self.params = from_mapping(PafParams, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self.params = read_params(PafParams, self.card)
         self._graph = self._read_graph()
         chw = self.card.preprocess.layout == "nchw"
         shapes = [t.shape for t in self.session.outputs]

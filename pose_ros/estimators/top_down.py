@@ -12,12 +12,11 @@ import numpy as np
 
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.regions import check_regions, check_sides
-from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.base import CropEstimator
-from pose_ros.plugin import Model
+from pose_ros.plugin import Model, read_params
 
 #: What is mirrored: the side that a network does not know. No subject is on side 255.
 _OTHER_SIDE = {"": 255, "left": RIGHT, "right": LEFT}
@@ -70,10 +69,7 @@ class TopDownEstimator(CropEstimator):
             CardError: A parameter does not fit.
         """
         super().__init__(model, options)
-        try:
-            self.params = from_mapping(self.Params, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self.params = read_params(self.Params, self.card)
         resized = self.params.align == "resized"
         #: By which rule keypoints come back from the crop, and pixels get into it.
         self.align = cast(warp.Align, "corner" if resized else self.params.align)
