@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pose_ros import registry
 from pose_ros.core import kinds
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.smooth import PoseSmoother
-from pose_ros.core.track import Tracker, TrackerOptions
+from pose_ros.core.track import Numbers, Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import CardError, ConfigError, DeviceError, ModelError, ShapeError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
@@ -133,7 +132,7 @@ def build(
     models({**values, **blocks}, store)
     pieces = _Pieces(options, blocks, store, allow_fetch)
     # Trackers count together: an id names one thing, be it a body or a hand.
-    tracker_options, numbers = from_mapping(TrackerOptions, blocks["tracker"], "tracker"), itertools.count(1)
+    tracker_options, numbers = from_mapping(TrackerOptions, blocks["tracker"], "tracker"), Numbers()
 
     def pipeline(source: PoseSource, skeleton: str = "", parts: Mapping[str, Pipeline] | None = None) -> Pipeline:
         return Pipeline(

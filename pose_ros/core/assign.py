@@ -23,34 +23,48 @@ def assign(gain: np.ndarray, minimum: float = 0.0) -> np.ndarray:
     gain = np.asarray(gain, np.float64)
     if gain.shape == (1, 1):  # one person: by far the most frequent case
         return np.zeros((int(gain[0, 0] >= minimum and gain[0, 0] > 0), 2), np.int64)
-    gain = np.nan_to_num(gain, nan=0.0)
-    gain = np.where((gain >= minimum) & (gain > 0), gain, 0.0)
-    if gain.shape[0] > gain.shape[1]:
-        pairs = assign(gain.T)[:, ::-1]
+    worthy = (gain >= minimum) & (gain > 0)  # no comparison with NaN holds
+    rows, columns = np.flatnonzero(worthy.any(axis=1)), np.flatnonzero(worthy.any(axis=0))
+    if len(rows) > len(columns):
+        pairs = assign(gain.T, minimum)[:, ::-1]
         return pairs[np.argsort(pairs[:, 0])]
-    n, m = gain.shape
-    # Row and column 0 are the start of every path. owner[j] is the row that column j belongs to at present.
-    cost = np.zeros((n + 1, m + 1))
-    cost[1:, 1:] = -gain
-    row_price, column_price = np.zeros(n + 1), np.zeros(m + 1)
-    owner = np.zeros(m + 1, np.int64)
-    for row in range(1, n + 1):
-        owner[0], column = row, 0
-        slack, previous, done = np.full(m + 1, np.inf), np.zeros(m + 1, np.int64), np.zeros(m + 1, bool)
-        while owner[column]:
-            done[column] = True
-            reduced = cost[owner[column]] - row_price[owner[column]] - column_price
+    gain = np.where(worthy, gain, 0.0)[np.ix_(rows, columns)]
+    owner = _owners(-gain)
+    taken = np.flatnonzero(owner >= 0)
+    pairs = np.stack([owner[taken], taken], axis=1)
+    pairs = pairs[gain[pairs[:, 0], pairs[:, 1]] > 0]
+    pairs = pairs[np.argsort(pairs[:, 0])]
+    return np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
+
+
+def _owners(cost: np.ndarray) -> np.ndarray:
+    """Return which row each column belongs to at the lowest sum of costs, (N, M) with N <= M -> (M,); -1 is none."""
+    n, m = cost.shape
+    owner, row_price, column_price = np.full(m, -1), np.zeros(n), np.zeros(m)
+    if not n:
+        return owner
+    # Whoever is alone in wanting a column has it, which is nearly everybody; the others are where paths begin.
+    wanted, row_price = cost.argmin(axis=1), cost.min(axis=1)
+    _, first = np.unique(wanted, return_index=True)
+    owner[wanted[first]] = first
+    for row in np.setdiff1d(np.arange(n), first).tolist():
+        slack, previous, done = np.full(m, np.inf), np.full(m, -1), np.zeros(m, bool)
+        visited, column, last = row, -1, 0.0
+        while True:
+            reduced = cost[visited] - row_price[visited] - column_price + last
             better = ~done & (reduced < slack)
             slack[better], previous[better] = reduced[better], column
-            following = int(np.where(done, np.inf, slack).argmin())
-            step = slack[following]
-            row_price[owner[done]] += step
-            column_price[done] -= step
-            slack[~done] -= step
-            column = following
-        while column:
-            owner[column], column = owner[previous[column]], int(previous[column])
-    columns = np.flatnonzero(owner[1:])
-    pairs = np.stack([owner[1:][columns] - 1, columns], axis=1)
-    pairs = pairs[gain[pairs[:, 0], pairs[:, 1]] > 0]
-    return pairs[np.argsort(pairs[:, 0])]
+            column = int(np.where(done, np.inf, slack).argmin())
+            last = slack[column]
+            if owner[column] < 0:
+                break
+            done[column] = True
+            visited = owner[column]
+        row_price[row] += last
+        row_price[owner[done]] += last - slack[done]
+        column_price[done] -= last - slack[done]
+        while column >= 0:
+            before = int(previous[column])
+            owner[column] = owner[before] if before >= 0 else row
+            column = before
+    return owner

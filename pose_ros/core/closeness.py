@@ -15,19 +15,33 @@ def closeness(
     A keypoint that is far off counts as different, but no more than that.
 
     Args:
-        keypoints: (N, K, 2) pixels.
+        keypoints: (N, K, D) in pixels or metres.
         scores: (N, K).
-        others: (M, K, 2) pixels.
+        others: (M, K, D).
         other_scores: (M, K).
-        reach: (N,) distance in pixels at which a keypoint is still 0.61 (one sigma) alike.
+        reach: (N,) distance at which a keypoint is still 0.61 (one sigma) alike.
 
     Returns:
         (N, M) in [0, 1]; NaN for pairs without a keypoint that both have.
     """
-    distance = np.linalg.norm(keypoints[:, None] - others[None], axis=3) / reach[:, None, None]
+    n, m = len(keypoints), len(others)
+    rows, columns = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+    pairs = paired_closeness(keypoints[rows], scores[rows], others[columns], other_scores[columns], reach[rows])
+    return pairs.reshape(n, m)
+
+
+def paired_closeness(
+    keypoints: np.ndarray, scores: np.ndarray, others: np.ndarray, other_scores: np.ndarray, reach: np.ndarray
+) -> np.ndarray:
+    """Return how close each pose is to the one in the same row of ``others``, (P,); see :func:`closeness`."""
+    away = keypoints - others
+    distance = np.einsum("pkd,pkd->pk", away, away)
+    distance *= (-0.5 / np.square(reach))[:, None]
+    weight = scores * other_scores
     missing = np.isnan(distance)
-    distance[missing] = 0
-    weight = np.where(missing, 0, scores[:, None] * other_scores[None])
-    total = weight.sum(axis=2)
-    alike = (weight * np.exp(-0.5 * distance**2)).sum(axis=2)
-    return np.divide(alike, total, out=np.full(total.shape, np.nan), where=total > 0)
+    if missing.any():
+        distance[missing] = 0
+        weight[missing] = 0
+    total = weight.sum(axis=1, dtype=np.float64)
+    alike = np.einsum("pk,pk->p", weight, np.exp(distance, out=distance))
+    return np.divide(alike, total, out=np.full(len(total), np.nan), where=total > 0)

@@ -3,27 +3,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pose_ros.core.assign import assign
-from pose_ros.core.closeness import closeness
+from pose_ros.core.likeness import likeness, others
 from pose_ros.core.options import option
-from pose_ros.core.poses import Poses, Source, TrackState, concatenate
-from pose_ros.core.regions import iou
+from pose_ros.core.poses import Poses, TrackState, concatenate
+from pose_ros.core.tracks import Tracks
 
-#: How far a keypoint may be from where it was expected and still look like itself, as a part of the subject's size ...
-_TOLERANCE = 0.15
-#: ... and how much that grows for each second without sight.
-_TOLERANCE_PER_S = 0.5
-#: Smallest size of a subject, pixels; below this even perfect tracking is noise.
-_MIN_SIZE = 16.0
-#: The velocity is a mean over about this time, seconds.
-_VELOCITY_S = 0.15
+#: Who is left over is looked for this much further away: somebody who starts to run, or images that were lost.
+_WIDER = 2.5
 
 
 @dataclass(frozen=True)
@@ -31,80 +24,62 @@ class TrackerOptions:
     """Options of :class:`Tracker`."""
 
     max_lost: float = option(
-        1.0, "A subject that is not seen for longer than this has ended; its id never comes back.", unit="s",
-        low=0.0, high=60.0, live=True,
+        1.0, "A subject that is missing from images for longer than this has ended; its id never comes back.",
+        unit="s", low=0.0, high=60.0, live=True,
+    )
+    max_stall: float = option(
+        5.0, "Subjects keep their ids while no image comes at all; when none came for longer than this, all have "
+        "ended.", unit="s", low=0.0, high=3600.0, live=True,
     )
     min_similarity: float = option(
         0.2, "Mean of box overlap and keypoint closeness that makes it the same subject.", low=0.01, high=1.0, live=True
+    )
+    appearance: float = option(
+        0.0, "Weight of the colours of subjects in their similarity; 0 looks at places alone.", low=0.0, high=0.9,
+        live=True,
     )
     predict: float = option(
         0.0, "Publish a subject that is not seen for this long, moved on at its last velocity; 0 leaves it out.",
         unit="s", low=0.0, high=60.0, live=True,
     )
+    report_lost: bool = option(
+        False, "Publish a subject that is neither seen nor predicted, until it ends: state LOST, the box where it was "
+        "seen last, and no keypoints.", live=True,
+    )
+    restart_ids: bool = option(
+        False, "Count from 1 again after a reset, such as when a bag plays again: the same images get the same ids.",
+        live=True,
+    )
 
 
-@dataclass
-class _Track:
-    """One subject over time."""
+class Numbers:
+    """New ids, 1, 2, 3 and so on. Trackers that share them give no id twice."""
 
-    id: int
-    born_ns: int
-    seen_ns: int
-    #: Where it was last seen: the subject at ``row`` of all that were seen then.
-    sights: Poses
-    row: int
-    #: (2,) pixels per second; None until it was seen twice.
-    velocity: np.ndarray | None = None
-    #: What detectors called it, and how often.
-    labels: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        """Start at 1."""
+        self._last = 0
+        #: How often the count began again.
+        self.epoch = 0
 
-    def called(self, label: str) -> str:
-        """Return what it was called most often, now included: a dog that turns away is no cat."""
-        self.labels[label] += 1
-        return self.labels.most_common(1)[0][0]
+    def __iter__(self) -> Numbers:
+        """Return itself."""
+        return self
 
-    def shift(self, stamp_ns: int) -> np.ndarray:
-        """Return how far it should have moved since it was last seen, (2,) pixels."""
-        return np.zeros(2) if self.velocity is None else self.velocity * ((stamp_ns - self.seen_ns) * 1e-9)
+    def __next__(self) -> int:
+        """Return the next id."""
+        self._last += 1
+        return self._last
 
-    def see(self, sights: Poses, row: int, stamp_ns: int) -> None:
-        """Take a new sight of the subject."""
-        seconds = (stamp_ns - self.seen_ns) * 1e-9
-        moved = sights.keypoints[row] - self.sights.keypoints[self.row]
-        moved = moved[np.isfinite(moved).all(axis=1)]
-        if not len(moved):
-            moved = (sights.boxes[row] - self.sights.boxes[self.row]).reshape(2, 2)
-        if seconds > 0:
-            velocity = moved.mean(axis=0) / seconds
-            part = 1.0 if self.velocity is None else 1 - np.exp(-seconds / _VELOCITY_S)
-            self.velocity = velocity if self.velocity is None else self.velocity + part * (velocity - self.velocity)
-        self.sights, self.row, self.seen_ns = sights, row, stamp_ns
-
-    def predicted(self, stamp_ns: int, fade: float) -> Poses:
-        """Return the subject moved on; what is metric in the camera's frame is not known any more."""
-        shift = self.shift(stamp_ns).astype(np.float32)
-        pose = self.sights.select(np.array([self.row]))
-        return pose.replace(
-            keypoints=pose.keypoints + shift,
-            boxes=pose.boxes + np.tile(shift, 2),
-            scores=pose.scores * fade,
-            subject_scores=pose.subject_scores * fade,
-            sources=np.where(pose.sources == Source.MISSING, Source.MISSING, Source.HELD),
-            ids=np.array([self.id]),
-            labels=np.array([self.labels.most_common(1)[0][0]]),
-            states=np.array([TrackState.PREDICTED]),
-            ages_ns=np.array([stamp_ns - self.born_ns]),
-            points=None,
-            covariances=None,
-            regions=None,
-            frames=None,
-        )
+    def restart(self) -> None:
+        """Count from 1 again."""
+        self._last = 0
+        self.epoch += 1
 
 
 class Tracker:
-    """Give every subject an id that lasts. The same input gives the same ids."""
+    """Give every subject an id that lasts. The same images with the same stamps get the same ids, however fast."""
 
-    def __init__(self, options: TrackerOptions | None = None, numbers: Iterator[int] | None = None) -> None:
+    def __init__(self, options: TrackerOptions | None = None, numbers: Numbers | None = None) -> None:
         """Start with no tracks.
 
         Args:
@@ -112,85 +87,159 @@ class Tracker:
             numbers: New ids; trackers that share them give no id twice. Counts from 1 up when left out.
         """
         self.options = options or TrackerOptions()
-        self._tracks: list[_Track] = []
         #: Where new ids come from.
-        self.numbers = numbers or itertools.count(1)
+        self.numbers = numbers or Numbers()
+        self._tracks: Tracks | None = None
         self._stamp_ns: int | None = None
+        #: In which epoch of the numbers ids were taken.
+        self._epoch = self.numbers.epoch
+        #: All names that detectors gave.
+        self._names: dict[str, int] = {}
 
-    def update(self, poses: Poses, stamp_ns: int) -> tuple[Poses, Sequence[int]]:
+    def update(self, poses: Poses, stamp_ns: int, looks: np.ndarray | None = None) -> tuple[Poses, Sequence[int]]:
         """Return the poses with ids, states, ages and steady labels, and the ids that ended with this frame.
 
-        Subjects keep their order; predicted ones, if asked for, follow. A subject without any position gets no id.
-        A stamp before the last one starts over.
-        """
-        ended = list(self.reset()) if self._stamp_ns is not None and stamp_ns < self._stamp_ns else []
-        self._stamp_ns = stamp_ns
-        if self._tracks and self._tracks[0].sights.skeleton != poses.skeleton:
-            ended += self.reset()
-        ended += self._end([t for t in self._tracks if stamp_ns - t.seen_ns > self.options.max_lost * 1e9])
+        Subjects keep their order; predicted and lost ones, if asked for, follow. A subject without any position gets no
+        id: neither pixels, nor, where it has none, metres. A stamp before the last one starts over.
 
+        Args:
+            poses: Subjects in an image, or in a room: ``points`` in a fixed frame, and no pixels.
+            stamp_ns: When they were seen.
+            looks: (N, D) what they look like, unit vectors whose product says how alike they are
+                (:func:`pose_ros.core.appearance.appearance`); NaN where it is not known.
+        """
+        ended = self._endings(poses, stamp_ns)
+        self._stamp_ns = stamp_ns
         # Every sight has a box, and a track keeps it so; what is published stays as it came.
         sights = poses.boxed()
-        ids, ages, labels = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64), poses.labels.copy()
-        states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
-        similarity = self._similarity(sights, stamp_ns)
-        if len(similarity) and sights.parents.any():
-            similarity[self._others(sights)] = 0
-        pairs = assign(similarity, self.options.min_similarity)
-        seen = []
-        for number, row in pairs.tolist():
-            track = self._tracks[number]
-            track.see(sights, row, stamp_ns)
-            ids[row], states[row], ages[row] = track.id, TrackState.TRACKED, stamp_ns - track.born_ns
-            labels[row] = track.called(str(labels[row]))
-            seen.append(track.id)
-        unseen = [t for t in self._tracks if t.id not in seen]
-        for row in np.flatnonzero((ids == 0) & np.isfinite(sights.boxes).all(axis=1)).tolist():
-            ids[row], states[row] = next(self.numbers), TrackState.NEW
-            self._tracks.append(_Track(int(ids[row]), stamp_ns, stamp_ns, sights, row))
-            self._tracks[-1].called(str(labels[row]))
+        look = np.full((len(poses), 0), np.nan) if looks is None else np.asarray(looks, np.float64)
+        votes = self._votes(poses.labels)
+        old = self._prepared(sights, votes, look)
+        pairs = self._pairs(old, sights, look, stamp_ns)
+        rows = pairs[:, 1]
+        if len(pairs) == len(old) == len(poses) and (pairs[:, 0] == rows).all():
+            tracks = old.seen(sights, votes, look, stamp_ns)
+        else:
+            tracks = old.select(pairs[:, 0]).seen(sights.select(rows), votes[rows], look[rows], stamp_ns)
+        ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
+        states, labels = np.full(len(poses), TrackState.UNTRACKED, np.uint8), poses.labels
+        ids[rows], ages[rows], states[rows] = tracks.ids, stamp_ns - tracks.born_ns, TrackState.TRACKED
+        if len(self._names) > 1:
+            labels = labels.copy()
+            labels[rows] = np.array(list(self._names))[tracks.votes.argmax(axis=1)]
+            tracks = dataclasses.replace(tracks, sights=tracks.sights.replace(labels=labels[rows]))
+        if len(rows) < len(poses):
+            new = np.flatnonzero((ids == 0) & _placed(sights))
+            ids[new], states[new] = [next(self.numbers) for _ in new], TrackState.NEW
+            self._epoch = self.numbers.epoch
+            tracks = tracks.joined(Tracks.born(ids[new], sights.select(new), votes[new], look[new], stamp_ns))
         poses = poses.replace(ids=ids, states=states, ages_ns=ages, labels=labels)
-        return self._with_predicted(poses, unseen, stamp_ns), ended
+        if len(pairs) < len(old):
+            missing = np.ones(len(old), bool)
+            missing[pairs[:, 0]] = False
+            unseen = old.select(missing)
+            tracks = dataclasses.replace(unseen, missed=np.ones(len(unseen), bool)).joined(tracks)
+            poses = self._with_unseen(poses, unseen, stamp_ns)
+        self._tracks = tracks
+        return poses, ended
 
     def reset(self) -> Sequence[int]:
-        """Forget all tracks; returns the ids that ended. No id is ever given again."""
+        """Forget all tracks; returns the ids that ended. No id is given again, unless ``restart_ids`` wants it."""
         self._stamp_ns = None
-        return self._end(self._tracks)
+        # Trackers that share numbers are reset one after the other: the first one to be reset restarts them.
+        if self.options.restart_ids and self._epoch == self.numbers.epoch:
+            self.numbers.restart()
+        return self._end()
 
-    def _end(self, tracks: list[_Track]) -> list[int]:
-        ended = [t.id for t in tracks]
-        self._tracks = [t for t in self._tracks if t.id not in ended]
-        return ended
+    def _end(self, gone: np.ndarray | None = None) -> list[int]:
+        """Forget the tracks that a mask says, or all."""
+        if self._tracks is None:
+            return []
+        ended = self._tracks.ids if gone is None else self._tracks.ids[gone]
+        self._tracks = None if gone is None else self._tracks.select(~gone)
+        return ended.tolist()
 
-    def _similarity(self, sights: Poses, stamp_ns: int) -> np.ndarray:
-        """Return (tracks, subjects) in [0, 1]: the mean of box overlap and keypoint closeness, at ``stamp_ns``."""
-        if not self._tracks or not len(sights):
-            return np.zeros((len(self._tracks), len(sights)))
-        shift = np.array([t.shift(stamp_ns) for t in self._tracks])
-        boxes = np.array([t.sights.boxes[t.row] for t in self._tracks]) + np.concatenate([shift, shift], axis=1)
-        overlap = iou(boxes, sights.boxes)
-        if overlap.shape == (1, 1) and overlap[0, 0] >= 2 * self.options.min_similarity:
-            return overlap / 2  # whatever the keypoints add, it is the same one: by far the most frequent case
-        lost_s = np.array([stamp_ns - t.seen_ns for t in self._tracks]) * 1e-9
-        keypoints = np.array([t.sights.keypoints[t.row] for t in self._tracks]) + shift[:, None]
-        scores = np.array([t.sights.scores[t.row] for t in self._tracks])
-        size = np.sqrt(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1))
-        reach = np.maximum(size, _MIN_SIZE) * (_TOLERANCE + _TOLERANCE_PER_S * lost_s)
-        close = closeness(keypoints, scores, sights.keypoints, sights.scores, reach)
-        close = np.where(np.isnan(close), overlap, close)
-        return (overlap + close) / 2
+    def _endings(self, poses: Poses, stamp_ns: int) -> list[int]:
+        """Forget the tracks that have ended, and return their ids."""
+        tracks, options = self._tracks, self.options
+        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+            return list(self.reset())
+        if tracks is None:
+            return []
+        if stamp_ns - self._stamp_ns > options.max_stall * 1e9 or tracks.sights.skeleton != poses.skeleton:
+            return self._end()
+        # While no image came nobody was missing from one.
+        gone = tracks.missed & (stamp_ns - tracks.seen_ns > options.max_lost * 1e9)
+        return self._end(gone) if gone.any() else []
 
-    def _others(self, sights: Poses) -> np.ndarray:
-        """Return (tracks, subjects) bool: parts of different subjects, or of different sides, are not the same."""
-        parents = np.array([t.sights.parents[t.row] for t in self._tracks])[:, None]
-        sides = np.array([t.sights.sides[t.row] for t in self._tracks])[:, None]
-        parts = (parents > 0) & (sights.parents > 0)
-        return np.asarray(parts & ((parents != sights.parents) | (sides != sights.sides)))
+    def _votes(self, labels: np.ndarray) -> np.ndarray:
+        """Return (N, V): 1 for what each subject is called."""
+        names = [self._names.setdefault(label, len(self._names)) for label in labels.tolist()]
+        votes = np.zeros((len(names), len(self._names)), np.int32)
+        votes[np.arange(len(names)), names] = 1
+        return votes
 
-    def _with_predicted(self, poses: Poses, unseen: list[_Track], stamp_ns: int) -> Poses:
-        """Append the subjects that are not seen, while their prediction is wanted."""
-        limit = self.options.predict * 1e9
-        recent = [t for t in unseen if stamp_ns - t.seen_ns < limit]
-        if not recent:
-            return poses
-        return concatenate([poses, *(t.predicted(stamp_ns, 1 - (stamp_ns - t.seen_ns) / limit) for t in recent)])
+    def _prepared(self, sights: Poses, votes: np.ndarray, looks: np.ndarray) -> Tracks:
+        """Return the tracks, with a column for each name and for each number of the appearance."""
+        tracks = self._tracks
+        if tracks is None:
+            none = np.arange(0)
+            return Tracks.born(none, sights.select(none), votes[:0], looks[:0], 0)
+        if (more := votes.shape[1] - tracks.votes.shape[1]) > 0:
+            tracks = dataclasses.replace(tracks, votes=np.pad(tracks.votes, ((0, 0), (0, more))))
+        if tracks.looks.shape[1] != looks.shape[1]:
+            tracks = dataclasses.replace(tracks, looks=np.full((len(tracks), looks.shape[1]), np.nan))
+        return tracks
+
+    def _pairs(self, tracks: Tracks, sights: Poses, looks: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Return which track is which subject, (P, 2) indices, tracks ascending."""
+        minimum, weight = self.options.min_similarity, self.options.appearance
+        if not len(tracks) or not len(sights):
+            return np.zeros((0, 2), np.int64)
+        alone = len(tracks) == len(sights) == 1
+        if alone and not sights.parents[0] and _overlaps(tracks, sights, stamp_ns, 2 * minimum):
+            return np.zeros((1, 2), np.int64)
+        apart = others(tracks, sights)
+        alike = np.where(apart, 0, likeness(tracks, sights, looks, stamp_ns, weight))
+        pairs = assign(alike, minimum)
+        if len(pairs) == min(alike.shape):
+            return pairs
+        left = np.ones(len(tracks), bool), np.ones(len(sights), bool)
+        left[0][pairs[:, 0]] = left[1][pairs[:, 1]] = False
+        track, row = map(np.flatnonzero, left)
+        alike = likeness(tracks.select(track), sights.select(row), looks[row], stamp_ns, weight, _WIDER)
+        more = assign(np.where(apart[np.ix_(track, row)], 0, alike), minimum)
+        pairs = np.concatenate([pairs, np.stack([track[more[:, 0]], row[more[:, 1]]], axis=1)])
+        return pairs[np.argsort(pairs[:, 0])]
+
+    def _with_unseen(self, poses: Poses, unseen: Tracks, stamp_ns: int) -> Poses:
+        """Append the subjects that are not seen, as far as they are wanted."""
+        limit_ns = self.options.predict * 1e9
+        recent = stamp_ns - unseen.seen_ns < limit_ns
+        parts = [poses]
+        if recent.any():
+            parts.append(unseen.select(recent).predicted(stamp_ns, limit_ns))
+        if self.options.report_lost and not recent.all():
+            parts.append(unseen.select(~recent).lost(stamp_ns))
+        return concatenate(parts) if len(parts) > 1 else poses
+
+
+def _placed(sights: Poses) -> np.ndarray:
+    """Return (N,) bool: who has a place, in pixels or in metres."""
+    placed = np.isfinite(sights.boxes).all(axis=1)
+    if sights.points is not None:
+        placed |= np.isfinite(sights.points).all(axis=2).any(axis=1)
+    return np.asarray(placed)
+
+
+def _overlaps(tracks: Tracks, sights: Poses, stamp_ns: int, minimum: float) -> bool:
+    """Return whether the boxes of one track and one subject overlap so much that they are the same: by far the most
+    frequent case, in which keypoints need no comparison.
+    """
+    shift_x, shift_y = tracks.shift(stamp_ns)[0].tolist()
+    x0, y0, x1, y1 = tracks.sights.boxes[0].tolist()
+    u0, v0, u1, v1 = sights.boxes[0].tolist()
+    x0, y0, x1, y1 = x0 + shift_x, y0 + shift_y, x1 + shift_x, y1 + shift_y
+    width, height = min(x1, u1) - max(x0, u0), min(y1, v1) - max(y0, v0)
+    both = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - width * height
+    return width > 0 and height > 0 and width * height >= minimum * both

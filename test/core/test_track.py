@@ -82,11 +82,28 @@ def test_a_gap_shorter_than_max_lost_keeps_the_id():
 def test_a_longer_gap_ends_the_id_exactly_once():
     tracker = Tracker(TrackerOptions(max_lost=0.5))
     tracker.update(people((100, 100), (300, 100)), 0)
-    ended = [list(tracker.update(people((100, 100)), round(t * SECOND))[1]) for t in (0.1, 0.4, 0.5, 0.6, 0.7, 3.0)]
-    assert ended == [[], [], [], [2], [], [1]]
-    poses, gone = tracker.update(people((300, 100)), 3 * SECOND)
-    assert poses.ids.tolist() == [4], "3 was given to the subject that came back after 2.3 s"
+    ended = [list(tracker.update(people((100, 100)), round(t * SECOND))[1]) for t in (0.1, 0.4, 0.5, 0.6, 0.7)]
+    assert ended == [[], [], [], [2], []]
+    poses, gone = tracker.update(people((100, 100), (300, 100)), SECOND)
+    assert poses.ids.tolist() == [1, 3]
     assert list(gone) == []
+
+
+def test_nobody_ends_while_no_image_comes():
+    tracker = Tracker(TrackerOptions(max_lost=0.5, max_stall=4.0))
+    for t in (0.0, 0.1, 3.9):
+        poses, ended = tracker.update(people((100, 100), (300, 100)), round(t * SECOND))
+        assert (poses.ids.tolist(), list(ended)) == ([1, 2], [])
+    # One is missing from the first image after the next pause: it may be in the second one, but not much later.
+    found = [tracker.update(people((100, 100)), round(t * SECOND)) for t in (6.0, 6.1)]
+    assert [(poses.ids.tolist(), list(ended)) for poses, ended in found] == [([1], []), ([1], [2])]
+
+
+def test_a_very_long_pause_ends_everybody():
+    tracker = Tracker(TrackerOptions(max_stall=4.0))
+    tracker.update(people((100, 100)), 0)
+    poses, ended = tracker.update(people((100, 100)), 4 * SECOND + 1)
+    assert (poses.ids.tolist(), list(ended)) == ([2], [1])
 
 
 def test_enter_and_leave():
