@@ -20,7 +20,9 @@
     # Depth, registered or with a colour camera elsewhere.
     camera = posed("depth", (3, 0, 1.2), size_wh=(320, 240))
     truth = at(walker(), [0.0, 0.5])
-    image = render(truth, 1, camera, colour=None, faults=DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1)).depth
+    image = render(truth, 1, camera, colour=None, faults=DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1))
+    image.depth                                   # core.depth.Depth
+    joint_m, surface_m, hidden = image.joints(truth.points("coco17")[1])      # (N, K): depths that are true
 
 World: z up, metres, floor at z = 0. Skeletons: any; what the model lacks is NaN. ``h36m17``, ``coco17``, ``halpe26``,
 ``mediapipe33`` and the hands of ``wholebody133`` are complete. The same arguments give the same numbers.

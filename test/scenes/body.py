@@ -69,6 +69,13 @@ _POINTS = {
     "*_big_toe": ("foot", (0.117, -0.015, -0.039)),
     "*_small_toe": ("foot", (0.095, 0.03, -0.039)),
 }
+#: Where flesh ends and no joint is; in no skeleton.
+_INNER = {
+    "_*_chest": ("thorax", (0.0, 0.05, 0.24)),
+    "_skull_back": ("head", (-0.012, 0.0, 0.108)),
+    "_skull_front": ("head", (0.012, 0.0, 0.108)),
+    "_crown": ("head", (0.0, 0.0, 0.138)),
+}
 #: Length of a hand as part of the height.
 _HAND = 0.108
 SIDES = {"left": 1.0, "right": -1.0}
@@ -76,13 +83,12 @@ SIDES = {"left": 1.0, "right": -1.0}
 CURLS = tuple(f"{side}_hand_curl" for side in SIDES)
 #: What surrounds the bones: two points and a radius, in parts of the height. The face lies just outside of the head.
 _FLESH = (
-    ("mid_hip", "neck", 0.062), ("*_hip", "*_shoulder", 0.055), ("left_shoulder", "right_shoulder", 0.035),
+    ("mid_hip", "neck", 0.062), ("*_hip", "_*_chest", 0.05), ("left_shoulder", "right_shoulder", 0.035),
     ("left_hip", "right_hip", 0.055), ("*_shoulder", "*_elbow", 0.027), ("*_elbow", "*_wrist", 0.022),
     ("*_wrist", "*_hand/middle_finger1", 0.018), ("*_hip", "*_knee", 0.045), ("*_knee", "*_ankle", 0.03),
     ("*_ankle", "*_big_toe", 0.02), ("neck", "neck_nose", 0.033), ("_skull_back", "_skull_front", 0.043),
     ("_skull_back", "_crown", 0.043),
 )  # fmt: skip
-_SKULL = {"_skull_back": (-0.012, 0.0, 0.108), "_skull_front": (0.012, 0.0, 0.108), "_crown": (0.0, 0.0, 0.138)}
 
 
 def _both(name: str) -> list[tuple[str, str]]:
@@ -90,9 +96,9 @@ def _both(name: str) -> list[tuple[str, str]]:
 
 
 def _names() -> tuple[str, ...]:
-    names = [name for pattern in _POINTS for name, _ in _both(pattern)]
+    names = [name for pattern in (*_POINTS, *_INNER) for name, _ in _both(pattern)]
     names += [f"{side}_hand/{point}" for side in SIDES for point in hands.NAMES]
-    return (*names, *_SKULL)
+    return tuple(names)
 
 
 #: What the model knows; every other skeleton's points are made of these by name.
@@ -160,7 +166,7 @@ def forward(
                 base = base @ turn(axis, sense * value * (1 if axis == "y" else SIDES.get(side, 1.0)))
             rotations[name] = base
     points = []
-    for pattern, (segment, offset) in _POINTS.items():
+    for pattern, (segment, offset) in (_POINTS | _INNER).items():
         for _, side in _both(pattern):
             owner = segment if segment in _MIDDLE else f"{side}_{segment}"
             place = height_m * np.array(offset) * (1, SIDES.get(side, 1.0), 1)
@@ -170,6 +176,4 @@ def forward(
         curl = np.broadcast_to(angles.get(f"{side}_hand_curl", 0.2), shape)
         own = hands.hand(curl, side, _HAND * height_m)
         out.append(origins[f"{side}_hand"][:, None] + own @ np.swapaxes(rotations[f"{side}_hand"], -1, -2))
-    skull = height_m * np.array(list(_SKULL.values()))
-    out.append(origins["head"][:, None] + skull @ np.swapaxes(rotations["head"], -1, -2))
     return np.concatenate(out, axis=1), rotations

@@ -23,13 +23,13 @@ _FOCAL = {"": 0.8, "plumb_bob": 0.75, "rational_polynomial": 0.75, "equidistant"
 
 def look_at(centre: Sequence[float], target: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return rotation (3, 3) and translation (3,) of a level camera at ``centre`` that looks at ``target``."""
-    centre = np.asarray(centre, np.float64)
-    z = np.asarray(target, np.float64) - centre
+    place = np.asarray(centre, np.float64)
+    z = np.asarray(target, np.float64) - place
     z /= np.linalg.norm(z)
     x = np.cross(z, [0.0, 0.0, 1.0])
     x /= np.linalg.norm(x)
     rotation = np.stack([x, np.cross(z, x), z])
-    return rotation, -rotation @ centre
+    return rotation, -rotation @ place
 
 
 def camera(size_wh: tuple[int, int] = (1280, 720), model: str = "", focal: float = 0.0) -> Camera:

@@ -41,17 +41,21 @@ class Rendered:
     clean: np.ndarray
     #: (H, W) int: index of the person, -1 things, -2 floor and wall, -3 nothing.
     owners: np.ndarray
+    camera: PosedCamera
+    #: In the camera's optical frame, ends (C, 3).
+    bodies: rays.Capsules
 
+    def joints(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what is true of joints (N, K, 3), metres in the world.
 
-def surface(points: np.ndarray, bodies: rays.Capsules) -> np.ndarray:
-    """Return the depth of the first flesh or thing on the ray through each point, (...,) metres; NaN for none.
-
-    Args:
-        points: (..., 3) in the depth camera's optical frame; of joints, for instance.
-        bodies: Ends (C, 3) in that frame.
-    """
-    t = rays.enter(points[..., None, :], bodies.a, bodies.b, bodies.radii)
-    return np.fmin.reduce(t, axis=-1) * points[..., 2]
+        Returns:
+            (N, K) depth of the joints, (N, K) depth of the first flesh or thing on the rays through them, both in
+            metres in this camera's frame, and (N, K) whether that is something else than the flesh around the joint.
+            Where it is not, the difference of the depths is how deep the joint lies under the skin.
+        """
+        own = points @ self.camera.rotation.T + self.camera.translation
+        t = rays.enter(own[:, :, None], self.bodies.a, self.bodies.b, self.bodies.radii)
+        return own[..., 2], np.fmin.reduce(t, axis=-1) * own[..., 2], rays.hidden(own, self.bodies)
 
 
 def render(
@@ -95,7 +99,8 @@ def render(
         translation = colour.translation - rotation @ camera.translation
     stamp = EPOCH_NS + round(truth.times_s[moment] * 1e9)
     scale = 0.001 if faults.millimetres else 1.0
-    return Rendered(Depth(image, camera.camera, scale, stamp, rotation, translation), clean, owners)
+    depth = Depth(image, camera.camera, scale, stamp, rotation, translation)
+    return Rendered(depth, clean, owners, camera, bodies)
 
 
 @lru_cache(maxsize=8)
@@ -129,7 +134,7 @@ def _window(camera: Camera, a: np.ndarray, b: np.ndarray, radius: float) -> tupl
 
 
 def _measured(clean: np.ndarray, faults: DepthFaults, rng: np.random.Generator) -> np.ndarray:
-    noisy = clean + np.where(np.isfinite(clean), faults.noise_m * clean**2, 0) * rng.standard_normal(clean.shape)
+    noisy = clean + faults.noise_m * np.where(np.isfinite(clean), clean, 0) ** 2 * rng.standard_normal(clean.shape)
     gone = ~((noisy >= faults.range_m[0]) & (noisy <= faults.range_m[1])) | (rng.random(clean.shape) < faults.holes)
     if faults.step_m:
         with np.errstate(invalid="ignore"):

@@ -13,7 +13,8 @@ from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.skeletons import catalogue
-from scenes import cameras, people, rays
+from scenes import cameras, rays
+from scenes.people import Person, Truth, at
 
 #: Stamp of time 0, nanoseconds.
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -78,7 +79,7 @@ class Recording:
 
     rig: Rig
     skeleton: Skeleton
-    people: Sequence[people.Person]
+    people: Sequence[Person]
     #: In the order of their stamps.
     shots: list[Shot] = field(default_factory=list)
 
@@ -96,13 +97,13 @@ class Recording:
             out[shot.tick][place[shot.camera.name]] = shot
         return out
 
-    def truth(self, stamps_ns: Sequence[int] | int) -> people.Truth:
+    def truth(self, stamps_ns: Sequence[int] | int) -> Truth:
         """Return where everybody was at some stamps."""
-        return people.at(self.people, (np.atleast_1d(np.asarray(stamps_ns, np.int64)) - EPOCH_NS) / 1e9)
+        return at(self.people, (np.atleast_1d(np.asarray(stamps_ns, np.int64)) - EPOCH_NS) / 1e9)
 
 
 def observe(
-    persons: Sequence[people.Person],
+    persons: Sequence[Person],
     rig: Rig | PosedCamera,
     skeleton: Skeleton | str = "coco17",
     *,
@@ -120,7 +121,7 @@ def observe(
         rng = np.random.default_rng([seed, v])
         offset = faults.offsets_s[v] if faults.offsets_s else 0.0
         times = np.round((ticks / rate_hz + offset + faults.jitter_s * rng.standard_normal(len(ticks))) * 1e9)
-        truth = people.at(persons, times / 1e9)
+        truth = at(persons, times / 1e9)
         points = truth.points(kind)
         bodies = rays.capsules(truth, faults.things).moved(camera.rotation, camera.translation)
         came = rng.random(len(ticks)) >= faults.drops
@@ -138,7 +139,7 @@ def _shot(
 ) -> Shot:  # fmt: skip
     n, k = points.shape[:2]
     pixels = cameras.project(camera, points)
-    hidden = np.zeros((n, k), bool)
+    hidden: np.ndarray = np.zeros((n, k), bool)
     if faults.occlusion:
         hidden = rays.hidden(points @ camera.rotation.T + camera.translation, bodies)
     sigmas = faults.sigma_px * np.exp(faults.spread * rng.standard_normal((n, k)))
@@ -152,7 +153,8 @@ def _shot(
     for column in (seen, scores, wild):
         column[swapped] = column[swapped][:, skeleton.flip_index]
     moved = swapped[:, None] & (skeleton.flip_index != np.arange(k))
-    seen[hidden & (not faults.guess)] = np.nan
+    if not faults.guess:
+        seen[hidden] = np.nan
     missing = ~np.isfinite(seen).all(axis=2)
     scores[missing] = 0
     found = (~missing).sum(axis=1) >= faults.fewest

@@ -20,7 +20,7 @@ _STRIDE = 0.8
 _SIDES = {"left": 0.0, "right": 0.5}
 
 
-def line(start: Sequence[float], end: Sequence[float]) -> Path:
+def line(start: Sequence[float] | np.ndarray, end: Sequence[float] | np.ndarray) -> Path:
     """Return a straight path from ``start`` through ``end`` and on, (x, y) metres."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     direction = (b - a) / np.linalg.norm(b - a)

@@ -60,13 +60,12 @@ def enter(rays: np.ndarray, a: np.ndarray, b: np.ndarray, radius: np.ndarray) ->
         radius: (...,).
     """
     axis = b - a
-    dot = lambda u, v: (u * v).sum(axis=-1)  # noqa: E731
     with np.errstate(invalid="ignore", divide="ignore"):
-        length, along, square = dot(axis, axis), dot(axis, rays), dot(rays, rays)
-        start, near = -dot(axis, a), -dot(rays, a)
+        length, along, square = _dot(axis, axis), _dot(axis, rays), _dot(rays, rays)
+        start, near = -_dot(axis, a), -_dot(rays, a)
         qa = length * square - along**2
         qb = length * near - start * along
-        qc = length * dot(a, a) - start**2 - radius**2 * length
+        qc = length * _dot(a, a) - start**2 - radius**2 * length
         t = (-qb - np.sqrt(qb**2 - qa * qc)) / qa
         y = start + t * along
         side = (y > 0) & (y < length)
@@ -77,9 +76,13 @@ def enter(rays: np.ndarray, a: np.ndarray, b: np.ndarray, radius: np.ndarray) ->
     return np.where(misses | ~(t > 0), np.nan, t)
 
 
+def _dot(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.asarray((u * v).sum(axis=-1))
+
+
 def _ball(rays: np.ndarray, square: np.ndarray, centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    near = (rays * centre).sum(axis=-1)
-    return (near - np.sqrt(near**2 - square * ((centre**2).sum(axis=-1) - radius**2))) / square
+    near = _dot(rays, centre)
+    return (near - np.sqrt(near**2 - square * (_dot(centre, centre) - radius**2))) / square
 
 
 def distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -103,4 +106,4 @@ def hidden(points: np.ndarray, bodies: Capsules) -> np.ndarray:
     rays = points[:, :, None]
     t = enter(rays, bodies.a, bodies.b, bodies.radii)
     with np.errstate(invalid="ignore"):
-        return ((t < 1) & (distance(rays, bodies.a, bodies.b) > bodies.radii)).any(axis=2)
+        return np.any((t < 1) & (distance(rays, bodies.a, bodies.b) > bodies.radii), axis=2)
