@@ -130,12 +130,13 @@ class RecorderNode(Node):
         if self._bag is not None:
             self._bag.write(topic, data, self.get_clock().now().nanoseconds)
 
-    def _on_poses(self, stamp: int, poses: Poses) -> None:
+    def _on_poses(self, msg: SkeletonArray, poses: Poses) -> None:
+        stamp = stamp_ns(msg)
         self._recording.add_poses(stamp, poses)
         self._draw(stamp, self._pairs.add_b(stamp, poses))
 
-    def _on_part(self, name: str, stamp: int, poses: Poses) -> None:
-        self._queue(self._moments.add_part(stamp, name, poses, self._expected()))
+    def _on_part(self, name: str, msg: SkeletonArray, poses: Poses) -> None:
+        self._queue(self._moments.add_part(stamp_ns(msg), name, poses, self._expected()))
 
     def _expected(self) -> list[str]:
         """Return the parts that are looked at, as far as they have explained themselves."""

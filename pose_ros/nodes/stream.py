@@ -13,7 +13,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import PoseRosError
 from pose_ros.msg import SkeletonArray, SkeletonInfo
-from pose_ros.nodes.tally import Tally, stamp_ns
+from pose_ros.nodes.tally import Tally
 from pose_ros.ros.messages import array_to_poses, info_to_skeleton
 from pose_ros.ros.qos import LATCHED, sensor
 
@@ -21,8 +21,8 @@ from pose_ros.ros.qos import LATCHED, sensor
 _ARRAYS_WAITING, _EARLY = 100, 300
 #: Told (topic, message type, serialized message, whether it is latched).
 Record = Callable[[str, type, bytes, bool], None]
-#: Told (stamp, poses).
-Accept = Callable[[int, Poses], None]
+#: Told (message, its poses).
+Accept = Callable[[SkeletonArray, Poses], None]
 
 
 class Stream:
@@ -80,4 +80,4 @@ class Stream:
         except PoseRosError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
-        self._accept(stamp_ns(msg), poses)
+        self._accept(msg, poses)

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -27,6 +27,31 @@ _ERROR_S = 5.0
 _STALE_S = 2.0
 #: Stages that are the networks' own work; those of parts bear the names of the parts.
 INFERENCE = ("detect", "estimate")
+
+
+class Rate:
+    """How often something has happened lately."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._times: deque[float] = deque(maxlen=_WINDOW)
+
+    def tick(self) -> None:
+        """Count once."""
+        self._times.append(time.monotonic())
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last time; infinite before the first."""
+        return time.monotonic() - self._times[-1] if self._times else np.inf
+
+    @property
+    def hz(self) -> float:
+        """Times per second; 0 when it has stopped."""
+        times = self._times
+        if len(times) < 2 or self.age_s > _STALE_S or times[-1] <= times[0]:
+            return 0.0
+        return (len(times) - 1) / (times[-1] - times[0])
 
 
 class Health:
@@ -49,7 +74,7 @@ class Health:
         self.last_error = ""
         self._failed_at = -_ERROR_S
         self._said: dict[str, float] = {}
-        self._done: deque[float] = deque(maxlen=_WINDOW)
+        self._done = Rate()
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
         self._inference_ms: deque[float] = deque(maxlen=_WINDOW)
 
@@ -66,7 +91,7 @@ class Health:
         with self._lock:
             self.processed += 1
             self.subjects = subjects
-            self._done.append(time.monotonic())
+            self._done.tick()
             self._latency_ms.append(latency_ms)
             self._inference_ms.append(inference_ms)
             before = self._parts
@@ -100,12 +125,15 @@ class Health:
             self._said[kind] = now
         self._node.get_logger().warning(text + details)
 
-    def report(self, state: str, warning: str = "", **values: object) -> DiagnosticStatus:
+    def report(
+        self, state: str, warning: str = "", others: Iterable[DiagnosticStatus] = (), **values: object
+    ) -> DiagnosticStatus:
         """Publish and return the status.
 
         Args:
             state: What the node is doing, in a word or a few.
             warning: What is wrong, if anything.
+            others: Of what belongs to the node, such as its cameras; see :meth:`status_of`.
             values: More to show.
         """
         with self._lock:
@@ -117,7 +145,7 @@ class Health:
                 "processed": self.processed,
                 "dropped": self.dropped,
                 "failed": self.failed,
-                "rate_hz": f"{self._rate():.1f}",
+                "rate_hz": f"{self._done.hz:.1f}",
                 **{f"latency_p{p}_ms": _percentile(self._latency_ms, p) for p in (50, 95)},
                 "inference_p50_ms": _percentile(self._inference_ms, 50),
                 "subjects": self.subjects,
@@ -126,23 +154,26 @@ class Health:
                 **values,
                 "last_error": self.last_error,
             }
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,
-            name=self._name,
-            message=warning or state,
-            hardware_id=self._node.get_fully_qualified_name(),
-            values=[KeyValue(key=key, value=str(value)) for key, value in shown.items()],
-        )
-        array = DiagnosticArray(status=[status])
+        status = _status(self._name, self._node.get_fully_qualified_name(), state, warning, shown)
+        array = DiagnosticArray(status=[status, *others])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
         return status
 
-    def _rate(self) -> float:
-        done = self._done
-        if len(done) < 2 or time.monotonic() - done[-1] > _STALE_S or done[-1] <= done[0]:
-            return 0.0
-        return (len(done) - 1) / (done[-1] - done[0])
+    def status_of(self, part: str, state: str, warning: str = "", **values: object) -> DiagnosticStatus:
+        """Return the status of something that belongs to the node, such as a camera; for :meth:`report`."""
+        name, hardware = self._node.get_name(), self._node.get_fully_qualified_name()
+        return _status(f"{name}: {part}", f"{hardware}/{part}", state, warning, values)
+
+
+def _status(name: str, hardware_id: str, state: str, warning: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,
+        name=name,
+        message=warning or state,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
 
 
 def _percentile(values: deque[float], percent: int) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from array import array
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton as CoreSkeleton
 from pose_ros.errors import ConfigError, ShapeError
 from pose_ros.msg import Skeleton, SkeletonArray, SkeletonInfo
+from pose_ros.skeletons import catalogue
 
 if TYPE_CHECKING:
     from std_msgs.msg import Header
@@ -148,7 +150,9 @@ def skeleton_to_info(skeleton: CoreSkeleton, model: str) -> SkeletonInfo:
 
 
 def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
-    """Return the skeleton of a message; what its joints are, blocks and roles do not travel: it converts to no other.
+    """Return the skeleton of a message: ours, where it is one of ours.
+
+    What joints are, blocks and roles do not travel: a skeleton that is not ours converts to no other.
 
     Raises:
         ConfigError: Its parts contradict one another.
@@ -158,7 +162,7 @@ def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
         if count % size:
             raise ConfigError(f"{info.name}.{name}", f"expected groups of {size} numbers, got {count} numbers")
     red, green, blue = (map(int, info.colors[channel::3]) for channel in range(3))
-    return CoreSkeleton(
+    made = CoreSkeleton(
         name=info.name,
         keypoints=tuple(info.keypoint_names),
         edges=tuple(zip(map(int, info.edges[::2]), map(int, info.edges[1::2]), strict=True)),
@@ -172,3 +176,8 @@ def info_to_skeleton(info: SkeletonInfo) -> CoreSkeleton:
         measures=tuple(info.measure_names),
         frames=tuple(info.frame_names),
     )
+    if made.name not in catalogue.names():
+        return made
+    # What is said of subjects beside their keypoints is the node's business.
+    ours = dataclasses.replace(catalogue.get(made.name), measures=made.measures, frames=made.frames)
+    return ours if ours == made else made

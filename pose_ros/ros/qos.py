@@ -25,6 +25,7 @@ TF_STATIC = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCA
 LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 1)
 
 
-def sensor(reliability: str = "best_effort", depth: int = 1) -> QoSProfile:
-    """Return SENSOR with another ``reliability`` (``best_effort`` or ``reliable``) or ``depth``."""
-    return _profile(ReliabilityPolicy[reliability.upper()], DurabilityPolicy.VOLATILE, depth)
+def sensor(reliability: str = "best_effort", depth: int = 1, *, latched: bool = False) -> QoSProfile:
+    """Return SENSOR with another ``reliability`` (``best_effort`` or ``reliable``) or ``depth``, or latched."""
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return _profile(ReliabilityPolicy[reliability.upper()], durability, depth)

@@ -257,3 +257,11 @@ def test_arrays_reach_a_late_subscriber_over_dds(ros) -> None:
     assert ros.spin_until(lambda: arrays)
     check_view(pose_ros.view(arrays[0], infos[0]), poses)
     assert_same(array_to_poses(arrays[0], info_to_skeleton(infos[0])), poses)
+
+
+def test_a_skeleton_of_ours_comes_back_as_ours() -> None:
+    described = dataclasses.replace(COCO, measures=("left_knee",), frames=("body",))
+    back = info_to_skeleton(skeleton_to_info(described, "model"))
+    assert (back, back.joints, back.roles) == (described, COCO.joints, COCO.roles)
+    other = dataclasses.replace(COCO, flip=())
+    assert info_to_skeleton(skeleton_to_info(other, "model")).joints[0] == "coco17/nose"

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""player_node: a bag's topics as they were recorded, such as several cameras and where they stand.
+
+Needs no rosbag2. What a bag recorded of one camera, camera_node shows too, with more say about it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from pose_ros.core.options import option
+from pose_ros.errors import ConfigError, PoseRosError
+from pose_ros.media.pace import Pacer
+from pose_ros.nodes.run import FAILED, OK, Stop, exit_code, run
+from pose_ros.ros.bag_reader import BagReader
+from pose_ros.ros.params import declare
+from pose_ros.ros.qos import sensor
+
+#: Longest wait at the end for subscribers to confirm the last messages, and for those that do not confirm.
+_DELIVERY_S, _LINGER_S = 2.0, 0.5
+
+
+@dataclass(frozen=True)
+class PlayerOptions:
+    """What to play, and when."""
+
+    plugin: str = option("player_node", "The node that runs under this name.", choices=("player_node",))
+    source: str = option("", "Bag: a folder with metadata.yaml, or a .mcap or .db3 file.")
+    topics: str = option("", "Topics to play, separated by commas; empty plays all.")
+    loop: bool = option(False, "Begin again at the end instead of ending the node; stamps then run backwards.")
+    speed: float = option(1.0, "How many seconds of the bag pass in one.", low=0.01, high=100.0)
+    depth: int = option(100, "Messages kept for slow subscribers.", low=1, high=10_000)
+    wait_for_subscribers: int = option(0, "Wait until so many topics that are not latched have a subscriber.", low=0,
+                                       high=1000)
+    wait_timeout: float = option(30.0, "Longest wait for them.", unit="s", low=0.0, high=3600.0)
+
+
+class PlayerNode(Node):
+    """Publish the messages of a bag from a thread of its own, with the stamps that they have."""
+
+    def __init__(
+        self, context: Context | None = None, stop: Stop = lambda code: None, **node_arguments: Any
+    ) -> None:
+        """Open the bag and begin.
+
+        Args:
+            context: rclpy's context; the default one when left out.
+            stop: Called with an exit code after the last message.
+            node_arguments: For rclpy's Node.
+
+        Raises:
+            ConfigError: A parameter does not fit.
+            SourceError: The bag cannot be read.
+        """
+        super().__init__(
+            "player", context=context, automatically_declare_parameters_from_overrides=True, **node_arguments
+        )
+        self._options = declare(self, PlayerOptions).options
+        if not self._options.source:
+            raise ConfigError("source", "expected a bag: a folder with metadata.yaml, or a .mcap or .db3 file")
+        wanted = [topic.strip() for topic in self._options.topics.split(",") if topic.strip()]
+        self._stop, self._closing = stop, threading.Event()
+        self._bag = BagReader(self._options.source, wanted)
+        #: Messages published so far.
+        self.published = 0
+        self._latched = {topic for topic in self._bag.topics if self._bag.latched(topic)}
+        self._publishers_of: dict[str, Publisher] = {
+            topic: self.create_publisher(
+                kind, topic, sensor("reliable", self._options.depth, latched=topic in self._latched)
+            )
+            for topic, kind in self._bag.topics.items()
+        }
+        for topic, why in self._bag.left_out.items():
+            self.get_logger().warning(f"{topic} is not played: {why}")
+        self._thread = threading.Thread(target=self._run, name="player")
+        self._thread.start()
+
+    def _run(self) -> None:
+        code = OK
+        try:
+            self._publish_all()
+        except PoseRosError as error:
+            self.get_logger().fatal(str(error))
+            code = exit_code(error)
+        except Exception:
+            self.get_logger().fatal(traceback.format_exc())
+            code = FAILED
+        self._stop(code)
+
+    def _publish_all(self) -> None:
+        pacer, first = Pacer(), True
+        for topic, stamp_ns, data in self._messages():
+            if first and topic not in self._latched:
+                first = False
+                self._wait()
+            if self._closing.wait(pacer.wait_s(round(stamp_ns / self._options.speed))):
+                return
+            self._publishers_of[topic].publish(data)
+            self.published += 1
+        for publisher in self._publishers_of.values():
+            publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
+        self._closing.wait(_LINGER_S)
+        self.get_logger().info(f"end of '{self._options.source}': {self.published} messages")
+
+    def _messages(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield topic, time on an endless line, and serialized message."""
+        offset = 0
+        while not self._closing.is_set():
+            for topic, stamp_ns, data in self._bag.messages():
+                yield topic, stamp_ns + offset, data
+            if not self._options.loop:
+                return
+            offset += self._bag.duration_ns
+
+    def _wait(self) -> None:
+        """Wait for subscribers, and warn when they do not come."""
+        options, end = self._options, time.monotonic() + self._options.wait_timeout
+        while (heard := self._heard()) < options.wait_for_subscribers and not self._closing.wait(0.02):
+            if time.monotonic() > end:
+                self.get_logger().warning(f"waited {options.wait_timeout:g} s for subscribers of "
+                                          f"{options.wait_for_subscribers} topics, {heard} have one; begins without")
+                return
+
+    def _heard(self) -> int:
+        return sum(p.get_subscription_count() > 0 for t, p in self._publishers_of.items() if t not in self._latched)
+
+    def close(self) -> None:
+        """Stop publishing and close the bag."""
+        self._closing.set()
+        self._thread.join()
+        self._bag.close()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run player_node as a process."""
+    return run(PlayerNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

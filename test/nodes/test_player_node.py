@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag's topics come as they were recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+pytest.importorskip("rosbags", reason="rosbags is not installed")
+
+from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Int32, String
+from tf2_msgs.msg import TFMessage
+
+from pose_ros.errors import ConfigError, SourceError, UnknownNameError
+from pose_ros.nodes.player_node import PlayerNode
+from pose_ros.ros.bag import BagWriter
+from pose_ros.ros.qos import LATCHED, sensor
+
+COUNT = 20
+
+
+@pytest.fixture
+def bag(tmp_path):
+    """Numbers, a latched word and a static transform."""
+    folder = tmp_path / "bag"
+    with BagWriter(folder) as writer:
+        writer.add("/number", Int32)
+        writer.add("/word", String, latched=True)
+        writer.add("/tf_static", TFMessage)
+        writer.write("/word", serialize_message(String(data="hello")), 10**9)
+        writer.write("/tf_static", serialize_message(TFMessage()), 10**9)
+        for i in range(COUNT):
+            writer.write("/number", serialize_message(Int32(data=i)), 10**9 + i * 5_000_000)
+    return folder
+
+
+@pytest.fixture
+def player(ros):
+    """Make a player; keyword arguments are parameters."""
+    made = []
+
+    def make(**parameters):
+        codes = []
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = PlayerNode(ros.context, codes.append, parameter_overrides=overrides)
+        made.append(node)
+        node.codes = codes
+        return ros.add(node)
+
+    yield make
+    for node in made:
+        node.close()
+
+
+def test_every_message_comes_once_and_in_order(ros, player, bag):
+    other, numbers, words, late = ros.node("other"), [], [], []
+    other.create_subscription(String, "/word", words.append, LATCHED)
+    node = player(source=str(bag), wait_for_subscribers=1)
+    assert ros.spin_until(lambda: words)
+    assert numbers == []  # nobody hears them yet
+    other.create_subscription(Int32, "/number", numbers.append, sensor("reliable", 100))
+    assert ros.spin_until(lambda: node.codes)
+    assert [m.data for m in numbers] == list(range(COUNT))
+    assert [m.data for m in words] == ["hello"]
+    assert node.codes == [0]
+    other.create_subscription(TFMessage, "/tf_static", late.append, LATCHED)
+    assert ros.spin_until(lambda: late)
+
+
+def test_it_can_begin_again(ros, player, bag):
+    other, numbers = ros.node("other"), []
+    other.create_subscription(Int32, "/number", numbers.append, sensor("reliable", 100))
+    player(source=str(bag), wait_for_subscribers=1, loop=True, speed=10.0, topics="/number")
+    assert ros.spin_until(lambda: len(numbers) > 2 * COUNT)
+    assert [m.data for m in numbers[: 2 * COUNT]] == [*range(COUNT), *range(COUNT)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "words"),
+    [
+        ({}, ConfigError, "expected a bag"),
+        ({"source": "nowhere"}, SourceError, "cannot be read as a ROS 2 bag"),
+        ({"source": "{bag}", "topics": "/numbr"}, UnknownNameError, "did you mean '/number'"),
+    ],
+    ids=["nothing", "no bag", "no topic"],
+)
+def test_what_does_not_fit_is_told(player, bag, parameters, error, words):
+    with pytest.raises(error, match=words):
+        player(**{name: value.format(bag=bag) for name, value in parameters.items()})
