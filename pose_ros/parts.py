@@ -341,10 +341,7 @@ class _Claims:
 
     def __init__(self, starts: Starts, whole: Poses) -> None:
         self.owners, self.sides = whole.ids[starts.rows], starts.sides
-        # The last row stands for no claim.
-        self.regions = np.pad(starts.regions, ((0, 1), (0, 0)), constant_values=np.nan)
-        self._anchors = np.pad(starts.anchors, ((0, 1), (0, 0)), constant_values=np.nan)
-        self._reach = np.append(starts.reach, np.nan)
+        self.regions, self._anchors, self._reach = map(_with_none, (starts.regions, starts.anchors, starts.reach))
         #: What names the part of a body: its id and the side.
         self.pairs = _pairs(self.owners, self.sides)
         self.index = {pair: i for i, pair in enumerate(self.pairs)}
@@ -387,6 +384,11 @@ class _Places:
     @property
     def _columns(self) -> tuple[np.ndarray, ...]:
         return self.regions, self.parents, self.sides, self.keys, self.claimed
+
+
+def _with_none(column: np.ndarray) -> np.ndarray:
+    """Return a column of claims with a last row of NaN, which stands for no claim."""
+    return np.concatenate([column, np.full((1, *column.shape[1:]), np.nan, np.float32)])
 
 
 def _pairs(parents: np.ndarray, sides: np.ndarray) -> list[tuple[int, int]]:

@@ -96,7 +96,8 @@ class OpenVinoSession(BatchedSession):
         return [compiled.create_infer_request() for _ in range(streams)]
 
     def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
-        self._request.infer([batch], share_inputs=True, share_outputs=True)
+        batch = _give(self._request, batch)
+        self._request.infer(None, share_outputs=True)
         return self._read(self._request, names)
 
     def _infer_each(self, parts: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
@@ -108,12 +109,13 @@ class OpenVinoSession(BatchedSession):
             executor.shutdown(wait=False)
         if not self._pair.done():
             return super()._infer_each(parts, names)
-        pair, rows = self._pair.result(), []
+        pair, rows, given = self._pair.result(), [], []
         try:
             for i, part in enumerate(parts):
                 if i >= 2:
                     rows.append(self._read(pair[i % 2], names))
-                pair[i % 2].start_async([part], share_inputs=True)
+                given.append(_give(pair[i % 2], part))
+                pair[i % 2].start_async(None)
             return [*rows, *(self._read(pair[i % 2], names) for i in range(len(parts) - 2, len(parts)))]
         finally:
             for request in pair:  # after an error the other one must not be found busy
@@ -123,6 +125,18 @@ class OpenVinoSession(BatchedSession):
         request.wait()
         # The request overwrites its outputs in the next run.
         return [request.get_output_tensor(self._index[name]).data.copy() for name in names]
+
+
+def _give(request: openvino.InferRequest, batch: np.ndarray) -> np.ndarray:
+    """Let a request read an array where it is, and return that array: it has to live until the request has run.
+
+    Handed over with the call, it would pass many hands.
+    """
+    import openvino
+
+    batch = np.ascontiguousarray(batch)
+    request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
+    return batch
 
 
 def _tensor(port: openvino.Output) -> Tensor:
