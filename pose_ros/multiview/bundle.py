@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundle adjustment: where cameras stand, and what they saw, so that all pixels fit best (Triggs et al., 2000).
+
+What the cameras saw are moments: a board that moved, or bodies whose limbs keep their lengths. A moment has nothing to
+do with another one but through the cameras, so the normal equations are solved for the cameras first, by the Schur
+complement over the moments, all of them in one batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from pose_ros.core.camera import Camera
+from pose_ros.multiview.rig import PosedCamera
+
+#: Cauchy's loss begins to let go at this many robust standard deviations.
+_LET_GO = 2.5
+#: Standard deviations of a pixel's distance whose median is 1: of a Rayleigh distribution.
+_MEDIAN = 1.1774
+_ROUNDS, _STEPS = 4, 30
+#: Information that is worth nothing, per square metre or radian; what is seen is worth ten thousands.
+_NOTHING = 1e-3
+#: Consecutive moments err alike; the uncertainty is read from so many stretches of them.
+_STRETCHES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Sightings:
+    """What V cameras saw of K points at T moments, as directions, so that lenses no longer matter."""
+
+    #: (V, T, K, 2) x and y of the ray with z = 1; 0 where not seen.
+    rays: np.ndarray
+    #: (V, T, K, 2, 2) by how many pixels the image of a point moves with its ray.
+    pixels: np.ndarray
+    #: (V, T, K) 0 for not seen, else how much it counts.
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, cameras: Sequence[Camera], keypoints: np.ndarray, weights: np.ndarray | None = None) -> Sightings:
+        """Make them of keypoints (V, T, K, 2) in pixels, NaN for missing, and weights (V, T, K)."""
+        rays = np.stack([camera.rays(seen) for camera, seen in zip(cameras, keypoints, strict=True)])
+        step = 1e-5
+        moved = rays[..., None, :] + step * np.eye(3)[:2]
+        # One-sided, because the ray itself projects to the pixel that it came from.
+        slope = np.stack([camera.project(m) for camera, m in zip(cameras, moved, strict=True)])
+        slope = np.swapaxes(slope - keypoints[..., None, :], -1, -2) / step
+        known = np.isfinite(slope).all(axis=(-1, -2))
+        weights = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
+        rays, slope = np.where(known[..., None], rays[..., :2], 0.0), np.where(known[..., None, None], slope, 0.0)
+        return cls(rays, slope, weights)
+
+
+class Scene(Protocol):
+    """What moves before the cameras; its E globals hold at all moments, its B numbers at one."""
+
+    def points(self) -> np.ndarray:
+        """(T, K, 3) in the world."""
+        ...
+
+    def chain(self, to_points: np.ndarray) -> np.ndarray:
+        """Make derivatives by points, (..., T, K, n, 3), those by the numbers of a moment: (..., T, n, B), K summed."""
+        ...
+
+    def curvature(self, information: np.ndarray) -> np.ndarray:
+        """Make (T, K, 3, 3) of the points a (T, B, B) of the numbers of a moment."""
+        ...
+
+    def prior(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Cost, and Gauss-Newton's (T, B, B), (T, E, B), (E, E), (T, B), (T, E) of what is known beforehand."""
+        ...
+
+    def moved(self, moments: np.ndarray, common: np.ndarray) -> Scene:
+        """Return the scene after a step (T, B) and (E,)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Adjusted:
+    """What came out."""
+
+    #: (V, 3, 3) and (V, 3) metres, world to camera.
+    rotations: np.ndarray
+    translations: np.ndarray
+    scene: Scene
+    #: (V, T, K, 2) pixels, NaN where not seen.
+    residuals: np.ndarray
+    #: (V, T, K) from 1 for what fits to 0 for what the loss has let go.
+    trust: np.ndarray
+    #: (V, 6, 6) of a small turn (radians) and shift (metres) in the camera's frame; 0 for the first camera.
+    covariances: np.ndarray
+
+    def posed(self, names: Sequence[str], cameras: Sequence[Camera]) -> list[PosedCamera]:
+        """Return the cameras where they stand."""
+        return [PosedCamera(*one) for one in zip(names, cameras, self.rotations, self.translations, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """Normal equations: globals are the cameras but the first one, then those of the scene."""
+
+    cost: float
+    common: np.ndarray  # (G, G)
+    mixed: np.ndarray  # (T, G, B)
+    moments: np.ndarray  # (T, B, B)
+    common_pull: np.ndarray  # (T, G) what each moment pulls at the globals
+    moments_pull: np.ndarray  # (T, B)
+
+    def solve(self, damping: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the step of the globals (G,) and of the moments (T, B)."""
+        schur, pull, inverse = self.reduced(damping)
+        common = np.linalg.solve(schur, pull.sum(axis=0))
+        return common, (inverse @ (self.moments_pull - common @ self.mixed)[..., None])[..., 0]
+
+    def reduced(self, damping: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the Schur complement (G, G), the pull of each moment at it (T, G), and (T, B, B) inverted."""
+        inverse = np.linalg.inv(_damped(self.moments, damping))
+        through = self.mixed @ inverse
+        schur = _damped(self.common, damping) - np.einsum("tgb,thb->gh", through, self.mixed)
+        return schur, self.common_pull - (through @ self.moments_pull[..., None])[..., 0], inverse
+
+
+def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene) -> Adjusted:
+    """Improve a rough guess by Levenberg and Marquardt; the first camera stays where it is.
+
+    Args:
+        sightings: What the cameras saw. A point that fewer than two cameras saw at a moment only counts for a board.
+        rotations: (V, 3, 3) world to camera.
+        translations: (V, 3) metres.
+        scene: The guess of what was seen.
+    """
+    state = (np.array(rotations), np.array(translations), scene)
+    for _ in range(_ROUNDS):
+        sigma = _spread(sightings, _residuals(sightings, *state)[0])
+        # What is known beforehand counts in standard deviations, so pixels have to as well.
+        weighed = dataclasses.replace(sightings, weights=sightings.weights / sigma**2)
+        state = _descend(weighed, state, let_go := _LET_GO * sigma)
+    residuals = _residuals(sightings, *state)[0]
+    linear = _linear(weighed, *state, let_go)
+    covariances = np.zeros((len(rotations), 6, 6))
+    parts = _covariance(linear)[: 6 * (len(rotations) - 1), : 6 * (len(rotations) - 1)]
+    for view in range(1, len(rotations)):
+        at = slice(6 * (view - 1), 6 * view)
+        covariances[view] = parts[at, at]
+    trust = 1 / (1 + (np.linalg.norm(residuals, axis=-1) / let_go) ** 2)
+    seen = sightings.weights > 0
+    return Adjusted(*state, np.where(seen[..., None], residuals, np.nan), np.where(seen, trust, 0.0), covariances)
+
+
+def meet(rotations: np.ndarray, translations: np.ndarray, sightings: Sightings) -> np.ndarray:
+    """Return the points (T, K, 3) nearest to all rays; NaN where fewer than two cameras see one."""
+    directions = np.concatenate([sightings.rays, np.ones_like(sightings.rays[..., :1])], axis=-1)
+    directions = np.einsum("vij,vtki->vtkj", rotations, directions)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    across = np.eye(3) - directions[..., None] * directions[..., None, :]
+    across *= sightings.weights[..., None, None]
+    centres = -np.einsum("vij,vi->vj", rotations, translations)
+    pull = np.einsum("vtkij,vj->tki", across, centres)
+    met = (sightings.weights > 0).sum(axis=0) > 1
+    normal = np.where(met[..., None, None], across.sum(axis=0), np.eye(3))
+    points = np.linalg.solve(normal + 1e-12 * np.eye(3), pull[..., None])[..., 0]
+    return np.where(met[..., None], points, np.nan)
+
+
+def cross(vectors: np.ndarray) -> np.ndarray:
+    """Return the matrices (..., 3, 3) that make cross products with vectors (..., 3)."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    o = np.zeros_like(x)
+    return np.stack([np.stack(r, -1) for r in ([o, -z, y], [z, o, -x], [-y, x, o])], -2)
+
+
+def turns(vectors: np.ndarray) -> np.ndarray:
+    """Return the rotations (N, 3, 3) of Rodrigues' vectors (N, 3)."""
+    return np.stack([cv2.Rodrigues(vector)[0] for vector in vectors]) if len(vectors) else np.zeros((0, 3, 3))
+
+
+def _descend(
+    sightings: Sightings, state: tuple[np.ndarray, np.ndarray, Scene], let_go: float
+) -> tuple[np.ndarray, np.ndarray, Scene]:
+    damping, linear = 1e-3, _linear(sightings, *state, let_go)
+    for _ in range(_STEPS):
+        common, moments = linear.solve(damping)
+        split = 6 * (len(state[0]) - 1)
+        step = np.concatenate([np.zeros((1, 6)), common[:split].reshape(-1, 6)])
+        turn = turns(step[:, :3])
+        tried = (turn @ state[0], (turn @ state[1][..., None])[..., 0] + step[:, 3:],
+                 state[2].moved(moments, common[split:]))  # fmt: skip
+        ahead = _linear(sightings, *tried, let_go)
+        if ahead.cost < linear.cost:
+            done = linear.cost - ahead.cost < 1e-7 * linear.cost
+            state, linear, damping = tried, ahead, max(damping / 5, 1e-9)
+            if done:
+                break
+        elif damping > 1e6:
+            break
+        else:
+            damping *= 4
+    return state
+
+
+def _residuals(
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far images lie from what was seen (V, T, K, 2), in pixels, and the points in the camera frames."""
+    local = np.einsum("vij,tkj->vtki", rotations, scene.points()) + translations[:, None, None]
+    # A point behind a camera has no image; one that is pushed there feels a wall, not a hole.
+    depth = np.maximum(local[..., 2:], 1e-3)
+    off = (sightings.pixels @ (local[..., :2] / depth - sightings.rays)[..., None])[..., 0]
+    return np.where(sightings.weights[..., None] > 0, off, 0.0), local
+
+
+def _linear(
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene, let_go: float
+) -> _Linear:
+    off, local = _residuals(sightings, rotations, translations, scene)
+    squares = (off**2).sum(axis=-1)
+    cost, ss, es, ee, s, e = scene.prior()
+    cost += float((sightings.weights * np.log1p(squares / let_go**2)).sum() * let_go**2)
+    trust = sightings.weights / (1 + squares / let_go**2)
+    z = np.maximum(local[..., 2], 1e-3)
+    by_local = np.zeros((*z.shape, 2, 3))
+    by_local[..., 0, 0] = by_local[..., 1, 1] = 1 / z
+    by_local[..., 2] = -local[..., :2] / z[..., None] ** 2
+    by_local = sightings.pixels @ by_local
+    by_camera = np.concatenate([by_local @ -cross(local), by_local], axis=-1)  # (V, T, K, 2, 6)
+    by_point = by_local @ rotations[:, None, None]
+    heavy = by_camera * trust[..., None, None]
+    moment_count, views, extra = len(ss), len(rotations), len(ee)
+    globals_ = 6 * (views - 1) + extra
+    common = np.zeros((globals_, globals_))
+    mixed = np.zeros((moment_count, globals_, ss.shape[1]))
+    pull = np.zeros((moment_count, globals_))
+    own = np.einsum("vtkni,vtknj->vij", heavy, by_camera)
+    between = scene.chain(np.einsum("vtkni,vtknj->vtkij", heavy, by_point))  # (V, T, 6, B)
+    tug = -np.einsum("vtkni,vtkn->vti", heavy, off)
+    for view in range(1, views):
+        at = slice(6 * (view - 1), 6 * view)
+        common[at, at], mixed[:, at], pull[:, at] = own[view], between[view], tug[view]
+    at = slice(6 * (views - 1), None)
+    common[at, at], mixed[:, at], pull[:, at] = ee, es, e
+    weighed = by_point * trust[..., None, None]
+    ss = ss + scene.curvature(np.einsum("vtkni,vtknj->tkij", weighed, by_point))
+    tugs = -np.einsum("vtkni,vtkn->tki", weighed, off)[..., None, :]
+    return _Linear(cost, common, mixed, ss, pull, s + scene.chain(tugs)[..., 0, :])
+
+
+def _damped(matrices: np.ndarray, damping: float) -> np.ndarray:
+    """Return matrices with a longer diagonal; what nothing is known of stands still."""
+    out = matrices.copy()
+    index = np.arange(matrices.shape[-1])
+    out[..., index, index] = out[..., index, index] * (1 + damping) + _NOTHING
+    return out
+
+
+def _spread(sightings: Sightings, off: np.ndarray) -> float:
+    """Return a robust standard deviation of residuals, pixels along one axis."""
+    distances = np.linalg.norm(off, axis=-1)[sightings.weights > 0]
+    return max(float(np.median(distances)) / _MEDIAN, 0.02) if len(distances) else 1.0
+
+
+def _covariance(linear: _Linear) -> np.ndarray:
+    """Return the covariance (G, G) of the globals, from how much stretches of moments disagree.
+
+    The usual inverse of the normal matrix takes every pixel's error as its own. Those of a keypoint network or of a
+    bad lens model are the same for many moments. The sandwich estimator with clusters (Liang and Zeger, 1986) does not
+    mind.
+    """
+    schur, pull, _ = linear.reduced(0.0)
+    bread = np.linalg.pinv(schur, hermitian=True)
+    stretches = np.array_split(pull, min(_STRETCHES, len(pull)))
+    tugs = np.stack([stretch.sum(axis=0) for stretch in stretches])
+    tugs -= tugs.mean(axis=0)
+    meat = tugs.T @ tugs * len(tugs) / max(len(tugs) - 1, 1)
+    return bread @ meat @ bread
+
+
+@dataclass(frozen=True, eq=False)
+class Rigid:
+    """One rigid thing that moves, such as a board."""
+
+    #: (K, 3) metres, in its own frame.
+    shape: np.ndarray
+    #: (T, 3, 3), (T, 3): where it is in the world.
+    rotations: np.ndarray
+    translations: np.ndarray
+
+    def points(self) -> np.ndarray:
+        """See Scene."""
+        return self.shape @ np.swapaxes(self.rotations, -1, -2) + self.translations[:, None]
+
+    def _levers(self) -> np.ndarray:
+        """(T, K, 3, 6): how points move with a small turn and shift."""
+        points = self.points()
+        return np.concatenate([-cross(points), np.broadcast_to(np.eye(3), (*points.shape, 3))], axis=-1)
+
+    def chain(self, to_points: np.ndarray) -> np.ndarray:
+        """See Scene."""
+        return np.einsum("...tkni,tkib->...tnb", to_points, self._levers())
+
+    def curvature(self, information: np.ndarray) -> np.ndarray:
+        """See Scene."""
+        levers = self._levers()
+        return np.einsum("tkia,tkij,tkjb->tab", levers, information, levers)
+
+    def prior(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See Scene: nothing."""
+        t = len(self.translations)
+        return 0.0, np.zeros((t, 6, 6)), np.zeros((t, 0, 6)), np.zeros((0, 0)), np.zeros((t, 6)), np.zeros((t, 0))
+
+    def moved(self, moments: np.ndarray, common: np.ndarray) -> Rigid:
+        """See Scene."""
+        turn = turns(moments[:, :3])
+        shifted = (turn @ self.translations[..., None])[..., 0] + moments[:, 3:]
+        return dataclasses.replace(self, rotations=turn @ self.rotations, translations=shifted)
+
+
+@dataclass(frozen=True, eq=False)
+class Jointed:
+    """Points that move freely but for limbs, which keep their lengths more or less; of one or several subjects."""
+
+    #: (T, K, 3) in the world; NaN where unknown.
+    places: np.ndarray
+    #: (L, 2) keypoints at the ends of limbs.
+    limbs: np.ndarray
+    #: (S, L) metres: lengths of each subject.
+    lengths: np.ndarray
+    #: (T,) whose moment it is.
+    subjects: np.ndarray
+    #: How much a length may change from moment to moment, standard deviation in metres.
+    play: float
+    #: Mean of all lengths, which holds the scale.
+    scale: float
+
+    def points(self) -> np.ndarray:
+        """See Scene."""
+        return self.places
+
+    def chain(self, to_points: np.ndarray) -> np.ndarray:
+        """See Scene."""
+        turned = np.moveaxis(to_points, -3, -2)  # (..., T, n, K, 3)
+        return turned.reshape(*turned.shape[:-2], -1)
+
+    def curvature(self, information: np.ndarray) -> np.ndarray:
+        """See Scene."""
+        t, k = information.shape[:2]
+        out = np.zeros((t, k, 3, k, 3))
+        index = np.arange(k)
+        out[:, index, :, index] = np.moveaxis(information, 1, 0)
+        return out.reshape(t, 3 * k, 3 * k)
+
+    def prior(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See Scene: limbs keep their lengths, and the mean of the lengths is known."""
+        (t, k), limbs, count = self.places.shape[:2], len(self.limbs), self.lengths.size
+        along = self.places[:, self.limbs[:, 0]] - self.places[:, self.limbs[:, 1]]
+        long = np.linalg.norm(along, axis=-1)
+        along /= np.maximum(long, 1e-6)[..., None]
+        off = (long - self.lengths[self.subjects]) / self.play  # (T, L)
+        let_go = _LET_GO
+        cost = float(np.log1p(off**2 / let_go**2).sum() * let_go**2)
+        trust = 1 / (1 + off**2 / let_go**2)
+        # Derivative of each limb by the numbers of its moment, and by its length.
+        slope = np.zeros((t, limbs, k, 3))
+        index = np.arange(limbs)
+        slope[:, index, self.limbs[:, 0]] = along / self.play
+        slope[:, index, self.limbs[:, 1]] = -along / self.play
+        by_moment = slope.reshape(t, limbs, 3 * k)
+        lengths = np.zeros((t, limbs, count))
+        lengths[np.arange(t)[:, None], index, self.subjects[:, None] * limbs + index] = -1 / self.play
+        heavy, heavy_lengths = by_moment * trust[..., None], lengths * trust[..., None]
+        hold = 1e4 * count / self.scale
+        far = hold * (self.lengths.mean() - self.scale) if count else 0.0
+        common = np.einsum("tle,tlf->ef", heavy_lengths, lengths) + (hold / max(count, 1)) ** 2
+        pull = -np.einsum("tle,tl->te", heavy_lengths, off)
+        pull[0] -= far * hold / max(count, 1)
+        between = np.swapaxes(heavy_lengths, 1, 2) @ by_moment
+        pulls = -np.einsum("tlb,tl->tb", heavy, off)
+        return cost + far**2, np.swapaxes(heavy, 1, 2) @ by_moment, between, common, pulls, pull
+
+    def moved(self, moments: np.ndarray, common: np.ndarray) -> Jointed:
+        """See Scene."""
+        places = self.places + moments.reshape(self.places.shape)
+        return dataclasses.replace(self, places=places, lengths=self.lengths + common.reshape(self.lengths.shape))
