@@ -9,29 +9,24 @@ from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import SetBool, Trigger
 
 from pose_ros.errors import PoseRosError
+from pose_ros.nodes.managed import Closable, Managed
 from pose_ros.nodes.pose_options import PoseOptions
 from pose_ros.nodes.run import Stop, run
 from pose_ros.nodes.switch import Switch
 from pose_ros.nodes.worker import Worker
 from pose_ros.ros import qos
 from pose_ros.ros.calibration import Calibration
-from pose_ros.ros.health import Health
 from pose_ros.ros.intake import Intake
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.ros.wire import read_image
 from pose_ros.srv import SetModel
 
-_OK, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_REPORT_S = 1.0
 
-
-class PoseNode(LifecycleNode):
+class PoseNode(Managed):
     """Lifecycle node around one :class:`Worker`."""
 
     def __init__(self, name: str = "pose", context: Context | None = None, **arguments: Any) -> None:
@@ -40,90 +35,41 @@ class PoseNode(LifecycleNode):
         Raises:
             ConfigError: A parameter does not fit.
         """
-        super().__init__(name, context=context, automatically_declare_parameters_from_overrides=True, **arguments)
-        self._health = Health(self, "pipeline")
+        super().__init__(name, "pipeline", context, **arguments)
         try:
             self._switch = Switch(self, self._health)
         except PoseRosError:
             self.destroy_node()
             raise
-        self._closing: list[Worker | Calibration | Outputs] = []
-        self._state, self._quiet_since, self._received = "unconfigured", time.monotonic(), 0
+        self._received = 0
         options = self._switch.options
         self._qos = qos.sensor(options.reliability, options.depth)
-        self.create_service(SetBool, "~/enable", self._enable)
-        self.create_service(Trigger, "~/reset", self._reset)
         # A group of its own: while it waits for a model, everything else goes on.
         self.create_service(SetModel, "~/set_model", self._set_model, callback_group=MutuallyExclusiveCallbackGroup())
-        self.create_timer(_REPORT_S, self._report)
-        if options.autostart:
-            self._starter = self.create_timer(0.0, self._autostart)
+        self._begin(options.autostart)
 
     def _options(self) -> PoseOptions:
         return self._switch.options
 
-    # Life cycle. rclpy swallows what these raise, so they log it.
+    @property
+    def _work(self) -> Worker | None:
+        return self._switch.worker
 
-    def _autostart(self) -> None:
-        self._starter.cancel()
-        if self._state == "unconfigured" and self.trigger_configure() == _OK:
-            self.trigger_activate()
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _prepare(self) -> Sequence[Closable]:
         """Load the model and advertise."""
-        try:
-            pipeline = self._switch.first()
-            calibration, outputs = Calibration(self, self._options, self._health.say), Outputs(self, self._options)
-            worker = Worker(self, pipeline, self._subscribe, calibration, outputs, self._health)
-            self._switch.worker, self._closing = worker, [worker, calibration, outputs]
-        except Exception as error:  # otherwise nobody would ever hear of it
-            self._health.fail(error)
-            self._clear()
-            return _FAILURE
-        self._state = "inactive"
-        return _OK
+        pipeline = self._switch.first()
+        calibration, outputs = Calibration(self, self._options, self._health.say), Outputs(self, self._options)
+        worker = Worker(self, pipeline, self._subscribe, calibration, outputs, self._health)
+        self._switch.worker = worker
+        return [worker, calibration, outputs]
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to work."""
-        assert self._switch.worker is not None
-        self._quiet_since = time.monotonic()
-        self._switch.worker.start()
-        self._state = "active"
-        pipeline = self._switch.worker.pipeline
-        self.get_logger().info(f"{pipeline.source.name} ({pipeline.source.device}) works on "
-                               f"{self.resolve_topic_name(self._options().topic)}")
-        return _OK
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop after the frame at hand. No array is published, because there is no image it would belong to."""
-        assert self._switch.worker is not None
-        self._switch.worker.stop()
-        self._state = "inactive"
-        return _OK
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the model and the topics."""
-        self._clear()
-        return _OK
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything."""
-        self._clear()
-        self._state = "finalized"
-        return _OK
-
-    def _clear(self) -> None:
+    def _forget(self) -> None:
         self._switch.worker = None
-        for part in self._closing:
-            part.close()
-        self._closing = []
-        self._state = "unconfigured"
 
-    def close(self) -> None:
-        """End the worker; the node can be destroyed after it."""
-        self._clear()
-
-    # Services and timers.
+    def _begun(self) -> str:
+        assert self._switch.worker is not None
+        source = self._switch.worker.pipeline.source
+        return f"{source.name} ({source.device}) works on {self.resolve_topic_name(self._options().topic)}"
 
     async def _set_model(self, request: SetModel.Request, response: SetModel.Response) -> SetModel.Response:
         began, switch = time.monotonic(), self._switch
@@ -141,21 +87,6 @@ class PoseNode(LifecycleNode):
             response.message = response.message or f"{source.name} takes over with the next frame"
         return response
 
-    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success = self._switch.worker is not None
-        response.message = "the node is not configured"
-        if self._switch.worker is not None:
-            self._switch.worker.enabled = request.data
-            response.message = "working" if request.data else "paused: no image is taken"
-        return response
-
-    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._switch.worker is not None
-        response.message = "all tracks end before the next frame" if response.success else "the node is not configured"
-        if self._switch.worker is not None:
-            self._switch.worker.reset()
-        return response
-
     def _subscribe(self) -> Intake:
         self._quiet_since = time.monotonic()
         topic = self._options().topic
@@ -170,10 +101,8 @@ class PoseNode(LifecycleNode):
         if worker is not None and state == "active":
             state = ("active" if worker.listening else "paused" if not worker.enabled else "idle: nobody listens")
             warning = self._silence() if worker.listening else ""
-        elif not self._switch.loading and 0 < self._options().watchdog < time.monotonic() - self._quiet_since:
-            name = self.get_fully_qualified_name()
-            step = "configure" if state == "unconfigured" else "activate"
-            warning = f"no image is taken, because the node is {state}; ros2 lifecycle set {name} {step}"
+        elif not self._switch.loading:
+            warning = self._waits(self._options().watchdog)
         if warning:
             self._health.say(warning)
         self._health.report(

@@ -77,10 +77,10 @@ def pose_node(ros: Any, stub_environment: dict[str, str], monkeypatch: pytest.Mo
     """Make a pose node in the test's executor; keyword arguments are parameters, ``__`` stands for a dot."""
     from rclpy.parameter import Parameter
 
-    from pose_ros.nodes import pose_node
+    from pose_ros.nodes import managed
     from pose_ros.nodes.pose_node import PoseNode
 
-    monkeypatch.setattr(pose_node, "_REPORT_S", 0.1)  # diagnostics without long waits
+    monkeypatch.setattr(managed, "_REPORT_S", 0.1)  # diagnostics without long waits
     made = []
 
     def make(**parameters: Any) -> Any:
