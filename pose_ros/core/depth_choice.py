@@ -15,10 +15,16 @@ import numpy as np
 _PASSED = 0.7
 #: of choosing none, ...
 _NONE = 3.0
-#: ... and the most that one limb, or the distance from the body, can cost.
+#: ... the most that the distance from the body can cost, ...
 _WORST = 9.0
-#: A limb may be longer than the longest, or differ from its known length, by this part of it (one sigma).
-_STRETCH = 0.12
+#: ... and a limb, so that a hand is not held to be in the background for the sake of one limb.
+_BROKEN = 25.0
+_IMPOSSIBLE = 1e6
+#: Cost of a keypoint of which all neighbours are on no surface: nothing speaks for it but its distance from the body.
+_ALONE = 1.6
+#: A limb may be longer than the longest, or differ from its known length, by this part of it and so many metres (one
+#: sigma each).
+_STRETCH, _SLACK = 0.12, 0.025
 #: Distance from the body's median depth that costs 1, metres: an arm's length costs little.
 _REACH = 0.5
 #: Messages travel so many limbs: from a shoulder to the fingers.
@@ -26,7 +32,7 @@ _SWEEPS = 6
 
 
 def choose(
-    points: np.ndarray, sigma: np.ndarray, body: np.ndarray, ends: np.ndarray, longest: np.ndarray, lengths: np.ndarray
+    points: np.ndarray, sigma: np.ndarray, body: np.ndarray, pairs: np.ndarray, longest: np.ndarray, lengths: np.ndarray
 ) -> np.ndarray:
     """Return which surface each keypoint is on.
 
@@ -34,57 +40,64 @@ def choose(
         points: (N, K, C, 3) metres, where the keypoint would be on each surface, nearest first; NaN where is none.
         sigma: (N, K) metres, standard deviation of the points.
         body: (N,) metres, depth of the subject.
-        ends: (L, 2) joined keypoints.
-        longest: (L,) metres.
-        lengths: (N, L) metres, known lengths of this subject's limbs; NaN where unknown.
+        pairs: (P, 2) joined keypoints.
+        longest: (P,) metres.
+        lengths: (N, L) metres, known lengths of this subject's first L pairs; NaN where unknown.
 
     Returns:
         (N, K) int64 in 0 .. C, where C is none.
     """
     n, k, c = points.shape[:3]
-    known = np.isfinite(points[..., 2])
-    with np.errstate(invalid="ignore"):
-        far = ((points[..., 2] - body[:, None, None]) / _REACH) ** 2
-    single = np.full((n, k, c + 1), _NONE)
-    single[..., :c] = np.where(known, np.minimum(np.nan_to_num(far), _WORST) + _PASSED * np.arange(c), np.inf)
-    if not len(ends) or not n:
-        return single.argmin(axis=2)
-    pair = np.zeros((n, len(ends), c + 1, c + 1))
-    pair[..., :c, :c] = _limb_costs(points, sigma, ends, longest, lengths)
-    return (single + _messages(np.minimum(single, 1e6), pair, ends)).argmin(axis=2)
+    far = ((points[..., 2] - body[:, None, None]) / _REACH) ** 2
+    # States come first: what is added and compared then are a few long rows.
+    single = np.full((c + 1, n, k), _NONE, np.float32)
+    single[:c] = np.where(np.isnan(far), _IMPOSSIBLE, np.minimum(far, _WORST) + _PASSED * np.arange(c)).transpose(2, 0, 1)
+    if not len(pairs) or not n:
+        return single.argmin(axis=0)
+    cost = np.zeros((c + 1, c + 1, n, len(pairs)), np.float32)
+    cost[:c, :c] = _limb_costs(points, sigma, pairs, longest, lengths)
+    alone = _ALONE / np.bincount(pairs.ravel(), minlength=k)[pairs.T]
+    cost[:c, c], cost[c, :c] = alone[0], alone[1]
+    return (single + _messages(single, cost, pairs)).argmin(axis=0)
 
 
 def _limb_costs(
-    points: np.ndarray, sigma: np.ndarray, ends: np.ndarray, longest: np.ndarray, lengths: np.ndarray
+    points: np.ndarray, sigma: np.ndarray, pairs: np.ndarray, longest: np.ndarray, lengths: np.ndarray
 ) -> np.ndarray:
-    """Return (N, L, C, C): what each pair of surfaces costs."""
-    a, b = ends.T
-    between = np.nan_to_num(points[:, a, :, None] - points[:, b, None])
-    length = np.sqrt(np.einsum("nlijx,nlijx->nlij", between, between))
-    expected = np.where(np.isfinite(lengths), lengths, longest)
-    excess = length - expected[..., None, None]
-    unknown = np.isnan(lengths)[..., None, None]
-    excess = np.where(unknown, np.maximum(excess, 0), excess)
-    variance = (_STRETCH * expected) ** 2 + sigma[:, a] ** 2 + sigma[:, b] ** 2
-    return np.minimum(excess**2 / variance[..., None, None], _WORST)
+    """Return (C, C, N, P): what each two surfaces cost."""
+    a, b = pairs.T
+    places = np.nan_to_num(points).astype(np.float32).transpose(3, 2, 0, 1)
+    between = places[:, :, None][..., a] - places[:, None][..., b]
+    length = np.sqrt((between**2).sum(axis=0))
+    expected = np.broadcast_to(longest, (len(points), len(longest))).copy()
+    exact = np.zeros(expected.shape, bool)
+    exact[:, : lengths.shape[1]] = np.isfinite(lengths)
+    expected[exact] = lengths[np.isfinite(lengths)]
+    excess = length - expected.astype(np.float32)
+    variance = (_STRETCH * expected) ** 2 + _SLACK**2 + sigma[:, a] ** 2 + sigma[:, b] ** 2
+    # A limb of unknown length may be shorter than the longest.
+    excess[..., ~exact] = np.maximum(excess[..., ~exact], 0)
+    return np.minimum(excess**2 / variance.astype(np.float32), _BROKEN)
 
 
-def _messages(single: np.ndarray, pair: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return (N, K, C + 1): what the rest of the body says to each keypoint."""
-    n, _, states = single.shape
-    count = len(ends)
-    # Every limb in both directions, in order of where it leads, so that sums over keypoints are slices.
-    source, target = np.concatenate([ends, ends[:, ::-1]]).T
+def _messages(single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return (C + 1, N, K): what the rest of the body says to each keypoint."""
+    states, n, k = single.shape
+    count = len(pairs)
+    # Every pair in both directions, in order of where it leads, so that sums over keypoints are slices.
+    source, target = np.concatenate([pairs, pairs[:, ::-1]]).T
     order = np.argsort(target, kind="stable")
     back = np.argsort(order)[(order + count) % (2 * count)]
-    pair = np.concatenate([pair, pair.swapaxes(2, 3)], axis=1)[:, order]
+    cost = np.concatenate([cost, cost.swapaxes(0, 1)], axis=3)[..., order]
     source, target = source[order], target[order]
     reached, first = np.unique(target, return_index=True)
-    message: np.ndarray = np.zeros((n, 2 * count, states))
-    total = np.zeros_like(single)
+    message = np.zeros((states, n, 2 * count), np.float32)
+    total = np.zeros((states, n, k), np.float32)
     for _ in range(_SWEEPS):
-        said = (single + total)[:, source] - message[:, back]
-        message = (said[..., None] + pair).min(axis=2)
-        message -= message.min(axis=2, keepdims=True)
-        total[:, reached] = np.add.reduceat(message, first, axis=1)
+        said = (single + total)[..., source] - message[..., back]
+        message = said[0] + cost[0]
+        for state in range(1, states):
+            np.minimum(message, said[state] + cost[state], out=message)
+        message -= message.min(axis=0)
+        total[..., reached] = np.add.reduceat(message, first, axis=2)
     return total

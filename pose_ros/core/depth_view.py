@@ -31,8 +31,7 @@ def in_colour(depth: Depth, rays: np.ndarray, low: float, high: float) -> Depth:
         return depth
     boxes = _boxes(rays)
     camera = _looking_at(boxes, float(depth.grid.K[0, 0]))
-    points = _points(depth, boxes, low, high)
-    return from_points(points, camera, depth.stamp_ns)
+    return _splat(_points(depth, boxes, low, high), camera, depth.stamp_ns)
 
 
 def from_points(points: np.ndarray, camera: Camera, stamp_ns: int = 0) -> Depth:
@@ -43,18 +42,20 @@ def from_points(points: np.ndarray, camera: Camera, stamp_ns: int = 0) -> Depth:
         camera: Whose pixels are filled; what no point falls into is NaN.
         stamp_ns: Of the points.
     """
-    flat = np.asarray(points, np.float32).reshape(-1, 3)
+    return _splat(np.asarray(points, np.float32).reshape(-1, 3).T, camera, stamp_ns)
+
+
+def _splat(points: np.ndarray, camera: Camera, stamp_ns: int) -> Depth:
+    """Return the depth image of points (3, M)."""
+    x, y, z = points
     width, height = camera.size_wh
-    if camera.ideal:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            x = flat[:, 0] / flat[:, 2] * np.float32(camera.K[0, 0]) + np.float32(camera.K[0, 2])
-            y = flat[:, 1] / flat[:, 2] * np.float32(camera.K[1, 1]) + np.float32(camera.K[1, 2])
-    else:
-        x, y = camera.project(flat).T
-    z = flat[:, 2]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if camera.ideal:
+            x, y = (v / z * np.float32(camera.K[i, i]) + np.float32(camera.K[i, 2]) for i, v in enumerate((x, y)))
+        else:
+            x, y = camera.project(points.T).T
         inside = (z > 0) & (x > -0.5) & (y > -0.5) & (x < width - 0.5) & (y < height - 0.5)
-    at = np.rint(y[inside]).astype(np.int64) * width + np.rint(x[inside]).astype(np.int64)
+    at = np.rint(y[inside]).astype(np.int32) * width + np.rint(x[inside]).astype(np.int32)
     image = np.full(width * height, np.inf, np.float32)
     np.minimum.at(image, at, z[inside])
     image[np.isinf(image)] = np.nan
@@ -83,13 +84,14 @@ def _looking_at(boxes: np.ndarray, focal: float) -> Camera:
 
 
 def _points(depth: Depth, boxes: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return (M, 3) float32, what the depth image shows in the boxes, in the colour camera's frame."""
+    """Return (3, M) float32, what the depth image shows in the boxes, in the colour camera's frame."""
     wanted = _wanted(depth, boxes, low, high)
     z = depth.image[wanted].astype(np.float32) * np.float32(depth.scale)
     with np.errstate(invalid="ignore"):
-        good = (z >= low) & (z <= high) & (z > 0)
-    points = pixel_rays(depth.grid)[wanted][good] * z[good][:, None]
-    return points @ depth.rotation.T.astype(np.float32) + depth.translation.astype(np.float32)
+        z[~((z >= low) & (z <= high) & (z > 0))] = np.nan
+    points = pixel_rays(depth.grid, depth.rotation)[(slice(None), *wanted)] * z
+    points += depth.translation.astype(np.float32)[:, None, None]
+    return points.reshape(3, -1)
 
 
 def _wanted(depth: Depth, boxes: np.ndarray, low: float, high: float) -> tuple[slice, slice]:
@@ -108,15 +110,18 @@ def _wanted(depth: Depth, boxes: np.ndarray, low: float, high: float) -> tuple[s
     return slice(first[1], last[1]), slice(first[0], last[0])
 
 
-def pixel_rays(camera: Camera) -> np.ndarray:
-    """Return the ray of every pixel of a camera, (H, W, 3) float32, z is 1; kept for the next image."""
-    return _pixel_rays(camera.K.tobytes(), camera.D.tobytes(), camera.model, *camera.size_wh)
+def pixel_rays(camera: Camera, rotation: np.ndarray) -> np.ndarray:
+    """Return the turned ray of every pixel of a camera, (3, H, W) float32; z was 1. It is kept for the next image."""
+    return _pixel_rays(camera.K.tobytes(), camera.D.tobytes(), camera.model, *camera.size_wh, rotation.tobytes())
 
 
 @lru_cache(maxsize=4)
-def _pixel_rays(matrix: bytes, coefficients: bytes, model: str, width: int, height: int) -> np.ndarray:
+def _pixel_rays(
+    matrix: bytes, coefficients: bytes, model: str, width: int, height: int, rotation: bytes
+) -> np.ndarray:
     camera = Camera(np.frombuffer(matrix).reshape(3, 3), (width, height), np.frombuffer(coefficients), model)
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
-    rays = camera.rays(pixels).astype(np.float32)
+    turned = np.einsum("ij,hwj->ihw", np.frombuffer(rotation).reshape(3, 3), camera.rays(pixels))
+    rays = np.ascontiguousarray(turned, np.float32)
     rays.flags.writeable = False
     return rays

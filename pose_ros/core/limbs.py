@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
@@ -22,8 +23,8 @@ _PARTS = {
     ("shoulder", "shoulder"): 0.259, ("hip", "hip"): 0.191, ("shoulder", "hip"): 0.288,
     **{("ankle", toe): 0.152 for toe in ("heel", "big_toe", "small_toe", "foot_index")},
     **{("heel", toe): 0.152 for toe in ("big_toe", "small_toe", "foot_index")},
-    **dict.fromkeys((("nose", "eye"), ("eye", "eye"), ("eye", "ear"), ("nose", "ear")), 0.07),
 }  # fmt: skip
+_HEAD = ("nose", "eye", "eye_inner", "eye_outer", "ear")
 #: Any other pair of joints of a person: no limb is longer than a trunk.
 _TRUNK = 0.288
 #: From the wrist to a knuckle, the longest that is drawn in a hand; and from the nose to any other point of a face.
@@ -43,39 +44,72 @@ _FORGET_S = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Limbs:
-    """L pairs of keypoints of a skeleton."""
+    """Pairs of keypoints of a skeleton: L limbs, whose lengths stay, then T ties, which only have a longest length."""
 
-    #: (L, 2) int64, keypoint indices.
-    ends: np.ndarray
-    #: (L,) float64, metres: no subject has a longer one.
+    #: (L + T, 2) int64, keypoint indices.
+    pairs: np.ndarray
+    #: (L + T,) float64, metres: nobody's is longer.
     longest: np.ndarray
     #: (L,) int64, the limb of the other side; a limb in the middle is its own.
     mirror: np.ndarray
 
+    @property
+    def ends(self) -> np.ndarray:
+        """(L, 2) int64, keypoint indices of the limbs."""
+        return self.pairs[: len(self.mirror)]
+
 
 @lru_cache(maxsize=64)
 def limbs(skeleton: Skeleton) -> Limbs:
-    """Return the limbs of a skeleton: its edges, each point of a face to the nose, each hand to its arm."""
-    pairs = {(min(a, b), max(a, b)): None for a, b in skeleton.edges}
+    """Return the limbs of a skeleton, which are its edges, and what else cannot be far from one another.
+
+    Ties hold what turns (a head on its shoulders), and what a missing joint would separate: each point of a face and
+    the nose, of a hand and its wrist, and the ends of two limbs that meet.
+    """
     at = {joint: i for i, joint in enumerate(skeleton.joints)}
-    hub = at.get("nose", next((i for joint, i in at.items() if joint.startswith("face/")), 0))
-    face = [i for joint, i in at.items() if joint.startswith("face/") and i != hub]
-    pairs.update({(min(hub, i), max(hub, i)): None for i in face})
-    for side in ("left", "right"):
-        arm, hand = at.get(f"{side}_wrist"), at.get(f"{side}_hand/wrist")
-        if arm is not None and hand is not None:
-            pairs[(min(arm, hand), max(arm, hand))] = None
-    ends = np.array(list(pairs), np.int64).reshape(-1, 2)
-    flipped = np.sort(skeleton.flip_index[ends], axis=1)
-    order = {pair: i for i, pair in enumerate(pairs)}
-    mirror = np.array([order.get((int(a), int(b)), i) for i, (a, b) in enumerate(flipped)], np.int64)
     person = skeleton.subject in ("person", "hand", "face")
-    longest = [_longest(skeleton.joints[a], skeleton.joints[b]) if person else _ANIMAL for a, b in ends]
-    return Limbs(ends, np.array(longest, np.float64), mirror)
+    longest: dict[tuple[int, int], float] = {}
+    ties: dict[tuple[int, int], float] = {}
+    for a, b in (sorted(edge) for edge in skeleton.edges):
+        first, second = skeleton.joints[a], skeleton.joints[b]
+        turns = person and _is_head(first) != _is_head(second)
+        (ties if turns else longest)[a, b] = _longest(first, second) if person else _ANIMAL
+
+    def tie(a: int | None, b: int | None, length: float) -> None:
+        if a is not None and b is not None and a != b and (min(a, b), max(a, b)) not in longest:
+            ties.setdefault((min(a, b), max(a, b)), length)
+
+    nose = at.get("nose", next((i for joint, i in at.items() if joint.startswith("face/")), None))
+    for joint, i in at.items():
+        part, _, name = joint.rpartition("/")
+        if part == "face":
+            tie(nose, i, _FACE * _TALLEST * _SLACK)
+        elif part.endswith("hand"):
+            arm = at.get(part.replace("hand", "wrist"))
+            tie(arm, i, (_SAME if name == "wrist" else _SAME + 2 * _HAND) * _TALLEST * _SLACK)
+            tie(at.get(f"{part}/wrist"), i, 2 * _HAND * _TALLEST * _SLACK)
+    body = [pair for pair in longest if not any("/" in skeleton.joints[i] for i in pair)] if person else []
+    for one, other in combinations(body, 2):
+        for a, b in (one, one[::-1]):
+            for c, d in (other, other[::-1]):
+                if b == c:
+                    tie(a, d, longest[one] + longest[other])
+    flipped = [tuple(sorted(skeleton.flip[i] for i in pair)) for pair in longest]
+    order = {pair: i for i, pair in enumerate(longest)}
+    return Limbs(
+        np.array([*longest, *ties], np.int64).reshape(-1, 2),
+        np.array([*longest.values(), *ties.values()], np.float64),
+        np.array([order.get(pair, i) for i, pair in enumerate(flipped)], np.int64),
+    )
+
+
+def _is_head(joint: str) -> bool:
+    part = joint.removeprefix("left_").removeprefix("right_")
+    return joint.startswith(("face/", "mouth_")) or part in _HEAD
 
 
 def _longest(a: str, b: str) -> float:
-    if a.startswith("face/") or b.startswith("face/"):
+    if _is_head(a) and _is_head(b):
         part = _FACE
     elif "hand/" in a and "hand/" in b:
         part = _HAND
@@ -103,7 +137,7 @@ class LimbLengths:
 
     def known(self, poses: Poses) -> np.ndarray:
         """Return the lengths (N, L), metres; NaN where the subject or its limb was not seen often enough."""
-        known = np.full((len(poses), len(limbs(poses.skeleton).ends)), np.nan)
+        known = np.full((len(poses), len(limbs(poses.skeleton).mirror)), np.nan)
         if poses.skeleton == self._skeleton and len(self._ids):
             rows, here = self._rows(poses.ids)
             settled = here[:, None] & (self._counts[rows] >= _KNOWN)
@@ -125,7 +159,7 @@ class LimbLengths:
         if poses.skeleton != self._skeleton or stamp_ns < self._stamp_ns:
             self.reset()
             self._skeleton = poses.skeleton
-            self._lengths, self._counts = np.empty((2, 0, len(limbs(poses.skeleton).ends)))
+            self._lengths, self._counts = np.empty((2, 0, len(limbs(poses.skeleton).mirror)))
         self._stamp_ns = stamp_ns
         kept = stamp_ns - self._seen_ns <= _FORGET_S * 1e9
         new = np.setdiff1d(poses.ids[poses.ids > 0], self._ids[kept])
@@ -142,7 +176,7 @@ class LimbLengths:
         seen = lengths_of(poses)[tracked]
         old, count = self._lengths[rows], self._counts[rows]
         wrong = (count >= _KNOWN) & (np.abs(seen - old) > _DIFFERS * old)
-        taken = np.isfinite(seen) & ~wrong & (seen < limbs(poses.skeleton).longest)
+        taken = np.isfinite(seen) & ~wrong & (seen < limbs(poses.skeleton).longest[: seen.shape[1]])
         # What is always contradicted was wrong itself: it loses a sight with each contradiction.
         counted = np.where(taken, np.minimum(count + 1, _MOST), count - wrong)
         self._lengths[rows] = np.where(taken, old + (seen - old) / np.maximum(counted, 1), old)

@@ -65,7 +65,7 @@ def measured(
 
     pixels = _pixels(view, poses.keypoints, rays, camera)
     found = _look(view, pixels, size, _body_guess(view, pixels, poses, options), options)
-    z = found.z.reshape(n, k, -1)
+    z = found.z.reshape(n, k, found.z.shape[1])
     body = _body(z[..., 0], poses)
     # Behind the skin along the ray; the depth of the joint, not its distance.
     behind = offset / np.linalg.norm(rays, axis=2)
@@ -181,8 +181,8 @@ def _choice(
     limb = limbs(skeleton)
     sigma = np.nan_to_num(np.hypot(noise[..., 0], lateral * z[..., 0]))
     kept = slice(None) if options.limb_check else slice(0)
-    known = np.full((len(z), len(limb.ends)), np.nan) if lengths is None else lengths
-    return choose(rays[:, :, None] * z[..., None], sigma, body, limb.ends[kept], limb.longest[kept], known[:, kept])
+    known = np.empty((len(z), 0)) if lengths is None else lengths
+    return choose(rays[:, :, None] * z[..., None], sigma, body, limb.pairs[kept], limb.longest[kept], known)
 
 
 def _lengths(poses: Poses, known: np.ndarray | None) -> np.ndarray:
