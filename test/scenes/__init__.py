@@ -23,6 +23,9 @@
     image = render(truth, 1, camera, colour=None, faults=DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1))
     image.depth                                   # core.depth.Depth
     joint_m, surface_m, hidden = image.joints(truth.points("coco17")[1])      # (N, K): depths that are true
+    # How good estimates are: error, coverage, id switches; stamps and Poses with points.
+    from scenes.scoring import score
+    print(score([(shot.stamp_ns, estimated), ...], recording.people))
 
 World: z up, metres, floor at z = 0. Skeletons: any; what the model lacks is NaN. ``h36m17``, ``coco17``, ``halpe26``,
 ``mediapipe33`` and the hands of ``wholebody133`` are complete. The same arguments give the same numbers.

@@ -84,8 +84,8 @@ CURLS = tuple(f"{side}_hand_curl" for side in SIDES)
 #: What surrounds the bones: two points and a radius, in parts of the height. The face lies just outside of the head.
 _FLESH = (
     ("mid_hip", "neck", 0.062), ("*_hip", "_*_chest", 0.05), ("left_shoulder", "right_shoulder", 0.035),
-    ("left_hip", "right_hip", 0.055), ("*_shoulder", "*_elbow", 0.027), ("*_elbow", "*_wrist", 0.022),
-    ("*_wrist", "*_hand/middle_finger1", 0.018), ("*_hip", "*_knee", 0.045), ("*_knee", "*_ankle", 0.03),
+    ("left_hip", "right_hip", 0.055), ("*_shoulder", "*_elbow", 0.026), ("*_elbow", "*_wrist", 0.019),
+    ("*_wrist", "*_hand/middle_finger1", 0.018), ("*_hip", "*_knee", 0.038), ("*_knee", "*_ankle", 0.026),
     ("*_ankle", "*_big_toe", 0.02), ("neck", "neck_nose", 0.033), ("_skull_back", "_skull_front", 0.043),
     ("_skull_back", "_crown", 0.043),
 )  # fmt: skip

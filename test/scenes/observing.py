@@ -18,17 +18,18 @@ from scenes.people import Person, Truth, at
 
 #: Stamp of time 0, nanoseconds.
 EPOCH_NS = 1_700_000_000_000_000_000
-#: Score of a keypoint whose noise is ``sigma_px``; one with k times the noise has this to the power of k.
-_SCORE = 0.8
+#: The noise of a guess is so many times that of a look.
+_GUESS = 8.0
 
 
 @dataclass(frozen=True)
 class Faults:
     """What goes wrong between the world and keypoints. All shares are 0 .. 1."""
 
-    #: Standard deviation of each coordinate, pixels.
+    #: Standard deviation of each coordinate of a keypoint of score 1, pixels; the variance of others is that over
+    #: their score.
     sigma_px: float = 1.0
-    #: How much the noise differs between keypoints: standard deviation of its logarithm. Scores tell.
+    #: How much the noise differs between keypoints: standard deviation of its logarithm, were it not folded at 0.
     spread: float = 0.0
     #: Share of keypoints that are ``outlier_px`` off in any direction, with the score of a good one.
     outliers: float = 0.0
@@ -38,7 +39,7 @@ class Faults:
     #: Share of subjects in an image that nobody found, and of images that never came.
     misses: float = 0.0
     drops: float = 0.0
-    #: Whether bodies and things hide what is behind them, and whether networks guess it: eight times the noise.
+    #: Whether bodies and things hide what is behind them, and whether networks guess it, with much noise.
     occlusion: bool = True
     guess: bool = False
     #: Fewest keypoints of a subject that a network finds.
@@ -142,14 +143,13 @@ def _shot(
     hidden: np.ndarray = np.zeros((n, k), bool)
     if faults.occlusion:
         hidden = rays.hidden(points @ camera.rotation.T + camera.translation, bodies)
-    sigmas = faults.sigma_px * np.exp(faults.spread * rng.standard_normal((n, k)))
-    sigmas[hidden] *= 8
-    scores = _SCORE ** (sigmas / faults.sigma_px if faults.sigma_px else np.where(hidden, 8.0, 1.0))
+    times = np.exp(faults.spread * np.abs(rng.standard_normal((n, k)))) * np.where(hidden, _GUESS, 1)
+    sigmas, scores = faults.sigma_px * times, 1 / times**2
     seen = pixels + sigmas[..., None] * rng.standard_normal((n, k, 2))
     wild = rng.random((n, k)) < faults.outliers
     angle = rng.uniform(0, 2 * np.pi, (n, k))
     seen += np.where(wild, faults.outlier_px, 0)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    swapped = rng.random(n) < faults.swaps
+    swapped = np.asarray(rng.random(n) < faults.swaps)
     for column in (seen, scores, wild):
         column[swapped] = column[swapped][:, skeleton.flip_index]
     moved = swapped[:, None] & (skeleton.flip_index != np.arange(k))

@@ -168,7 +168,7 @@ class Truth:
         }
 
 
-def at(people: Sequence[Person], times_s: np.ndarray) -> Truth:
+def at(people: Sequence[Person], times_s: np.ndarray | Sequence[float] | float) -> Truth:
     """Return where people are at ``times_s`` (T,)."""
     times_s = np.atleast_1d(np.asarray(times_s, np.float64))
     each = [person.at(times_s) for person in people]

@@ -33,6 +33,21 @@ def test_ray_meets_ball_and_cylinder_where_geometry_says() -> None:
     assert rays.enter(np.array([0.0, 0, 1]), ball, np.array([0.0, 0, 5]), radius) == pytest.approx(2.5)
 
 
+def test_nothing_is_nearer_than_where_a_ray_enters(rng: np.random.Generator) -> None:
+    """Walked along each ray in small steps, which knows no equation."""
+    directions = rng.normal(0, 0.2, (300, 3)) + np.array([0, 0, 1])
+    a, b = (rng.uniform(-1, 1, (300, 3)) + np.array([0, 0, 4]) for _ in range(2))
+    radii = rng.uniform(0.1, 0.5, 300)
+    t = rays.enter(directions, a, b, radii)
+    hits = np.isfinite(t)
+    assert 30 < hits.sum() < 270
+    reached = t[hits, None] * directions[hits]
+    np.testing.assert_allclose(rays.distance(reached, a[hits], b[hits]), radii[hits], atol=1e-9)
+    steps = np.linspace(0, 1, 400)[:, None] * np.where(hits, t, 8.0)
+    depths = rays.distance(steps[..., None] * directions, a, b) - radii
+    assert depths.min() > -1e-9
+
+
 def test_depth_at_a_joint_is_that_of_its_skin() -> None:
     truth = at(crossing(3), np.arange(2.4, 3.6, 0.2))
     checked = 0
@@ -57,7 +72,7 @@ def test_depth_at_a_joint_is_that_of_its_skin() -> None:
 
 def test_depth_at_a_joint_seen_head_on_is_within_a_millimetre() -> None:
     truth = at([Person(stand(), gait=0)], [0.0])
-    names = {"left_wrist": 0.022, "left_knee": 0.045, "left_elbow": 0.027}
+    names = {"left_wrist": 0.019, "left_knee": 0.038, "left_elbow": 0.026}
     kind = "coco17"
     points = truth.points(kind)[0, 0]
     for name, thick in names.items():
@@ -110,7 +125,7 @@ def test_faults_are_as_large_as_said() -> None:
         assert np.isnan(part).mean() == pytest.approx(0.1, abs=0.01)
         assert np.nanstd(part) == pytest.approx(0.002 * wall**2, rel=0.05)
     image = render(truth, 0, camera, wall_m=3.0, faults=DepthFaults(0.002, 0.1, range_m=(0.2, 2.9))).depth
-    assert (image.image.dtype, image.scale) == (np.uint16, 0.001)
+    assert (image.image.dtype.name, image.scale) == ("uint16", 0.001)
     assert (image.image[:60] == 0).all()
     body = at([Person(stand(), gait=0)], [0.0])
     whole = render(body, 0, CAMERA)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -87,19 +89,18 @@ def test_pillar_hides_and_networks_guess() -> None:
 def test_noise_is_as_large_as_said_and_scores_tell() -> None:
     faults = Faults(sigma_px=3, spread=0.5, occlusion=False)
     shots = observe(circling(3), rig(3, radius=6), seconds=2, faults=faults).shots
-    errors, sigmas, scores = (
-        np.concatenate([getattr(s, name)[np.isfinite(s.sigmas)] if name else s.poses.scores[np.isfinite(s.sigmas)]
-                        for s in shots]) for name in ("pixels", "sigmas", ""))  # fmt: skip
-    errors = np.concatenate([s.poses.keypoints[np.isfinite(s.sigmas)] for s in shots]) - errors
+    known = [np.isfinite(s.sigmas) for s in shots]
+    errors = np.concatenate([(s.poses.keypoints - s.pixels)[m] for s, m in zip(shots, known, strict=True)])
+    sigmas = np.concatenate([s.sigmas[m] for s, m in zip(shots, known, strict=True)])
+    scores = np.concatenate([s.poses.scores[m] for s, m in zip(shots, known, strict=True)])
     assert len(errors) > 8000
     assert (errors / sigmas[:, None]).std(axis=0) == pytest.approx([1, 1], abs=0.03)
-    assert np.exp(np.log(sigmas).mean()) == pytest.approx(3, rel=0.03)
-    order = np.argsort(sigmas)
-    assert (np.diff(scores[order]) <= 1e-6).all()
+    assert np.median(sigmas) == pytest.approx(3 * np.exp(0.5 * 0.6745), rel=0.03)
+    np.testing.assert_allclose(scores, (3 / sigmas) ** 2, rtol=1e-5)
 
 
 def test_outliers_swaps_misses_and_drops_are_as_many_as_said() -> None:
-    def seen(**faults: float) -> list:
+    def seen(**faults: Any) -> list:
         return observe(circling(2), rig(2, radius=6), seconds=5, faults=Faults(0, occlusion=False, **faults)).shots
 
     shots = seen(outliers=0.1)
