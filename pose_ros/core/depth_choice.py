@@ -51,7 +51,8 @@ def choose(
     far = ((points[..., 2] - body[:, None, None]) / _REACH) ** 2
     # States come first: what is added and compared then are a few long rows.
     single = np.full((c + 1, n, k), _NONE, np.float32)
-    single[:c] = np.where(np.isnan(far), _IMPOSSIBLE, np.minimum(far, _WORST) + _PASSED * np.arange(c)).transpose(2, 0, 1)
+    each = np.where(np.isnan(far), _IMPOSSIBLE, np.minimum(far, _WORST) + _PASSED * np.arange(c))
+    single[:c] = each.transpose(2, 0, 1)
     if not len(pairs) or not n:
         return single.argmin(axis=0)
     cost = np.zeros((c + 1, c + 1, n, len(pairs)), np.float32)

@@ -89,7 +89,8 @@ def _points(depth: Depth, boxes: np.ndarray, low: float, high: float) -> np.ndar
     z = depth.image[wanted].astype(np.float32) * np.float32(depth.scale)
     with np.errstate(invalid="ignore"):
         z[~((z >= low) & (z <= high) & (z > 0))] = np.nan
-    points = pixel_rays(depth.grid, depth.rotation)[(slice(None), *wanted)] * z
+    rows, columns = wanted
+    points = pixel_rays(depth.grid, depth.rotation)[:, rows, columns] * z
     points += depth.translation.astype(np.float32)[:, None, None]
     return points.reshape(3, -1)
 

@@ -94,8 +94,8 @@ def limbs(skeleton: Skeleton) -> Limbs:
             for c, d in (other, other[::-1]):
                 if b == c:
                     tie(a, d, longest[one] + longest[other])
-    flipped = [tuple(sorted(skeleton.flip[i] for i in pair)) for pair in longest]
-    order = {pair: i for i, pair in enumerate(longest)}
+    flipped = [frozenset(skeleton.flip[i] for i in pair) for pair in longest]
+    order = {frozenset(pair): i for i, pair in enumerate(longest)}
     return Limbs(
         np.array([*longest, *ties], np.int64).reshape(-1, 2),
         np.array([*longest.values(), *ties.values()], np.float64),
