@@ -28,7 +28,8 @@ from pose_ros.core.stages import Stages
 from pose_ros.pipeline import Result
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb, rgb_to_compressed, rgb_to_image
 from pose_ros.ros.markers import poses_to_markers
-from pose_ros.ros.messages import array_to_poses, poses_to_array, skeleton_to_info
+from pose_ros.ros.messages import poses_to_array, skeleton_to_info
+from pose_ros.ros.reading import array_to_poses
 from pose_ros.ros.transforms import poses_to_transforms
 from pose_ros.ros.view import view
 from pose_ros.skeletons import catalogue

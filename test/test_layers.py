@@ -45,7 +45,7 @@ BELOW_ROS = {*MAY_USE, "msg", "srv"}
 MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | ROS}
 PLUGIN_ROOMS = {"detectors", "estimators", "lifters"}
 #: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
-TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images"}
+TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images", "pose_ros.ros.reading"}
 #: The only module outside the ROS rooms that imports ROS at once; it is loaded by `pose-ros up`.
 MONITOR = "pose_ros.cli.monitor"
 ROS_PACKAGES = ("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py", "tf2_ros", "cv_bridge")

@@ -14,8 +14,8 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import PoseRosError
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.nodes.tally import Tally
-from pose_ros.ros.messages import array_to_poses, info_to_skeleton
 from pose_ros.ros.qos import LATCHED, sensor
+from pose_ros.ros.reading import array_to_poses, info_to_skeleton
 
 #: Arrays that may wait in the transport, and for their info.
 _ARRAYS_WAITING, _EARLY = 100, 300
@@ -81,3 +81,8 @@ class Stream:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         self._accept(msg, poses)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in (self._infos, self._arrays):
+            self._node.destroy_subscription(subscription)

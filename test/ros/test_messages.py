@@ -23,7 +23,8 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.errors import ConfigError, ShapeError, UnknownNameError
 from pose_ros.pipeline import Result
-from pose_ros.ros.messages import array_to_poses, info_to_skeleton, poses_to_array, skeleton_to_info
+from pose_ros.ros.messages import poses_to_array, skeleton_to_info
+from pose_ros.ros.reading import array_to_poses, info_to_skeleton
 from pose_ros.skeletons import catalogue
 
 MP33, COCO = catalogue.get("mediapipe33"), catalogue.get("coco17")
