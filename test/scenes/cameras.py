@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,15 @@ def posed(
 ) -> PosedCamera:
     """Return a camera that stands at ``centre`` and looks at ``target``, metres in the world."""
     return PosedCamera(name, camera(size_wh, model, focal), *look_at(centre, target))
+
+
+def smaller(camera: PosedCamera, factor: int) -> PosedCamera:
+    """Return a camera that sees the same in fewer pixels: each is the mean of factor x factor."""
+    own = camera.camera
+    k = np.diag([1 / factor, 1 / factor, 1.0]) @ own.K
+    k[:2, 2] += 0.5 / factor - 0.5
+    w, h = own.size_wh
+    return dataclasses.replace(camera, camera=Camera(k, (w // factor, h // factor), own.D, own.model))
 
 
 def rig(

@@ -29,6 +29,8 @@ class Faults:
     #: Standard deviation of each coordinate of a keypoint of score 1, pixels; the variance of others is that over
     #: their score.
     sigma_px: float = 1.0
+    #: The same as a part of the subject's size in the image (square root of width times height); both add up.
+    sigma_size: float = 0.0
     #: How much the noise differs between keypoints: standard deviation of its logarithm, were it not folded at 0.
     spread: float = 0.0
     #: Share of keypoints that are ``outlier_px`` off in any direction, with the score of a good one.
@@ -144,7 +146,8 @@ def _shot(
     if faults.occlusion:
         hidden = rays.hidden(points @ camera.rotation.T + camera.translation, bodies)
     times = np.exp(faults.spread * np.abs(rng.standard_normal((n, k)))) * np.where(hidden, _GUESS, 1)
-    sigmas, scores = faults.sigma_px * times, 1 / times**2
+    one = np.hypot(faults.sigma_px, faults.sigma_size * _sizes(pixels))
+    sigmas, scores = one[:, None] * times, 1 / times**2
     seen = pixels + sigmas[..., None] * rng.standard_normal((n, k, 2))
     wild = rng.random((n, k)) < faults.outliers
     angle = rng.uniform(0, 2 * np.pi, (n, k))
@@ -163,3 +166,9 @@ def _shot(
     sigmas = np.where(missing | wild | moved, np.nan, sigmas)
     poses = Poses(skeleton, seen[rows], scores[rows], keypoints_to_boxes(seen[rows]))
     return Shot(camera, stamp_ns, tick, poses, ids[rows], points[rows], pixels[rows], hidden[rows], sigmas[rows])
+
+
+def _sizes(pixels: np.ndarray) -> np.ndarray:
+    """Return the size of each subject (N,), pixels; 0 for who is not in the image."""
+    span = np.fmax.reduce(pixels, axis=1) - np.fmin.reduce(pixels, axis=1)
+    return np.asarray(np.nan_to_num(np.sqrt(span[:, 0] * span[:, 1])))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from scenes import rays
-from scenes.cameras import LENSES, posed, project, rig
+from scenes.cameras import LENSES, posed, project, rig, smaller
 from scenes.observing import EPOCH_NS, Faults, observe
-from scenes.people import Person, circling, crossing, stand, walker
+from scenes.people import Person, at, circling, crossing, stand, walker
 
 NONE = Faults(sigma_px=0, occlusion=False)
 
@@ -35,6 +35,13 @@ def test_projection_is_that_of_opencv(lens: str) -> None:
         np.testing.assert_allclose(shot.poses.keypoints, expected.reshape(shot.pixels.shape), atol=2e-4)
         truth = recording.truth(shot.stamp_ns).points("halpe26")[0]
         np.testing.assert_allclose(shot.points, truth[shot.true_ids - 1], atol=1e-9)
+
+
+def test_smaller_image_shows_the_same() -> None:
+    """The middle of each large pixel is that of the small ones that it covers."""
+    camera = posed("camera", (4.0, 0, 1.2), model="plumb_bob")
+    points = at(walker(), 0.0).points("coco17")[0]
+    np.testing.assert_allclose(smaller(camera, 4).project(points), (camera.project(points) + 0.5) / 4 - 0.5)
 
 
 def test_points_outside_of_the_image_are_missing() -> None:
@@ -99,6 +106,16 @@ def test_noise_is_as_large_as_said_and_scores_tell() -> None:
     np.testing.assert_allclose(scores, (3 / sigmas) ** 2, rtol=1e-5)
 
 
+def test_noise_grows_with_the_size_in_the_image() -> None:
+    camera = posed("camera", (4.0, 0, 1.2), (0, 0, 1.0))
+    shot = observe([facing(1, 0.5), facing(-4, -0.5)], camera, seconds=1 / 30, faults=Faults(0, 0.015)).shots[0]
+    assert shot.true_ids.tolist() in ([1, 2], [2, 1])
+    near, far = shot.sigmas[np.argsort(shot.true_ids), 0]
+    height = np.ptp(shot.pixels[..., 1], axis=1)[np.argsort(shot.true_ids)]
+    assert near / far == pytest.approx(height[0] / height[1], rel=0.05)
+    assert 0.3 * 0.015 * height[0] < near < 0.7 * 0.015 * height[0]
+
+
 def test_outliers_swaps_misses_and_drops_are_as_many_as_said() -> None:
     def seen(**faults: Any) -> list:
         return observe(circling(2), rig(2, radius=6), seconds=5, faults=Faults(0, occlusion=False, **faults)).shots
@@ -137,7 +154,7 @@ def test_rows_are_shuffled_and_the_true_ids_go_with_them() -> None:
 
 
 def test_same_seed_same_scene() -> None:
-    faults = Faults(2, 0.4, 0.05, swaps=0.1, drops=0.1, jitter_s=0.01)
+    faults = Faults(2, 0.01, 0.4, 0.05, swaps=0.1, drops=0.1, jitter_s=0.01)
     one, two, other = (observe(crossing(2), rig(2), seconds=0.5, faults=faults, seed=seed) for seed in (1, 1, 2))
     assert [s.stamp_ns for s in one.shots] == [s.stamp_ns for s in two.shots] != [s.stamp_ns for s in other.shots]
     for a, b in zip(one.shots, two.shots, strict=True):
