@@ -30,7 +30,7 @@ CHECKPOINTS = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemo
 HARMLESS = re.compile(
     r"(mmengine|mmcv|mmpose|mmdet|mmcls|mmpretrain|yacs|easydict|addict|omegaconf|pytorch_lightning|lightning)\..*"
     r"|numpy\.(_?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer)|ndarray|dtypes?(\.\w+)?|u?int\w*"
-    r"|float\w*|bool_?)"
+    r"|float\w*|bool_?|random\..*)"
     r"|argparse\.Namespace|pathlib\.\w*Path|datetime\.\w+|_codecs\.encode|collections\.(defaultdict|deque|Counter)"
     r"|copyreg\._reconstructor|typing\.Any"
     r"|builtins\.(getattr|set|frozenset|slice|range|complex|bytearray|object|list|dict|tuple|int|float|str)"

@@ -49,7 +49,9 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "movenet": "pose_ros.estimators.movenet:MoveNet",
         "movenet-multipose": "pose_ros.estimators.movenet:MoveNetMultiPose",
     },
-    "lifters": {},
+    "lifters": {
+        "sequence": "pose_ros.lifters.sequence:SequenceLifter",
+    },
 }
 
 

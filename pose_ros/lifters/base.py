@@ -30,6 +30,13 @@ class Lifter(Plugin):
         super().__init__(model, options)
         self.skeleton = catalogue.get(model.card.skeleton)
 
+    def metres_per_pixel(self, size_wh: tuple[int, int]) -> float:
+        """Return the scale of results whose x and y are as seen in the image, and z in the same scale.
+
+        Such results are no shape yet: what is nearer looks larger. 0 where they are, as for most lifters.
+        """
+        return 0.0
+
     @abstractmethod
     def lift(self, keypoints: np.ndarray, scores: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
         """Lift N subjects with one batched call of the network.

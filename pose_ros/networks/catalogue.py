@@ -45,7 +45,10 @@ ARCHITECTURES: Mapping[str, str] = {
     "face_depth": "pose_ros.networks.fan:FaceDepth",
     "hourglass": "pose_ros.networks.hourglass:StackedHourglass",
     "integral": "pose_ros.networks.integral:IntegralRegression",
+    "martinez": "pose_ros.networks.martinez:Martinez",
+    "motionbert": "pose_ros.networks.motionbert:MotionBert",
     "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",
+    "videopose3d": "pose_ros.networks.videopose3d:VideoPose3D",
 }
 
 

@@ -20,7 +20,7 @@ from pose_ros.errors import ModelCorruptError
 #: Where the weights are in what people save, the best ones first. Wrapped more than once by some.
 _INSIDE = (
     "state_dict", "model_state_dict", "model", "ema", "state_dict_ema", "ema_state_dict", "module", "net", "network",
-    "weights", "params", "pose",
+    "weights", "params", "pose", "model_pos",
 )  # fmt: skip
 #: PyTorch keeps the names that may be read in one place for all threads.
 _reading = threading.Lock()

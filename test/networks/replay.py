@@ -73,7 +73,10 @@ class Case:
 
     def difference(self, n: int, name: str, output: np.ndarray) -> float:
         """Return the same of an output that was recorded as a whole."""
-        expected = self[f"{n}/{name}"]
+        return self.away(n, name, output, self[f"{n}/{name}"])
+
+    def away(self, n: int, name: str, output: np.ndarray, expected: np.ndarray) -> float:
+        """Return the same of an output whose truth was made of what was recorded."""
         return self._difference(n, name, output, expected, np.abs(expected).max())
 
     def _difference(self, n: int, name: str, output: np.ndarray, expected: np.ndarray, largest: float) -> float:

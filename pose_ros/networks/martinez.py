@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Martinez et al., ICCV 2017, as mmpose trained it: each number goes in and comes out standardised."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pose_ros.networks.videopose3d import VideoPose3D
+
+#: Statistics of Human3.6M: keypoints in pixels of pictures 1000 wide, x and y; joints but the root in metres around it.
+#: From image-pose-lift_tcn_8xb64-200e_h36m.py of mmpose (Apache-2.0).
+_KEYPOINTS_MEAN = """
+532.08351635 419.74137558 531.80953144 418.2607141 530.68456967 493.54259285 529.36968722 575.96448516
+532.29767646 421.28483336 531.93946631 494.72186795 529.71984447 578.96110365 532.93699382 370.65225054
+534.1101856 317.90342311 534.55416813 304.24143901 534.86955004 282.31030885 534.11308566 330.11296796
+533.53637525 376.2742511 533.49380107 391.72324565 533.52579142 330.09494668 532.50804964 374.190479
+532.72786934 380.61615716
+"""
+_KEYPOINTS_STD = """
+107.73640054 63.35908715 119.00836213 64.1215443 119.12412107 50.53806215 120.61688045 56.38444891
+101.95735275 62.89636486 106.24832897 48.41178119 108.46734966 54.58177071 109.07369806 68.70443672
+111.20130351 74.87287863 111.63203838 77.80542514 113.22330788 79.90670556 105.7145833 73.27049436
+107.05804267 73.93175781 107.97449418 83.30391802 121.60675105 74.25691526 134.34378973 77.48125087
+131.79990652 89.86721124
+"""
+_JOINTS_MEAN = """
+-2.55652589e-04 -7.11960570e-03 -9.81433052e-04 -5.65463051e-03 3.19636009e-01 7.19329269e-02
+-1.01705840e-02 6.91147892e-01 1.55352986e-01 2.55651315e-04 7.11954606e-03 9.81423866e-04
+-5.09729780e-03 3.27040413e-01 7.22258095e-02 -9.99656606e-03 7.08277383e-01 1.58016408e-01
+2.90583676e-03 -2.11363307e-01 -4.74210915e-02 5.67537804e-03 -4.35088906e-01 -9.76974016e-02
+5.93884964e-03 -4.91891970e-01 -1.10666618e-01 7.37352083e-03 -5.83948619e-01 -1.31171400e-01
+5.41920653e-03 -3.83931702e-01 -8.68145417e-02 2.95964662e-03 -1.87567488e-01 -4.34536934e-02
+1.26585822e-03 -1.20170579e-01 -2.82526049e-02 4.67186639e-03 -3.83644089e-01 -8.55125784e-02
+1.67648571e-03 -1.97007177e-01 -4.31368364e-02 8.70569015e-04 -1.68664569e-01 -3.73902498e-02
+"""
+_JOINTS_STD = """
+0.11072244 0.02238818 0.07246294 0.15856311 0.18933832 0.20880479 0.19179935 0.24320062 0.24756193
+0.11072181 0.02238805 0.07246253 0.15880454 0.19977188 0.2147063 0.18001944 0.25052739 0.24853247
+0.05210694 0.05211406 0.06908241 0.09515367 0.10133032 0.12899733 0.11742458 0.12648469 0.16465091
+0.12360297 0.13085539 0.16433336 0.14602232 0.09707956 0.13952731 0.24347532 0.12982249 0.20230181
+0.2446877 0.21501816 0.23938235 0.13876084 0.1008926 0.1424411 0.23687529 0.14491219 0.20980829
+0.24400695 0.23975028 0.25520584
+"""
+
+
+class Martinez(VideoPose3D):
+    """Keypoints of one moment (N, 2, 1, 17), pixels of a picture 1000 wide -> (N, 17, 3) metres around the first."""
+
+    channels: ClassVar[int] = 2
+
+    def __init__(self) -> None:
+        """Make the network."""
+        super().__init__(blocks=2, width=1, keypoints=17, joints=16)
+        for name, text, numbers in (
+            ("keypoints_mean", _KEYPOINTS_MEAN, 2), ("keypoints_std", _KEYPOINTS_STD, 2),
+            ("joints_mean", _JOINTS_MEAN, 3), ("joints_std", _JOINTS_STD, 3),
+        ):  # fmt: skip
+            table = torch.tensor([float(word) for word in text.split()]).reshape(-1, numbers)
+            # No part of the checkpoint.
+            self.register_buffer(name, table if numbers == 3 else table.T[:, None], persistent=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the points."""
+        (found,) = super().forward((image - self.keypoints_mean) / self.keypoints_std)
+        points = found * self.joints_std + self.joints_mean
+        return (functional.pad(points, (0, 0, 1, 0)),)
