@@ -117,6 +117,8 @@ class Intrinsics:
     used: np.ndarray
     #: (T, K, 2) pixels: where the corners of used images are, less where they should be; NaN elsewhere.
     residuals: np.ndarray
+    #: Of the board against the image: the largest angle but for a tenth of the used images.
+    tilt_deg: float
     #: Standard deviations of fx, fy, cx, cy in pixels; NaN for fisheye lenses, of which OpenCV does not say.
     deviations: np.ndarray
 
@@ -157,7 +159,8 @@ def find_intrinsics(
         if not bad.any() or (~bad).sum() < _LEAST_VIEWS:
             break
         used[at[bad]] = False
-    return Intrinsics(camera, seen, used, residuals, deviations)
+    tilts = [np.degrees(np.arccos(min(1.0, abs(cv2.Rodrigues(turn)[0][2, 2])))) for turn in rotations]
+    return Intrinsics(camera, seen, used, residuals, float(np.percentile(tilts, 90)), deviations)
 
 
 def find_rig(board: Board, cameras: Mapping[str, Camera], corners: np.ndarray) -> Adjusted:

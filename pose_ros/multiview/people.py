@@ -39,6 +39,8 @@ _NEAR = 0.005
 _AGREE, _COMMON = 0.5, 15
 #: More moments only take longer; more joints do not make RANSAC better.
 _MOST_MOMENTS, _MOST_PAIRS = 300, 2000
+#: Limbs of people disagree by so much about how tall they are.
+_LIKE_MOST = 0.05
 #: How much a limb's length seems to change from moment to moment, metres.
 _PLAY = 0.03
 
@@ -115,6 +117,14 @@ def rescaled(found: PeopleRig, factor: float) -> PeopleRig:
         covariances=adjusted.covariances * longer * longer[:, None],
     )
     return dataclasses.replace(found, adjusted=adjusted, points=found.points * factor, lengths=scene.lengths)
+
+
+def doubts(found: PeopleRig) -> list[str]:
+    """Return what speaks against the scale, one sentence each."""
+    if found.scale_spread < _LIKE_MOST:
+        return []
+    return [f"limbs disagree about the scale by {found.scale_spread:.0%}: bodies differ from the average, and networks "
+            "place joints differently; give a --distance between two cameras that was measured"]
 
 
 class _Pairs:
