@@ -251,17 +251,16 @@ def concatenate(parts: list[Poses]) -> Poses:
     first = parts[0]
     if any(p.skeleton != first.skeleton for p in parts):
         raise ConfigError("poses", f"expected one skeleton, got {sorted({p.skeleton.name for p in parts})}")
-    columns: dict[str, np.ndarray | None] = {}
-    for f in dataclasses.fields(Poses):
-        if f.name == "skeleton":
-            continue
-        present = [getattr(p, f.name) for p in parts]
-        like = next((c for c in present if c is not None), None)
+    joined = first._copy()
+    for name, kind in _COLUMNS.items():
+        columns = [p.__dict__[name] for p in parts]
+        like = next((c for c in columns if c is not None), None)
         if like is None:
             continue
-        filled = [
-            np.full((len(p), *like.shape[1:]), np.nan, like.dtype) if c is None else c
-            for p, c in zip(parts, present, strict=True)
+        unknown = np.nan if np.issubdtype(kind.dtype, np.floating) else kind.fill
+        columns = [
+            np.full((len(p), *like.shape[1:]), unknown, kind.dtype) if c is None else c
+            for p, c in zip(parts, columns, strict=True)
         ]
-        columns[f.name] = np.concatenate(filled)
-    return Poses(first.skeleton, **columns)  # type: ignore[arg-type]
+        joined.__dict__[name] = np.concatenate(columns)
+    return joined
