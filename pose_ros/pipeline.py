@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from pose_ros.core.closeness import closeness
-from pose_ros.core.face import described
+from pose_ros.core.describe import described, tells
 from pose_ros.core.frame import Frame
 from pose_ros.core.join import join
 from pose_ros.core.nms import oks_nms
@@ -343,7 +343,6 @@ class Pipeline:
         if frame.camera is not None and poses.points is None and poses.local_points is not None:
             with stages("place"):
                 poses = placed(poses, frame.camera)
-        poses = self._described(poses, frame, stages)
         parts: dict[str, Result] = {}
         for name, part in self.parts.items():
             # A part is looked for where its subject was seen: what is smoothed lags behind.
@@ -352,6 +351,7 @@ class Pipeline:
         if parts and self.skeleton.blocks:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
+        poses = self._described(poses, frame, stages)
         ended, self._ended = tuple(self._ended), []
         left, self._left = self._left, {}
         return Result(poses.to(self.skeleton), ended, stages, {**left, **parts})
@@ -359,7 +359,7 @@ class Pipeline:
     @staticmethod
     def _described(poses: Poses, frame: Frame, stages: Stages) -> Poses:
         """Return poses with what their keypoints say of them together, if they are of a kind that says anything."""
-        if not (poses.skeleton.measures or poses.skeleton.frames):
+        if not tells(poses):
             return poses
         with stages("describe"):
             return described(poses, frame.camera)

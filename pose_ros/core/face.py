@@ -22,7 +22,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 
 #: Measure -> the roles of its pairs from edge to edge, and of the corners between which it is open.
-_OPENINGS = {
+OPENINGS = {
     "left_eye_opening": ("left_eye_upper_lid", "left_eye_lower_lid", "left_eye_corners"),
     "right_eye_opening": ("right_eye_upper_lid", "right_eye_lower_lid", "right_eye_corners"),
     "mouth_opening": ("upper_lip", "lower_lip", "mouth_corners"),
@@ -50,7 +50,7 @@ def described(poses: Poses, camera: Camera | None) -> Poses:
     """
     skeleton = poses.skeleton
     columns = {}
-    if set(skeleton.measures) & _OPENINGS.keys():
+    if OPENINGS.keys() & set(skeleton.measures):
         columns["measures"] = np.stack([_opening(poses, name) for name in skeleton.measures], axis=1)
     if camera is not None and skeleton.rigid and set(skeleton.frames) & {"face", "gaze"}:
         columns["frames"] = _frames(poses, camera)
@@ -70,7 +70,7 @@ def _opening(poses: Poses, name: str) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _ends(skeleton: Skeleton, name: str) -> np.ndarray | None:
     """Return the keypoints (2, P + 1) at both ends of the distances of a measure, the last one between the corners."""
-    names = _OPENINGS.get(name, ("",))
+    names = OPENINGS.get(name, ("",))
     if not all(role in skeleton.roles for role in names):
         return None
     upper, lower, (a, b) = (skeleton.roles[role] for role in names)

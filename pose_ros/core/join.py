@@ -27,7 +27,8 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
 
     A part belongs to the body whose id is its parent. Of two that claim one place, the better one has it. What no part
     fills is as the body's own model has it, or NaN with score 0. Root-relative points of a part are moved so that its
-    root sits on the body's: a hand's wrist on the wrist, a face's root on the nose.
+    root sits on the body's: a hand's wrist on the wrist, a face's root on the nose. Measures and frames that part and
+    whole call by the same name, those of faces, are the part's.
 
     Args:
         whole: N bodies with ids.
@@ -62,7 +63,26 @@ def join(whole: Poses, parts: Mapping[str, Poses], target: Skeleton) -> Poses:
                     continue
                 values = values + (column[rows, target.index[anchor]] - values[:, part.skeleton.root])[:, None]
             column[np.ix_(rows, goals)] = values[:, index]
+        for name in ("measures", "frames"):
+            _name_by_name(columns, name, joined, part, rows, members)
     return joined.replace(**columns)
+
+
+def _name_by_name(
+    columns: dict[str, np.ndarray], name: str, joined: Poses, part: Poses, rows: np.ndarray, members: np.ndarray
+) -> None:
+    """Take over what the parts say beyond their keypoints, as far as the whole says the same: faces do."""
+    ours, theirs = getattr(joined.skeleton, name), getattr(part.skeleton, name)
+    common = [value for value in theirs if value in ours]
+    values = getattr(part, name)
+    if values is None or not common:
+        return
+    if name not in columns:
+        known = getattr(joined, name)
+        size = (len(joined), len(ours), *values.shape[2:])
+        columns[name] = np.full(size, np.nan, np.float32) if known is None else known.copy()
+    goals = [ours.index(value) for value in common]
+    columns[name][np.ix_(rows, goals)] = values[members][:, [theirs.index(value) for value in common]]
 
 
 @lru_cache(maxsize=32)

@@ -207,7 +207,8 @@ class Poses:
         """Return these poses in the keypoints of another skeleton.
 
         Keypoints that only the target has are made of others where it says how (:mod:`pose_ros.core.convert`): their
-        source is ``INFERRED``. The rest is NaN. Boxes, ids and what else is said of whole subjects stay.
+        source is ``INFERRED``. The rest is NaN. Boxes, ids and what else is said of whole subjects stay; of measures
+        and frames those that the target has, too.
 
         Raises:
             ConfigError: When the skeletons have no keypoint in common.
@@ -228,8 +229,7 @@ class Poses:
         if self.reprojection_errors is not None:
             metric["reprojection_errors"] = way.pick(self.reprojection_errors, np.nan)
         for name in ("measures", "frames"):
-            if getattr(self.skeleton, name) != getattr(target, name):
-                metric[name] = None
+            metric[name] = _renamed(getattr(self, name), getattr(self.skeleton, name), getattr(target, name))
         return dataclasses.replace(
             self,
             skeleton=target,
@@ -238,6 +238,16 @@ class Poses:
             sources=sources,
             **metric,  # type: ignore[arg-type]
         )
+
+
+def _renamed(column: np.ndarray | None, names: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray | None:
+    """Return a column (N, names, ...) for other names, NaN where it has none of that name; None where it has none."""
+    common = [name for name in wanted if name in names]
+    if column is None or not common or names == wanted:
+        return column if names == wanted else None
+    out = np.full((len(column), len(wanted), *column.shape[2:]), np.nan, column.dtype)
+    out[:, [wanted.index(name) for name in common]] = column[:, [names.index(name) for name in common]]
+    return out
 
 
 def concatenate(parts: list[Poses]) -> Poses:

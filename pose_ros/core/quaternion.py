@@ -25,6 +25,35 @@ def from_matrices(matrices: np.ndarray) -> np.ndarray:
     return np.where(known, np.where(q[..., 3:] < 0, -q, q), np.nan)
 
 
+def from_rotations(rotations: np.ndarray) -> np.ndarray:
+    """Return the quaternions of what is exactly a rotation, (..., 3, 3) -> (..., 4) with w >= 0; NaN stays NaN.
+
+    Sheppard (1978): each of the four numbers gives the three others, and the largest one without loss; several times as
+    fast as :func:`from_matrices`.
+    """
+    m = np.asarray(rotations, np.float64)
+    k = (m.reshape(*m.shape[:-2], 9) @ _PRODUCTS).reshape(*m.shape[:-2], 4, 4)
+    k += np.eye(4)
+    largest = np.einsum("...ii->...i", k).argmax(axis=-1)
+    q = np.take_along_axis(k, largest[..., None, None], axis=-2)[..., 0, :]
+    q /= np.sqrt(np.einsum("...i,...i->...", q, q))[..., None]
+    return np.where(q[..., 3:] < 0, -q, q)
+
+
+def _products() -> np.ndarray:
+    """Return (9, 16): four times the products of a quaternion's numbers, less the identity, from its matrix."""
+    k = np.zeros((3, 3, 4, 4))
+    for i, j, o in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        k[i, i] = np.diag([1 if axis in (i, 3) else -1 for axis in range(4)])
+        k[i, j, i, j] = k[i, j, j, i] = k[j, i, i, j] = k[j, i, j, i] = 1
+        k[o, j, i, 3] = k[o, j, 3, i] = 1
+        k[j, o, i, 3] = k[j, o, 3, i] = -1
+    return k.reshape(9, 16)
+
+
+_PRODUCTS = _products()
+
+
 def to_matrices(quaternions: np.ndarray) -> np.ndarray:
     """Return the rotation matrices of unit quaternions, (..., 4) -> (..., 3, 3); NaN stays NaN."""
     x, y, z, w = np.moveaxis(np.asarray(quaternions, np.float64), -1, 0)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
@@ -23,10 +24,11 @@ from pose_ros.media.annotate import annotate
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.pipeline import Result
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
+from pose_ros.ros.joint_states import poses_to_joint_states
 from pose_ros.ros.markers import poses_to_markers
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
 from pose_ros.ros.qos import LATCHED, RESULT, SENSOR_OUT
-from pose_ros.ros.transforms import poses_to_transforms
+from pose_ros.ros.transforms import CHOICES, chosen, poses_to_transforms
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class SkeletonOutputOptions:
         live=True,
     )
     tf_keypoints: str = option(
-        "auto", "Which keypoints are TF frames: auto, all but those of faces.", choices=("auto", "all", "none"),
-        live=True,
+        "auto", "Which keypoints are TF frames: auto (all but those of faces), all, none, or names with commas between "
+        "them, such as 'left_wrist,right_wrist'.", live=True,
     )
 
 
@@ -97,15 +99,25 @@ class SkeletonOutputs:
         self._parts: dict[str, _Skeletons] = {}
         self._leaving: list[str] = []
         self._markers = node.create_publisher(MarkerArray, "~/markers", RESULT)
+        self._joints = node.create_publisher(JointState, "~/joint_states", RESULT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
+        #: Names of all keypoints, and the last choice of some of them that was looked at.
+        self._keypoints: frozenset[str] = frozenset()
+        self._checked = ""
 
     def _listened(self) -> bool:
-        publishers = [*(topics.arrays for topics in (self._whole, *self._parts.values())), self._markers]
+        arrays = [topics.arrays for topics in (self._whole, *self._parts.values())]
+        publishers = [*arrays, self._markers, self._joints]
         return any(p.get_subscription_count() for p in publishers)
 
     def wanted(self, metric: bool) -> bool:
         """Return whether anybody listens; to TF only counts where ``metric`` positions can be known."""
-        return self._listened() or (metric and self._options().publish_tf and self._tf.get_subscription_count() > 0)
+        return self._listened() or (metric and self._options().publish_tf and self._tf_listened())
+
+    def _tf_listened(self) -> bool:
+        # A node that hears TF itself does not count.
+        own = sum(s.topic_name == self._tf.topic_name for s in self._node.subscriptions)
+        return bool(self._tf.get_subscription_count() > own)
 
     def announce(self, skeleton: Skeleton, model: str, parts: Mapping[str, tuple[Skeleton, str]] | None = None) -> None:
         """Publish what never changes; those who come later get it too.
@@ -116,12 +128,24 @@ class SkeletonOutputs:
             parts: The same of their hands and faces, whose topics come and go.
         """
         parts = parts or {}
+        self._keypoints = frozenset(skeleton.keypoints).union(*(part.keypoints for part, _ in parts.values()))
+        self._checked = ""
         self._whole.announce(skeleton, model)
         for name, part in parts.items():
             if name not in self._parts:
                 self._parts[name] = _Skeletons(self._node, f"{name}/")
             self._parts[name].announce(*part)
         self._leaving = [name for name in self._parts if name not in parts]
+
+    def _check(self, chosen_keypoints: str) -> None:
+        """Warn of chosen keypoints that nobody has, once for each choice and each model."""
+        if chosen_keypoints == self._checked or chosen_keypoints in CHOICES:
+            return
+        self._checked = chosen_keypoints
+        for name in sorted(chosen(chosen_keypoints) - self._keypoints):
+            near = difflib.get_close_matches(name, self._keypoints, n=2, cutoff=0.5)
+            hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+            self._node.get_logger().warning(f"tf_keypoints: no skeleton has a keypoint '{name}'{hint}")
 
     def publish(self, header: Header, size_wh: tuple[int, int], result: Result, camera: Camera | None = None) -> None:
         """Publish what is known of one moment, the most urgent first.
@@ -142,7 +166,11 @@ class SkeletonOutputs:
             if name not in result.parts:
                 self._parts.pop(name).close()
         self._leaving = [name for name in self._leaving if name in self._parts]
-        if options.publish_tf and self._tf.get_subscription_count():
+        if self._joints.get_subscription_count():
+            kinds = ((kind, one.poses) for kind, one in _kinds(result, options.tf_kind))
+            self._joints.publish(poses_to_joint_states(kinds, header, options.tf_prefix))
+        if options.publish_tf and self._tf_listened():
+            self._check(options.tf_keypoints)
             transforms = [
                 transform for kind, one in _kinds(result, options.tf_kind) for transform in poses_to_transforms(
                     one.poses, header, options.tf_prefix, kind, min_score=options.min_score,

@@ -7,6 +7,7 @@ skeleton of its own; the card's reader brings that here.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,7 @@ import yaml
 
 from pose_ros.core.colors import by_side
 from pose_ros.core.convert import converts
+from pose_ros.core.describe import names as described_names
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.skeletons.compose import compose
@@ -117,7 +119,7 @@ def _build(data: dict[str, Any], where: str) -> Skeleton:
         for color, chosen in data["colors"].items():
             for k in chosen:
                 colors[index[k]] = _rgb(color)
-        return Skeleton(
+        skeleton = Skeleton(
             name=data["name"],
             keypoints=keypoints,
             edges=tuple((index[a], index[b]) for a, b in data["edges"]),
@@ -136,6 +138,10 @@ def _build(data: dict[str, Any], where: str) -> Skeleton:
             },
             roles={k: tuple(index[n] for n in v) for k, v in data["roles"].items()},
             rigid={index[k]: (float(x), float(y), float(z)) for k, (x, y, z) in data["rigid"].items()},
+        )
+        measures, frames = described_names(skeleton)
+        return dataclasses.replace(
+            skeleton, measures=(*skeleton.measures, *measures), frames=(*skeleton.frames, *frames)
         )
     except RecursionError as error:
         raise ConfigError(where, "extends itself") from error

@@ -39,7 +39,7 @@ def test_an_array_is_complete(scene):
     assert (array.schema, array.model, array.image_width, array.image_height) == ("coco17", "stub", 64, 48)
     assert [s.track_id for s in array.skeletons] == [1, 2]
     np.testing.assert_array_equal(np.reshape(array.skeletons[1].keypoints, (17, 2))[3], (43, 3))
-    assert array.stage_names == ["transport", "convert", "estimate", "track"]
+    assert array.stage_names == ["transport", "convert", "estimate", "track", "describe"]
     assert all(ms >= 0 for ms in array.stage_ms)
 
 

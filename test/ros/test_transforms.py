@@ -14,7 +14,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, Source, TrackState
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
 from pose_ros.ros.transforms import poses_to_transforms
@@ -77,7 +77,7 @@ def test_a_parent_that_tf_refuses_is_named(frame_id: str) -> None:
         transforms(poses(), header(frame_id))
 
 
-FACE = Skeleton("face", ("nose",), frames=("face", "gaze"))
+FACE = Skeleton("face", ("nose",), joints=("face/nose",), frames=("face", "gaze"))
 TURNED = [1.0, 2.0, 3.0, 0.0, 0.6, 0.0, 0.8]
 
 
@@ -107,3 +107,29 @@ def test_keypoints_of_faces_have_no_frames_unless_asked_for() -> None:
     whole = dataclasses.replace(SKELETON, blocks={"face": ("nose", (1, -1))})
     assert shown(poses(skeleton=whole)) == {"body_3/left_wrist", "body_12/left_wrist"}
     assert len(shown(poses(skeleton=whole), keypoints="all")) == 4
+
+
+def test_chosen_keypoints_alone_are_frames() -> None:
+    assert set(places(transforms(poses(), header(), keypoints="nose"))) == {"body_3/nose", "body_12/nose"}
+    both = transforms(poses(), header(), keypoints=" nose, left wrist,elbow ")
+    assert both == transforms(poses(), header(), keypoints="all")
+    assert transforms(poses(), header(), keypoints="elbow").transforms == []
+
+
+@pytest.mark.parametrize("state", [TrackState.UNTRACKED, TrackState.PREDICTED, TrackState.LOST])
+def test_frames_of_who_is_not_seen_are_not_refreshed(state: TrackState) -> None:
+    assert set(places(transforms(poses(states=[state, 1]), header()))) == {"body_12/left_wrist", "body_12/nose"}
+    assert set(places(transforms(faces(states=[state, 1]), header()))) == {"face_12", "gaze_12"}
+
+
+def test_frames_of_held_keypoints_are_not_refreshed() -> None:
+    sources = [[Source.HELD, Source.MEASURED], [Source.INFERRED, Source.HELD]]
+    assert set(places(transforms(poses(sources=sources), header()))) == {"body_3/nose", "body_12/left_wrist"}
+
+
+def test_segments_of_a_body_are_frames_beside_its_keypoints() -> None:
+    """What a whole-body skeleton says of its face does not take the frames of its joints away."""
+    body = dataclasses.replace(SKELETON, frames=("body", "left_thigh"))
+    frames = np.array([[TURNED, [np.nan] * 7], [TURNED, TURNED]])
+    assert set(places(transforms(poses(skeleton=body, frames=frames), header()))) == {
+        "body_3", "body_12", "left_thigh_12", "body_3/left_wrist", "body_3/nose", "body_12/left_wrist", "body_12/nose"}
