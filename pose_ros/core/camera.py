@@ -96,15 +96,18 @@ class Camera:
 
         pixels = np.asarray(pixels, np.float64)
         flat = pixels.reshape(-1, 2)
-        seen = np.isfinite(flat).all(axis=1)
-        xy = np.full((len(flat), 2), np.nan)
-        if seen.any():
-            src = np.ascontiguousarray(flat[seen])[:, None]
-            if self.ideal:
-                xy[seen] = (src[:, 0] - self.K[:2, 2]) / np.array([self.K[0, 0], self.K[1, 1]])
-            elif self.model == "equidistant":
-                xy[seen] = cv2.fisheye.undistortPoints(src, self.K, self.D).reshape(-1, 2)
-            else:
-                xy[seen] = cv2.undistortPoints(src, self.K, self.D).reshape(-1, 2)
-        ones = np.where(seen, 1.0, np.nan)[:, None]
-        return np.concatenate([xy, ones], axis=1).reshape(*pixels.shape[:-1], 3)
+        seen = np.isfinite(flat[:, 0]) & np.isfinite(flat[:, 1])
+        rays = np.empty((len(flat), 3))
+        rays[:, 2] = 1
+        # OpenCV gets every pixel: to pick those that are seen costs more, and what it makes of NaN is put right below.
+        src = np.ascontiguousarray(flat)[:, None]
+        if self.ideal:
+            rays[:, 0] = (flat[:, 0] - self.K[0, 2]) / self.K[0, 0]
+            rays[:, 1] = (flat[:, 1] - self.K[1, 2]) / self.K[1, 1]
+        elif len(flat) and self.model == "equidistant":
+            rays[:, :2] = cv2.fisheye.undistortPoints(src, self.K, self.D)[:, 0]
+        elif len(flat):
+            rays[:, :2] = cv2.undistortPoints(src, self.K, self.D).reshape(-1, 2)
+        if not seen.all():
+            rays[~seen] = np.nan
+        return rays.reshape(*pixels.shape[:-1], 3)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fuse: the subjects that several cameras see, in the world, over time. Time comes from stamps.
+
+Each call finds who is who, moves what cameras saw at other moments to the moment asked for, triangulates, and follows
+keypoints that but one camera sees along its rays. What it remembers of subjects helps to find them again; lasting ids
+are the tracker's business.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses, Source
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import ConfigError, UnknownNameError
+from pose_ros.multiview.associate import AssociateOptions, associate
+from pose_ros.multiview.health import CameraHealth, Judge
+from pose_ros.multiview.memory import Known
+from pose_ros.multiview.rig import PosedCamera, Rig
+from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, triangulate
+
+#: Smallest size of a subject, pixels; below this the noise is that of the pixels.
+_MIN_SIZE = 32.0
+#: Somebody is new if more than this part of the keypoints that two cameras saw fit together.
+_ENOUGH = 0.4
+
+
+@dataclass(frozen=True)
+class FuserOptions:
+    """Options of :class:`Fuser`."""
+
+    noise: float = option(
+        0.015, "Standard deviation of where a keypoint with score 1 is seen, as a part of the subject's size in the "
+        "image (square root of width times height).", low=0.0005, high=0.2, live=True,
+    )
+    max_offset: float = option(
+        0.1, "A view from another time than this is not used: where everybody was is not known well enough.", unit="s",
+        low=0.0, high=1.0, live=True,
+    )
+    max_lost: float = option(
+        0.5, "Who is seen by one camera only is followed along its rays for so long; then, or when nobody sees it for "
+        "so long, it is forgotten.", unit="s", low=0.0, high=60.0, live=True,
+    )
+    speed: float = option(
+        0.5, "How much faster or slower than it should a keypoint moves (standard deviation) while one camera sees it "
+        "alone.", unit="m/s", low=0.01, high=20.0, live=True,
+    )
+    max_dropped: float = option(
+        0.6, "A camera of whose sights more than this share disagrees with the others is left out, until they agree; 1 "
+        "leaves none out.", low=0.1, high=1.0, live=True,
+    )
+
+
+class _Sights(NamedTuple):
+    """What V cameras saw of P subjects; NaN and zero where they did not."""
+
+    #: (V, P) row in each camera's poses, or -1.
+    rows: np.ndarray
+    #: (V, P, K, 2) pixels at the common moment, (V, P, K), and (V, P, 1) pixels.
+    keypoints: np.ndarray
+    scores: np.ndarray
+    sigmas: np.ndarray
+    #: (V, P)
+    sides: np.ndarray
+    parents: np.ndarray
+
+
+class Fuser:
+    """Turn what cameras see into subjects in the world."""
+
+    def __init__(
+        self,
+        options: FuserOptions | None = None,
+        association: AssociateOptions | None = None,
+        triangulation: TriangulateOptions | None = None,
+    ) -> None:
+        """Start with nobody. The ``noise`` of ``triangulation`` is not used: subjects have their own."""
+        self.options = options or FuserOptions()
+        self.association = association or AssociateOptions()
+        self.triangulation = triangulation or TriangulateOptions()
+        #: Camera -> (P,) int64: the row of each subject of the last result in what that camera saw; -1 where not seen.
+        self.members: Mapping[str, np.ndarray] = {}
+        self._judge = Judge()
+        self._known: Known | None = None
+        self._rigs: dict[tuple[str, ...], Rig] = {}
+        self._rig: Rig | None = None
+
+    @property
+    def health(self) -> Mapping[str, CameraHealth]:
+        """How well each camera agrees with the others."""
+        return self._judge.health
+
+    def reset(self) -> None:
+        """Forget everybody, and what was thought of the cameras."""
+        self._known, self.members = None, {}
+        self._judge = Judge()
+
+    def __call__(self, rig: Rig, views: Mapping[str, tuple[int, Poses]], stamp_ns: int) -> Poses:
+        """Fuse what cameras saw.
+
+        Args:
+            rig: All cameras.
+            views: Camera -> when, nanoseconds, and what it saw, in pixels as they came; cameras that sent nothing may
+                be left out. ``parents`` that are not 0 name the same subject in all of them (:func:`with_parents`).
+            stamp_ns: The moment to say where everybody is; before that of the last call: everything starts over.
+
+        Returns:
+            Subjects in the frame of the rig: ``points``, ``covariances``, ``views``, ``reprojection_errors``,
+            ``sources`` and ``scores`` of keypoints; no pixels and no ids.
+
+        Raises:
+            UnknownNameError: A view is of a camera that is not in the rig.
+            ConfigError: There is no view at all, or they have different skeletons.
+        """
+        cameras = {camera.name: camera for camera in rig}
+        for name in views:
+            if name not in cameras:
+                raise UnknownNameError("camera", name, cameras)
+        if len({poses.skeleton.name for _, poses in views.values()}) != 1:
+            raise ConfigError("views", "expected views of one skeleton, and one view at least")
+        if rig is not self._rig:
+            self._rig, self._rigs = rig, {}
+        if self._known is not None and stamp_ns < self._known.stamp_ns:
+            self.reset()
+        limit = self.options.max_offset * 1e9
+        used = [name for name in cameras if name in views and abs(views[name][0] - stamp_ns) <= limit]
+        trusted = self._judge.trusted(used)
+        skeleton = next(iter(views.values()))[1].skeleton
+        known = self._known or Known.nobody(stamp_ns, 0, len(skeleton))
+        known = known.select(stamp_ns - known.measured_ns.max(axis=1, initial=0) <= self.options.max_lost * 1e9)
+        if not trusted:
+            self.members = {}
+            return world_poses(skeleton, np.empty((0, len(skeleton), 3)))
+        sights, known = self._who(trusted, views, known, stamp_ns)
+        found = triangulate(self._of(trusted), sights.keypoints, sights.scores, self.triangulation, sights.sigmas)
+        poses, known = self._located(trusted, skeleton, sights, found, known, stamp_ns)
+
+        # Of somebody new, enough must fit together.
+        tried = ((sights.scores > 0).sum(axis=0) >= 2).sum(axis=1)
+        there = (known.measured_ns < stamp_ns).any(axis=1) & (known.measured_ns > 0).any(axis=1)
+        there |= (found.views > 0).sum(axis=1) > _ENOUGH * tried
+        self._known = known.select(there)
+        self._watch(used, trusted, views, sights, found, poses, stamp_ns)
+        seen = there & (poses.sources > 0).any(axis=1)
+        self.members = {name: sights.rows[v, seen] for v, name in enumerate(trusted)}
+        return _described(poses.select(seen), self.members, views)
+
+    def _of(self, names: Sequence[str]) -> Rig:
+        """Return some of the cameras: the same object for the same names, as more is remembered of it elsewhere."""
+        key = tuple(names)
+        if key not in self._rigs:
+            cameras = {camera.name: camera for camera in self._rig or ()}
+            self._rigs[key] = Rig([cameras[name] for name in names])
+        return self._rigs[key]
+
+    def _who(
+        self, names: Sequence[str], views: Mapping[str, tuple[int, Poses]], known: Known, stamp_ns: int
+    ) -> tuple[_Sights, Known]:
+        """Return what the cameras saw of each subject, moved to the common moment; and all subjects, old and new."""
+        rig, skeleton = self._of(names), views[names[0]][1].skeleton
+        previous = world_poses(skeleton, known.at(stamp_ns), sides=known.sides, parents=known.parents)
+        groups = associate(rig, [views[name][1] for name in names], previous, self.association)
+        known = known.joined(Known.nobody(known.stamp_ns, len(groups) - len(previous), len(skeleton)))
+        shape = (len(names), len(groups), len(skeleton))
+        sights = _Sights(
+            groups.T, np.full((*shape, 2), np.nan), np.zeros(shape), np.ones((*shape[:2], 1)),
+            np.zeros(shape[:2], np.uint8), np.zeros(shape[:2], np.int64),
+        )  # fmt: skip
+        for v, camera in enumerate(rig):
+            here = np.flatnonzero(groups[:, v] >= 0)
+            seen_ns, poses = views[camera.name]
+            poses = poses.select(groups[here, v])
+            sights.keypoints[v, here] = _moved(camera, poses, known.select(here), seen_ns, stamp_ns)
+            sights.scores[v, here] = poses.scores
+            sights.sigmas[v, here, 0] = self._noise(poses)
+            sights.sides[v, here], sights.parents[v, here] = poses.sides, poses.parents
+        known.sides = np.maximum(known.sides, sights.sides.max(axis=0, initial=0))
+        known.parents = np.maximum(known.parents, sights.parents.max(axis=0, initial=0))
+        return sights, known
+
+    def _noise(self, poses: Poses) -> np.ndarray:
+        """Return the standard deviation of keypoints with score 1, (N,) pixels."""
+        with np.errstate(all="ignore"):
+            extent = np.fmax.reduce(poses.keypoints, axis=1) - np.fmin.reduce(poses.keypoints, axis=1)
+            return np.asarray(self.options.noise * np.fmax(np.sqrt(extent.prod(axis=1)), _MIN_SIZE), np.float64)
+
+    def _located(
+        self, names: Sequence[str], skeleton: Skeleton, sights: _Sights, found: Triangulation, known: Known,
+        stamp_ns: int,
+    ) -> tuple[Poses, Known]:  # fmt: skip
+        """Return all subjects in the world, and what to remember of them."""
+        measured = found.views > 0
+        points, covariances, used = found.points.copy(), found.covariances.copy(), found.used.copy()
+        age = (stamp_ns - known.measured_ns) * 1e-9
+        alone = ~measured & (sights.scores > 0).any(axis=0) & (known.measured_ns > 0) & (age <= self.options.max_lost)
+        if alone.any():
+            spread = np.square(self.options.speed * age[alone])[:, None, None] * np.eye(3)
+            sigmas = np.broadcast_to(sights.sigmas, sights.scores.shape)[:, alone]
+            points[alone], covariances[alone], used[:, alone] = along_rays(
+                self._of(names), sights.keypoints[:, alone], sights.scores[:, alone], sigmas,
+                known.at(stamp_ns)[alone], known.covariances[alone] + spread, self.triangulation,
+            )  # fmt: skip
+        views = used.sum(axis=0)
+        scores = np.where(used, sights.scores, 0).sum(axis=0) / np.fmax(views, 1)
+        poses = world_poses(
+            skeleton, points, scores=scores, covariances=covariances, views=views, reprojection_errors=found.errors,
+            sources=np.where(measured, Source.MEASURED, np.where(views > 0, Source.INFERRED, Source.MISSING)),
+            sides=known.sides, parents=known.parents,
+        )  # fmt: skip
+        return poses, known.moved_on(stamp_ns, points, covariances, measured)
+
+    def _watch(
+        self, used: Sequence[str], trusted: Sequence[str], views: Mapping[str, tuple[int, Poses]], sights: _Sights,
+        found: Triangulation, poses: Poses, stamp_ns: int,
+    ) -> None:  # fmt: skip
+        """Compare each camera with what all that are trusted agreed on."""
+        measured, points = found.views > 0, found.points
+        for name in used:
+            seen_ns, mine = views[name]
+            if name in trusted:
+                v = trusted.index(name)
+                rows, agree = sights.rows[v], found.used[v]
+                off, against = found.residuals[v], measured & np.isfinite(found.residuals[v]) & ~agree
+            else:
+                rows, agree, against, off = self._compared(self._of([name]), mine, poses, stamp_ns - seen_ns)
+            # Subjects that it should see, and others that it sees where nobody is.
+            pixels = self._of([name]).project(points)[0]
+            inside = ((pixels >= 0) & (pixels < self._of([name]).cameras[0].camera.size_wh)).all(axis=2).sum(axis=1)
+            missed = np.sort(inside[(rows < 0) & (inside > 0)])[::-1][: len(mine) - (rows >= 0).sum()]
+            self._judge.count(
+                name, seen_ns, float(agree.sum()), float(against.sum() + missed.sum()),
+                float(np.square(off[agree]).sum()),
+            )  # fmt: skip
+        self._judge.decide(self.options.max_dropped)
+
+    def _compared(
+        self, rig: Rig, mine: Poses, poses: Poses, late_ns: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return for each subject what a camera that is left out saw: rows, agreement and not, distances in pixels."""
+        rows = associate(rig, [mine], poses, self.association)[: len(poses), 0]
+        off = np.full(poses.scores.shape, np.nan)
+        limit = np.ones_like(off)
+        here = np.flatnonzero(rows >= 0)
+        theirs = mine.select(rows[here])
+        off[here] = np.linalg.norm(rig.project(np.asarray(poses.points)[here])[0] - theirs.keypoints, axis=2)
+        limit[here] = self.triangulation.limit * self._noise(theirs)[:, None] / np.sqrt(np.fmax(theirs.scores, 0.01))
+        with np.errstate(invalid="ignore"):
+            return rows, off <= limit, off > limit, off
+
+
+def world_poses(skeleton: Skeleton, points: np.ndarray, **columns: Any) -> Poses:
+    """Return subjects that are in no image, from points (N, K, 3) metres in the world and other columns."""
+    n, k = points.shape[:2]
+    columns.setdefault("scores", np.isfinite(points).all(axis=2))
+    return Poses(skeleton, np.full((n, k, 2), np.nan), points=points, **columns)
+
+
+def with_parents(
+    parts: Mapping[str, tuple[int, Poses]], bodies: Mapping[str, tuple[int, Poses]], members: Mapping[str, np.ndarray],
+    ids: np.ndarray,
+) -> dict[str, tuple[int, Poses]]:  # fmt: skip
+    """Let hands and faces say in all cameras alike whose they are.
+
+    Args:
+        parts: Camera -> when, and the parts, with ``parents`` that are ids of this camera's ``bodies``.
+        bodies: Camera -> when, and the bodies, from which ...
+        members: ... :attr:`Fuser.members` and ...
+        ids: ... (P,) the ids of the fused bodies came, none 0.
+
+    Returns:
+        The parts with those ids as ``parents``; 0 where the body is none of the fused ones.
+    """
+    told = {}
+    for name, (stamp_ns, poses) in parts.items():
+        rows = members.get(name, np.full(len(ids), -1))
+        own = bodies[name][1].ids[rows[rows >= 0]] if name in bodies else np.zeros(0, np.int64)
+        world = dict(zip(own.tolist(), np.asarray(ids)[rows >= 0].tolist(), strict=True))
+        told[name] = (stamp_ns, poses.replace(parents=[world.get(parent, 0) for parent in poses.parents.tolist()]))
+    return told
+
+
+def _moved(camera: PosedCamera, poses: Poses, known: Known, seen_ns: int, stamp_ns: int) -> np.ndarray:
+    """Return the pixels (N, K, 2) that a camera should see at another moment than it did."""
+    pixels = poses.keypoints.astype(np.float64)
+    if seen_ns == stamp_ns or not len(poses):
+        return pixels
+    shift = camera.project(known.at(stamp_ns)) - camera.project(known.at(seen_ns))
+    return np.asarray(pixels + np.nan_to_num(shift))
+
+
+def _described(poses: Poses, members: Mapping[str, np.ndarray], views: Mapping[str, tuple[int, Poses]]) -> Poses:
+    """Return the subjects as most cameras call them, as sure as the surest of them."""
+    labels: list[Counter[str]] = [Counter() for _ in range(len(poses))]
+    sure = np.zeros(len(poses))
+    for name, rows in members.items():
+        seen = views[name][1]
+        for i in np.flatnonzero(rows >= 0).tolist():
+            labels[i][str(seen.labels[rows[i]])] += 1
+            sure[i] = max(sure[i], seen.subject_scores[rows[i]])
+    return poses.replace(labels=[c.most_common(1)[0][0] if c else "" for c in labels], subject_scores=sure)
