@@ -11,9 +11,9 @@ from pose_ros.core.regions import iou
 from pose_ros.core.tracks import Tracks
 
 #: How far a keypoint may be from where it was expected and still look like itself, as a part of the subject's size ...
-_TOLERANCE = 0.15
+_TOLERANCE = 0.1
 #: ... and how much that grows for each second without sight.
-_TOLERANCE_PER_S = 0.5
+_TOLERANCE_PER_S = 0.25
 #: Beyond this many tolerances two keypoints have nothing in common.
 _FAR = 3.0
 #: Smallest size of a subject, pixels; below this even perfect tracking is noise.
@@ -41,17 +41,19 @@ def likeness(
     coast = tracks.coast_s(stamp_ns)
     tolerance = wider * (_TOLERANCE + _TOLERANCE_PER_S * coast)
     shift = tracks.shift(stamp_ns)
-    boxes = tracks.sights.boxes + np.concatenate([shift, shift], axis=1)
-    reach = tolerance * np.fmax(np.sqrt(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)), _MIN_SIZE)
-    gap = np.maximum(boxes[:, None, :2] - sights.boxes[:, 2:], sights.boxes[:, :2] - boxes[:, None, 2:]).max(axis=2)
-    alike = np.zeros(gap.shape)
+    moved = np.concatenate([shift, shift], axis=1)
+    boxes, extents = tracks.sights.boxes + moved, tracks.extents + moved
+    reach = tolerance * np.fmax(np.sqrt(np.clip(extents[:, 2:] - extents[:, :2], 0, None).prod(axis=1)), _MIN_SIZE)
+    gap = np.maximum(extents[:, None, :2] - sights.boxes[:, 2:], sights.boxes[:, :2] - extents[:, None, 2:])
+    alike = np.zeros(gap.shape[:2])
     # Nearly all pairs of a crowd are far apart: only what is near is looked at closely.
-    track, row = np.nonzero(gap < _FAR * reach[:, None])
+    track, row = np.nonzero(gap.max(axis=2) < _FAR * reach[:, None])
+    expected, found = (tracks.keypoints + shift[:, None])[track], sights.keypoints[row]
     overlap = iou(boxes, sights.boxes)[track, row]
-    close = paired_closeness(
-        (tracks.keypoints + shift[:, None])[track], tracks.scores[track], sights.keypoints[row], sights.scores[row],
-        reach[track],
-    )
+    hidden = np.isnan(found).any(axis=(1, 2))
+    if hidden.any():
+        overlap[hidden] = np.fmax(overlap[hidden], _common_overlap(expected[hidden], found[hidden]))
+    close = paired_closeness(expected, tracks.scores[track], found, sights.scores[row], reach[track])
     alike[track, row] = (overlap + np.where(np.isnan(close), overlap, close)) / 2
     unseen = np.isnan(boxes).any(axis=1)[:, None] | np.isnan(sights.boxes).any(axis=1)
     if unseen.any() and tracks.sights.points is not None and sights.points is not None:
@@ -65,6 +67,20 @@ def likeness(
         same = np.einsum("td,nd->tn", tracks.looks, looks)
         alike = np.where(np.isnan(same) | (alike == 0), alike, (1 - appearance) * alike + appearance * same)
     return alike
+
+
+def _common_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the overlap of the boxes around those keypoints that both have, (P, K, 2) each -> (P,).
+
+    Somebody who is half hidden has a narrow box, and comes out on the other side with a narrow box elsewhere.
+    """
+    # Keypoints first: smallest and largest are found fast along an axis that is not the last.
+    both = np.ascontiguousarray(np.stack([a, b]).transpose(2, 0, 3, 1))
+    both = np.where(np.isnan(both).any(axis=(1, 2), keepdims=True), np.nan, both)
+    low, high = np.fmin.reduce(both), np.fmax.reduce(both)
+    size = np.clip(high.min(axis=0) - low.max(axis=0), 0, None).prod(axis=0)
+    union = (high - low).prod(axis=1).sum(axis=0) - size
+    return np.divide(size, union, out=np.zeros(len(union)), where=union > 0)
 
 
 def others(tracks: Tracks, sights: Poses) -> np.ndarray:

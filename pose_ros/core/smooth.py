@@ -57,24 +57,48 @@ class OneEuro:
         """
         values = np.asarray(values, np.float64)
         known, smooth, speed = self._state, values, np.zeros_like(values)
-        if known is not None and len(known.ids) and stamp_ns > known.stamp_ns:
-            seconds = (stamp_ns - known.stamp_ns) * 1e-9
-            row = (known.ids == ids[:, None]).argmax(axis=1)
-            here = ((known.ids[row] == ids) & (ids > 0)).reshape(-1, *[1] * (values.ndim - 1))
-            change = (values - known.raw[row]) / seconds / sizes.reshape(here.shape)
-            here = here & np.isfinite(change)
-            part = _alpha(self.speed_cutoff, seconds)
-            speed = np.where(here, part * change + (1 - part) * known.speed[row], 0)
-            part = _alpha(self.min_cutoff + self.beta * np.abs(speed), seconds)
-            smooth = np.where(here, part * values + (1 - part) * known.smooth[row], values)
+        if known is not None and len(known.ids) and len(ids) and stamp_ns > known.stamp_ns:
+            smooth, speed = self._filtered(known, ids, values, sizes, (stamp_ns - known.stamp_ns) * 1e-9)
         self._state = _State(np.array(ids), stamp_ns, values, smooth, speed)
         return smooth
 
+    def _filtered(
+        self, known: _State, ids: np.ndarray, values: np.ndarray, sizes: np.ndarray, seconds: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return smooth values and their speed; this runs for every keypoint of every image, so it makes few arrays."""
+        raw, smooth, speed, new = known.raw, known.smooth, known.speed, None
+        # The same subjects in the same order is by far the most frequent case.
+        if ids.tobytes() != known.ids.tobytes():
+            row = (known.ids == ids[:, None]).argmax(axis=1)
+            new = known.ids[row] != ids
+            raw, smooth, speed = raw[row], smooth[row], speed[row]
+        unknown = ids <= 0 if new is None else new | (ids <= 0)
+        part = _alpha(self.speed_cutoff, seconds)
+        rate = (part / seconds / sizes).reshape(-1, *[1] * (values.ndim - 1))
+        now = values - raw
+        now *= rate
+        now += (1 - part) * speed
+        # What comes after NaN is NaN up to here.
+        turns = np.abs(now)
+        turns *= 2 * np.pi * seconds * self.beta
+        turns += 2 * np.pi * seconds * self.min_cutoff
+        with np.errstate(invalid="ignore"):
+            turns /= turns + 1
+        out = values - smooth
+        out *= turns
+        out += smooth
+        pass_on = ~np.isfinite(out)
+        if unknown.any():
+            pass_on[unknown] = True
+        if pass_on.any():
+            out[pass_on], now[pass_on] = values[pass_on], 0
+        return out, now
 
-def _alpha(cutoff: float | np.ndarray, seconds: float) -> float | np.ndarray:
+
+def _alpha(cutoff: float, seconds: float) -> float:
     """Return the weight of the newest value in a first-order low-pass filter."""
     turns = 2 * np.pi * cutoff * seconds
-    return turns / (turns + 1)
+    return float(turns / (turns + 1))
 
 
 class PoseSmoother:

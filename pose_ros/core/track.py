@@ -119,11 +119,13 @@ class Tracker:
         rows = pairs[:, 1]
         if len(pairs) == len(old) == len(poses) and (pairs[:, 0] == rows).all():
             tracks = old.seen(sights, votes, look, stamp_ns)
+            ids, ages, states = tracks.ids, stamp_ns - tracks.born_ns, np.full(len(poses), TrackState.TRACKED, np.uint8)
         else:
             tracks = old.select(pairs[:, 0]).seen(sights.select(rows), votes[rows], look[rows], stamp_ns)
-        ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
-        states, labels = np.full(len(poses), TrackState.UNTRACKED, np.uint8), poses.labels
-        ids[rows], ages[rows], states[rows] = tracks.ids, stamp_ns - tracks.born_ns, TrackState.TRACKED
+            ids, ages = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
+            states = np.full(len(poses), TrackState.UNTRACKED, np.uint8)
+            ids[rows], ages[rows], states[rows] = tracks.ids, stamp_ns - tracks.born_ns, TrackState.TRACKED
+        labels = poses.labels
         if len(self._names) > 1:
             labels = labels.copy()
             labels[rows] = np.array(list(self._names))[tracks.votes.argmax(axis=1)]
@@ -169,15 +171,15 @@ class Tracker:
         if stamp_ns - self._stamp_ns > options.max_stall * 1e9 or tracks.sights.skeleton != poses.skeleton:
             return self._end()
         # While no image came nobody was missing from one.
+        if not tracks.missed.any():
+            return []
         gone = tracks.missed & (stamp_ns - tracks.seen_ns > options.max_lost * 1e9)
         return self._end(gone) if gone.any() else []
 
     def _votes(self, labels: np.ndarray) -> np.ndarray:
         """Return (N, V): 1 for what each subject is called."""
         names = [self._names.setdefault(label, len(self._names)) for label in labels.tolist()]
-        votes = np.zeros((len(names), len(self._names)), np.int32)
-        votes[np.arange(len(names)), names] = 1
-        return votes
+        return np.equal.outer(names, np.arange(len(self._names))).astype(np.int32)
 
     def _prepared(self, sights: Poses, votes: np.ndarray, looks: np.ndarray) -> Tracks:
         """Return the tracks, with a column for each name and for each number of the appearance."""
@@ -236,9 +238,8 @@ def _overlaps(tracks: Tracks, sights: Poses, stamp_ns: int, minimum: float) -> b
     """Return whether the boxes of one track and one subject overlap so much that they are the same: by far the most
     frequent case, in which keypoints need no comparison.
     """
-    shift_x, shift_y = tracks.shift(stamp_ns)[0].tolist()
-    x0, y0, x1, y1 = tracks.sights.boxes[0].tolist()
-    u0, v0, u1, v1 = sights.boxes[0].tolist()
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = *tracks.sights.boxes.tolist(), *sights.boxes.tolist()
+    shift_x, shift_y = (tracks.velocity[0] * tracks.coast_s(stamp_ns)[0]).tolist()
     x0, y0, x1, y1 = x0 + shift_x, y0 + shift_y, x1 + shift_x, y1 + shift_y
     width, height = min(x1, u1) - max(x0, u0), min(y1, v1) - max(y0, v0)
     both = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - width * height

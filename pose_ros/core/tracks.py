@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.poses import Poses, Source, TrackState, concatenate
+from pose_ros.core.regions import keypoints_to_boxes
 
 #: The velocity is a mean over about this time, seconds.
-_VELOCITY_S = 0.15
+_VELOCITY_S = 0.1
 #: Nobody walks straight on for longer than this, seconds: from here on the place is only less and less certain.
 _COAST_S = 1.0
 #: A keypoint that is hidden is expected where it moved with the others; its weight falls by 1/e in this time, seconds.
@@ -34,7 +35,11 @@ class Tracks:
     #: (T, K, 2) pixels, (T, K): the same; what was hidden moved with the rest.
     keypoints: np.ndarray
     scores: np.ndarray
-    #: (T, 2) pixels per second and (T, 3) metres per second; NaN until it was seen twice.
+    #: (T, 4) pixels: around all that is known of it, hidden or not.
+    extents: np.ndarray
+    #: (T,) bool: seen at one time only, so that nothing is known of its velocity yet, which is 0.
+    fresh: np.ndarray
+    #: (T, 2) pixels per second and (T, 3) metres per second.
     velocity: np.ndarray
     velocity_m: np.ndarray
     #: (T, V) how often detectors called it by each of their names.
@@ -46,11 +51,11 @@ class Tracks:
     def born(cls, ids: np.ndarray, sights: Poses, votes: np.ndarray, looks: np.ndarray, stamp_ns: int) -> Tracks:
         """Return tracks that begin with these sights."""
         n = len(ids)
-        stamps, unknown = np.full(n, stamp_ns), np.full((n, 3), np.nan)
+        stamps = np.full(n, stamp_ns)
         return cls(
-            ids, stamps, stamps, np.zeros(n, bool), sights, sights.keypoints, sights.scores, unknown[:, :2], unknown,
-            votes, looks,
-        )
+            ids, stamps, stamps, np.zeros(n, bool), sights, sights.keypoints, sights.scores, sights.boxes,
+            np.ones(n, bool), np.zeros((n, 2)), np.zeros((n, 3)), votes, looks,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         """Return T."""
@@ -68,11 +73,11 @@ class Tracks:
 
     def shift(self, stamp_ns: int) -> np.ndarray:
         """Return how far each should have moved since it was seen, (T, 2) float32 pixels."""
-        return np.asarray(np.nan_to_num(self.velocity) * self.coast_s(stamp_ns)[:, None], np.float32)
+        return np.asarray(self.velocity * self.coast_s(stamp_ns)[:, None], np.float32)
 
     def shift_m(self, stamp_ns: int) -> np.ndarray:
         """Return how far each should have moved since it was seen, (T, 3) float32 metres."""
-        return np.asarray(np.nan_to_num(self.velocity_m) * self.coast_s(stamp_ns)[:, None], np.float32)
+        return np.asarray(self.velocity_m * self.coast_s(stamp_ns)[:, None], np.float32)
 
     def coast_s(self, stamp_ns: int) -> np.ndarray:
         """Return for how long each has been moving on unseen, (T,) seconds."""
@@ -87,26 +92,33 @@ class Tracks:
             looks: (T, D) their appearance; NaN where it is not known.
             stamp_ns: When.
         """
-        seconds = ((stamp_ns - self.seen_ns) * 1e-9)[:, None]
-        keypoints, scores = sights.keypoints, sights.scores
-        moved = _mean(keypoints - self.keypoints, scores * self.scores)
-        if np.isnan(moved).any():
+        seconds = (stamp_ns - self.seen_ns) * 1e-9
+        keypoints, scores, extents = sights.keypoints, sights.scores, sights.boxes
+        moved, whole = _mean(keypoints - self.keypoints, scores * self.scores)
+        if not whole:
             by_box = (sights.boxes - self.sights.boxes).reshape(-1, 2, 2).mean(axis=1)
             moved = np.where(np.isnan(moved), by_box, moved)
             hidden = np.isnan(keypoints)
             keypoints = np.where(hidden, self.keypoints + moved[:, None], keypoints)
-            scores = np.where(hidden.any(axis=2), self.scores * np.exp(-seconds / _MEMORY_S), scores)
+            faded = self.scores * np.exp(-seconds / _MEMORY_S)[:, None]
+            scores = np.where(hidden.any(axis=2), faded, scores)
+            known = keypoints_to_boxes(keypoints)
+            extents = np.concatenate([np.fmin(known[:, :2], extents[:, :2]), np.fmax(known[:, 2:], extents[:, 2:])], 1)
+        part = -np.expm1(seconds / -_VELOCITY_S)
+        part[self.fresh] = 1
+        rate = np.divide(part, seconds, out=np.zeros(len(part)), where=seconds > 0)
         velocity_m = self.velocity_m
         if sights.points is not None and self.sights.points is not None:
-            moved_m = _mean(sights.points - self.sights.points, np.ones(scores.shape))
-            velocity_m = _steady(velocity_m, moved_m, seconds)
+            moved_m, _ = _mean(sights.points - self.sights.points, np.ones(scores.shape))
+            velocity_m = _steady(velocity_m, moved_m, part, rate)
         if looks.size:
             new = np.where(np.isnan(looks), self.looks, looks)
             old = np.where(np.isnan(self.looks), new, self.looks)
-            looks = old + (1 - np.exp(-seconds / _LOOK_S)) * (new - old)
+            looks = old - np.expm1(seconds / -_LOOK_S)[:, None] * (new - old)
         return Tracks(
             self.ids, self.born_ns, np.full(len(self), stamp_ns), np.zeros(len(self), bool), sights, keypoints, scores,
-            _steady(self.velocity, moved, seconds), velocity_m, self.votes + votes, looks,
+            extents, self.fresh & (seconds <= 0), _steady(self.velocity, moved, part, rate), velocity_m,
+            self.votes + votes, looks,
         )  # fmt: skip
 
     def predicted(self, stamp_ns: int, limit_ns: float) -> Poses:
@@ -157,19 +169,32 @@ class Tracks:
         )
 
 
-def _mean(moved: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the mean movement of keypoints that are known before and after, (T, K, D) and (T, K) -> (T, D)."""
-    total, moves = weight.sum(axis=1)[:, None], np.einsum("tk,tkd->td", weight, moved)
-    if np.isnan(moves).any():
+def _mean(moved: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the mean movement of keypoints that are known before and after, (T, K, D) and (T, K) -> (T, D).
+
+    It is NaN where there is none. Also returned is whether all keypoints are known.
+    """
+    total, moves = weight.sum(axis=1)[:, None], (weight[:, None] @ moved)[:, 0]
+    whole = not np.isnan(moves).any()
+    if not whole:
         missing = np.isnan(moved).any(axis=2)
         weight = np.where(missing, 0, weight)
         total = weight.sum(axis=1)[:, None]
-        moves = np.einsum("tk,tkd->td", weight, np.where(missing[..., None], 0, moved))
-    return np.divide(moves, total, out=np.full(moves.shape, np.nan), where=total > 0)
+        moves = (weight[:, None] @ np.where(missing[..., None], 0, moved))[:, 0]
+    elif total.all():
+        return moves / total, True
+    return np.divide(moves, total, out=np.full(moves.shape, np.nan), where=total > 0), whole
 
 
-def _steady(velocity: np.ndarray, moved: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return the mean velocity over time after subjects moved, (T, D); NaN where they were seen but once."""
-    now = np.divide(moved, seconds, out=np.full(moved.shape, np.nan), where=seconds > 0)
-    mean = velocity + (1 - np.exp(-seconds / _VELOCITY_S)) * (now - velocity)
-    return np.where(np.isnan(velocity), now, np.where(np.isnan(mean), velocity, mean))
+def _steady(velocity: np.ndarray, moved: np.ndarray, part: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Return the mean velocity over time after subjects moved, (T, D); what did not is as fast as it was.
+
+    Args:
+        velocity: (T, D) so far.
+        moved: (T, D), NaN where it is not known.
+        part: (T,) weight of the newest velocity.
+        rate: (T,) the same by the seconds that the movement took.
+    """
+    mean = velocity + rate[:, None] * moved - part[:, None] * velocity
+    unknown = np.isnan(mean)
+    return np.where(unknown, velocity, mean) if unknown.any() else mean
