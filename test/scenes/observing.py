@@ -19,7 +19,7 @@ from scenes.people import Person, Truth, at
 #: Stamp of time 0, nanoseconds.
 EPOCH_NS = 1_700_000_000_000_000_000
 #: The noise of a guess is so many times that of a look.
-_GUESS = 8.0
+_GUESS = 4.0
 
 
 @dataclass(frozen=True)

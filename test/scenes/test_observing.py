@@ -89,7 +89,7 @@ def test_pillar_hides_and_networks_guess() -> None:
     shot = observe([facing(0)], camera, seconds=1 / 30, faults=low).shots[0]
     ankle, nose = (shot.poses.skeleton.index[name] for name in ("left_ankle", "nose"))
     assert (shot.hidden[0, ankle], shot.hidden[0, nose]) == (True, False)
-    assert (shot.sigmas[0, ankle], shot.sigmas[0, nose]) == (16.0, 2.0)
+    assert (shot.sigmas[0, ankle], shot.sigmas[0, nose]) == (8.0, 2.0)
     assert 0 < shot.poses.scores[0, ankle] < 0.2 < shot.poses.scores[0, nose]
 
 
