@@ -9,6 +9,8 @@ Pearl 1988, and Felzenszwalb and Huttenlocher, "Pictorial Structures for Object 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 #: Cost of each nearer surface that is passed over,
@@ -67,32 +69,26 @@ def _limb_costs(
 ) -> np.ndarray:
     """Return (C, C, N, P): what each two surfaces cost."""
     a, b = pairs.T
-    places = np.nan_to_num(points).astype(np.float32).transpose(3, 2, 0, 1)
-    between = places[:, :, None][..., a] - places[:, None][..., b]
-    length = np.sqrt((between**2).sum(axis=0))
+    places = np.nan_to_num(points.transpose(3, 2, 0, 1)).astype(np.float32)
+    between = places.take(a, axis=3)[:, :, None] - places.take(b, axis=3)[:, None]
+    length = np.sqrt(np.einsum("xijnp,xijnp->ijnp", between, between))
     expected = np.broadcast_to(longest, (len(points), len(longest))).copy()
     exact = np.zeros(expected.shape, bool)
     exact[:, : lengths.shape[1]] = np.isfinite(lengths)
     expected[exact] = lengths[np.isfinite(lengths)]
-    excess = length - expected.astype(np.float32)
     variance = (_STRETCH * expected) ** 2 + _SLACK**2 + sigma[:, a] ** 2 + sigma[:, b] ** 2
     # A limb of unknown length may be shorter than the longest.
-    excess[..., ~exact] = np.maximum(excess[..., ~exact], 0)
-    return np.minimum(excess**2 / variance.astype(np.float32), _BROKEN)
+    lowest = np.where(exact, -np.inf, 0).astype(np.float32)
+    excess = np.maximum(length - expected.astype(np.float32), lowest) / np.sqrt(variance).astype(np.float32)
+    return np.minimum(excess**2, _BROKEN)
 
 
 def _messages(single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return (C + 1, N, K): what the rest of the body says to each keypoint."""
     states, n, k = single.shape
-    count = len(pairs)
-    # Every pair in both directions, in order of where it leads, so that sums over keypoints are slices.
-    source, target = np.concatenate([pairs, pairs[:, ::-1]]).T
-    order = np.argsort(target, kind="stable")
-    back = np.argsort(order)[(order + count) % (2 * count)]
-    cost = np.concatenate([cost, cost.swapaxes(0, 1)], axis=3)[..., order]
-    source, target = source[order], target[order]
-    reached, first = np.unique(target, return_index=True)
-    message = np.zeros((states, n, 2 * count), np.float32)
+    order, source, back, reached, first = _ways(pairs.tobytes())
+    cost = np.concatenate([cost, cost.swapaxes(0, 1)], axis=3).take(order, axis=3)
+    message = np.zeros((states, n, len(order)), np.float32)
     total = np.zeros((states, n, k), np.float32)
     for _ in range(_SWEEPS):
         said = (single + total)[..., source] - message[..., back]
@@ -102,3 +98,18 @@ def _messages(single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.nda
         message -= message.min(axis=0)
         total[..., reached] = np.add.reduceat(message, first, axis=2)
     return total
+
+
+@lru_cache(maxsize=16)
+def _ways(pairs: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return every pair in both directions, in order of where it leads, so that sums over keypoints are slices.
+
+    That is: which of all pairs and then all turned ones each way is, the keypoint that it comes from, the way back, the
+    keypoints that are reached, and the first way to each of them.
+    """
+    both = np.frombuffer(pairs, np.int64).reshape(-1, 2)
+    source, target = np.concatenate([both, both[:, ::-1]]).T
+    order = np.argsort(target, kind="stable")
+    back = np.argsort(order)[(order + len(both)) % len(order)]
+    reached, first = np.unique(target[order], return_index=True)
+    return order, source[order], back, reached, first

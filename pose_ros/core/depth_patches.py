@@ -11,7 +11,10 @@ from pose_ros.core.depth import Depth
 
 #: A disc of samples in a square of radius 1: enough for quartiles, few enough to sort for hundreds of keypoints.
 _GRID = np.stack(np.meshgrid(*[np.linspace(-1, 1, 7)] * 2), axis=-1).reshape(-1, 2)
-DISC = _GRID[(_GRID**2).sum(axis=1) <= 1.2].astype(np.float32)
+_DISC = np.ascontiguousarray(_GRID[(_GRID**2).sum(axis=1) <= 1.2].T, np.float32)[:, None]
+_CENTRE = np.zeros((2, 1, 1), np.float32)
+#: Depth below this is none, metres; 0 is how 16UC1 says so.
+_NOTHING = 1e-6
 #: Quartiles of a Gaussian lie 1.349 standard deviations apart.
 _QUARTILES = 1.349
 
@@ -27,13 +30,13 @@ class Surfaces(NamedTuple):
     share: np.ndarray
 
 
-def sample(depth: Depth, pixels: np.ndarray, radius: np.ndarray, low: float, high: float) -> np.ndarray:
+def sample(depth: Depth, pixels: np.ndarray, radius: np.ndarray | None, low: float, high: float) -> np.ndarray:
     """Return the depths in a disc around pixels, sorted.
 
     Args:
         depth: Its image is read where the pixels are; nothing else of it is touched.
         pixels: (M, 2) of the depth image; NaN gives no sample.
-        radius: (M,) pixels.
+        radius: (M,) pixels; None for the pixels alone.
         low: Nearest depth, metres; nearer ones do not count.
         high: Farthest depth, metres.
 
@@ -44,11 +47,12 @@ def sample(depth: Depth, pixels: np.ndarray, radius: np.ndarray, low: float, hig
     seen = np.isfinite(pixels).all(axis=1)
     # Far away from the image is outside like NaN, and still a number that an integer can hold.
     places = np.where(seen[:, None], pixels, -1e6).clip(-1e6, 1e6)
-    at = np.rint(places[:, None] + DISC * radius[:, None, None]).astype(np.int32)
-    x, y = at[..., 0], at[..., 1]
+    around = _CENTRE if radius is None else _DISC * radius.astype(np.float32)[:, None]
+    x, y = np.rint(places.astype(np.float32).T[:, :, None] + around).astype(np.int32)
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-    values = depth.image[np.where(inside, y, 0), np.where(inside, x, 0)].astype(np.float32) * np.float32(depth.scale)
-    values[~(inside & (values >= low) & (values <= high) & (values > 0))] = np.inf
+    values = depth.image[y * inside, x * inside].astype(np.float32) * np.float32(depth.scale)
+    # Written so that NaN is no measurement either.
+    values[~(inside & (values >= max(low, _NOTHING)) & (values <= high))] = np.inf
     values.sort(axis=1)
     return values
 

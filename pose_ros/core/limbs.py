@@ -18,7 +18,7 @@ _TALLEST = 2.1
 _SLACK = 1.2
 #: Lengths as a part of the body's height (Drillis and Contini 1966, as Winter prints them in "Biomechanics and Motor
 #: Control of Human Movement", fig. 4.1); joints without their sides.
-_PARTS = {
+PARTS = {
     ("shoulder", "elbow"): 0.186, ("elbow", "wrist"): 0.146, ("hip", "knee"): 0.245, ("knee", "ankle"): 0.246,
     ("shoulder", "shoulder"): 0.259, ("hip", "hip"): 0.191, ("shoulder", "hip"): 0.288,
     **{("ankle", toe): 0.152 for toe in ("heel", "big_toe", "small_toe", "foot_index")},
@@ -86,14 +86,17 @@ def limbs(skeleton: Skeleton) -> Limbs:
             tie(nose, i, _FACE * _TALLEST * _SLACK)
         elif part.endswith("hand"):
             arm = at.get(part.replace("hand", "wrist"))
-            tie(arm, i, (_SAME if name == "wrist" else _SAME + 2 * _HAND) * _TALLEST * _SLACK)
-            tie(at.get(f"{part}/wrist"), i, 2 * _HAND * _TALLEST * _SLACK)
+            if arm is None:
+                tie(at.get(f"{part}/wrist"), i, 2 * _HAND * _TALLEST * _SLACK)
+            else:
+                tie(arm, i, (_SAME if name == "wrist" else _SAME + 2 * _HAND) * _TALLEST * _SLACK)
     body = [pair for pair in longest if not any("/" in skeleton.joints[i] for i in pair)] if person else []
     for one, other in combinations(body, 2):
         for a, b in (one, one[::-1]):
             for c, d in (other, other[::-1]):
                 if b == c:
-                    tie(a, d, longest[one] + longest[other])
+                    head = _is_head(skeleton.joints[a]) and _is_head(skeleton.joints[d])
+                    tie(a, d, _FACE * _TALLEST * _SLACK if head else longest[one] + longest[other])
     flipped = [frozenset(skeleton.flip[i] for i in pair) for pair in longest]
     order = {frozenset(pair): i for i, pair in enumerate(longest)}
     return Limbs(
@@ -117,7 +120,7 @@ def _longest(a: str, b: str) -> float:
         part = _SAME
     else:
         a, b = (joint.removeprefix("left_").removeprefix("right_") for joint in (a, b))
-        part = _PARTS.get((a, b), _PARTS.get((b, a), _TRUNK))
+        part = PARTS.get((a, b), PARTS.get((b, a), _TRUNK))
     return part * _TALLEST * _SLACK
 
 

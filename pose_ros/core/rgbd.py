@@ -141,8 +141,7 @@ def _pixels(view: Depth, keypoints: np.ndarray, rays: np.ndarray, camera: Camera
 
 def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOptions) -> np.ndarray:
     """Return (N,) metres: the median depth of the keypoints' own pixels; it only has to be good enough for a size."""
-    flat = pixels.reshape(-1, 2)
-    centre = sample(view, flat, np.zeros(len(flat)), options.min_range, options.max_range)[:, 0]
+    centre = sample(view, pixels.reshape(-1, 2), None, options.min_range, options.max_range)[:, 0]
     return _body(np.where(np.isfinite(centre), centre, np.nan).reshape(poses.scores.shape), poses)
 
 
