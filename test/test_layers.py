@@ -32,6 +32,7 @@ MAY_USE = {
     "multiview": {"core", "errors", "media"},
     "exports": {"core", "errors", "skeletons"},
     "pipeline": {"core", "detectors", "errors", "estimators"},
+    "fusion": {"core", "errors", "multiview", "pipeline"},
     "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline"},
     "wiring": {
         "core", "detectors", "errors", "estimators", "models", "parts", "pipeline", "plugin", "registry",

@@ -25,6 +25,8 @@ _PARAMETERS = "ros__parameters"
 #: Node (a module of :mod:`pose_ros.nodes`) -> where the dataclass of its options is.
 NODES: Mapping[str, tuple[str, str]] = {
     "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
+    "multiview_node": ("pose_ros.nodes.multiview_options", "MultiviewOptions"),
+    "player_node": ("pose_ros.nodes.player_node", "PlayerOptions"),
     "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
     "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
 }
@@ -146,6 +148,10 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
         raise UnknownNameError("node", plugin, NODES)
     module, options = NODES[plugin]
     known = {s.name: s for s in specs(getattr(importlib.import_module(module), options))}
+    if plugin == "multiview_node":
+        from pose_ros.nodes.multiview_options import BLOCKS
+
+        known.update({f"{block}.{s.name}": s for block, piece in BLOCKS.items() for s in specs(piece)})
     if plugin == "pose_node":
         from pose_ros.wiring import PipelineOptions
 

@@ -146,6 +146,13 @@ class FrameTree:
             rotation, translation = turn.T @ rotation, turn.T @ (translation - place)
         return rotation, translation
 
+    def behind(self, target: str, source: str, stamp_ns: int) -> bool:
+        """Return whether a way is known and only the newest transforms are lacking, which may be under way."""
+        path = self._path(target.lstrip("/"), source.lstrip("/"))
+        edges = [self._edges[name] for name in (*path[0], *path[1])] if path is not None else []
+        unknown = [edge for edge in edges if not edge.knows(stamp_ns, self._reach_ns)]
+        return bool(unknown) and all(edge.stamps_ns[-1] < stamp_ns for edge in unknown)
+
     def _ancestors(self, frame: str) -> list[str]:
         """Return a frame and what it stands in, up to the root or to where a circle closes."""
         found = [frame]

@@ -58,6 +58,11 @@ class Frames:
         with self._lock:
             return self._tree.lookup(target, source, stamp_ns)
 
+    def behind(self, target: str, source: str, stamp_ns: int) -> bool:
+        """Return whether :meth:`lookup` returns None only because transforms of that moment have not come yet."""
+        with self._lock:
+            return self._tree.behind(target, source, stamp_ns)
+
     def why_not(self, target: str, source: str, stamp_ns: int) -> str:
         """Say why :meth:`lookup` returns None for these."""
         with self._lock:

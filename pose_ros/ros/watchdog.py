@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watchdog: why does no image arrive?"""
+"""Watchdog: why does no image arrive, or nothing else that is waited for?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _IMAGES = {
 }
 
 
-def why_silent(node: Node, topic: str, message_type: str, qos: QoSProfile) -> str:
+def why_silent(
+    node: Node, topic: str, message_type: str, qos: QoSProfile, what: str = "images", parameter: str = "image_topic"
+) -> str:
     """Say why nothing arrives on a topic, and what to do.
 
     Args:
@@ -23,11 +25,13 @@ def why_silent(node: Node, topic: str, message_type: str, qos: QoSProfile) -> st
         topic: As it was subscribed to.
         message_type: Such as ``sensor_msgs/msg/Image``.
         qos: Of the subscription.
+        what: Is waited for, in plural.
+        parameter: That names the topic.
     """
     topic = node.resolve_topic_name(topic)
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        return f"nobody publishes {topic}; {_near(node, topic, message_type)}"
+        return f"nobody publishes {topic}; {_near(node, topic, message_type, what, parameter)}"
     same = [p for p in publishers if p.topic_type == message_type]
     if not same:
         other = publishers[0].topic_type
@@ -42,6 +46,8 @@ def why_silent(node: Node, topic: str, message_type: str, qos: QoSProfile) -> st
     if len(problems) == len(same):
         return f"QoS of {topic} does not match: {'; '.join(problems)}; set parameter reliability"
     names = ", ".join(_name(p) for p in same)
+    if message_type not in _IMAGES:
+        return f"{names} publishes {topic}, but nothing arrives; does it work?"
     return (f"{names} publishes {topic}, but no image arrives; is the camera running? Large images can also be lost on "
             f"the way: set parameter reliability to 'reliable', or give DDS more shared memory")
 
@@ -54,15 +60,17 @@ def _words(qos: QoSProfile) -> str:
     return f"{qos.reliability.name.lower()}, {qos.durability.name.lower()}"
 
 
-def _near(node: Node, topic: str, message_type: str) -> str:
+def _near(node: Node, topic: str, message_type: str, what: str, parameter: str) -> str:
     """Say which topics of that type exist, the most similar names first."""
     own = {publisher.topic_name for publisher in node.publishers}
-    images = [
+    wanted = {message_type, *(_IMAGES if message_type in _IMAGES else ())}
+    found = [
         (name, kind) for name, kinds in node.get_topic_names_and_types() for kind in kinds
-        if kind in {message_type, *_IMAGES} and name not in own and node.count_publishers(name)
+        if kind in wanted and name not in own and node.count_publishers(name)
     ]
-    if not images:
-        return "no node publishes any image: is the camera started, in the same ROS_DOMAIN_ID?"
-    images.sort(key=lambda image: -difflib.SequenceMatcher(None, image[0], topic).ratio())
-    listed = ", ".join(name + ("" if kind == message_type else f" ({kind})") for name, kind in images[:5])
-    return f"images that are published: {listed}; set parameter image_topic"
+    if not found:
+        started = "the camera" if message_type in _IMAGES else "what publishes them"
+        return f"no node publishes any {what}: is {started} started, in the same ROS_DOMAIN_ID?"
+    found.sort(key=lambda one: -difflib.SequenceMatcher(None, one[0], topic).ratio())
+    listed = ", ".join(name + ("" if kind == message_type else f" ({kind})") for name, kind in found[:5])
+    return f"{what} that are published: {listed}; set parameter {parameter}"

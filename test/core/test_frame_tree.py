@@ -177,3 +177,12 @@ def test_what_was_static_may_begin_to_move(tree):
     assert tree.time_jumps == 0
     assert tree.lookup("world", "base", NOW - S)[1][0] == 2
     assert tree.lookup("world", "base", NOW) is None
+
+
+def test_what_may_be_under_way_is_told_from_what_never_comes(tree):
+    tree.put("world", "base", 10 * S, (1, 0, 0), (0, 0, 0, 1))
+    tree.put("base", "camera", 0, (1, 0, 0), (0, 0, 0, 1), static=True)
+    assert tree.behind("world", "camera", 11 * S)
+    assert not tree.behind("world", "camera", 10 * S)
+    assert not tree.behind("world", "camera", 9 * S)
+    assert not tree.behind("world", "eye", 11 * S)

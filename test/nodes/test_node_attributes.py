@@ -6,10 +6,12 @@ import inspect
 
 import pytest
 
-from pose_ros.nodes import camera_node, pose_node, recorder_node
+from pose_ros.nodes import camera_node, managed, multiview_node, player_node, pose_node, recorder_node
+
+_MODULES = (camera_node, managed, multiview_node, player_node, pose_node, recorder_node)
 
 
-@pytest.mark.parametrize("module", [camera_node, pose_node, recorder_node], ids=lambda m: m.__name__.rsplit(".", 1)[1])
+@pytest.mark.parametrize("module", _MODULES, ids=lambda m: m.__name__.rsplit(".", 1)[1])
 def test_no_attribute_hides_one_of_rclpy(module, ros):
     """rclpy's nodes do not guard their attributes: a ``_parameters`` of ours once broke every ``get_parameter``."""
     from rclpy.lifecycle import LifecycleNode

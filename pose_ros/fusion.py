@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fusion: what several cameras see -> subjects in their world, over time. No ROS, no files; time comes from stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pose_ros.core.describe import described
+from pose_ros.core.poses import Poses
+from pose_ros.core.stages import Stages
+from pose_ros.core.track import Tracker
+from pose_ros.multiview.fuse import Fuser
+from pose_ros.multiview.rig import Rig
+from pose_ros.pipeline import Result
+
+
+class Fusion:
+    """Fuse, track, filter, describe; starts over when time runs backwards."""
+
+    def __init__(self, fuser: Fuser, tracker: Tracker, smoother: Any = None) -> None:
+        """Join the pieces.
+
+        Args:
+            fuser: Makes subjects in the world.
+            tracker: Gives ids.
+            smoother: Filters the positions of tracked subjects over time.
+        """
+        self.fuser, self.tracker, self.smoother = fuser, tracker, smoother
+        self._ended: list[int] = []
+        self._stamp_ns: int | None = None
+        #: How often time ran backwards.
+        self.time_jumps = 0
+
+    def __call__(
+        self, rig: Rig, views: Mapping[str, tuple[int, Poses]], stamp_ns: int, stages: Stages | None = None
+    ) -> Result:
+        """Return who is where.
+
+        Args:
+            rig: All cameras.
+            views: Camera -> when, nanoseconds, and what it saw; all in one skeleton.
+            stamp_ns: The moment to speak of.
+            stages: Takes the times.
+
+        Raises:
+            UnknownNameError: A view is of a camera that is not in the rig.
+            ConfigError: There is no view, or they have different skeletons.
+        """
+        stages = stages or Stages()
+        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+            self.time_jumps += 1
+            self.reset()
+        self._stamp_ns = stamp_ns
+        with stages("fuse"):
+            poses = self.fuser(rig, views, stamp_ns)
+        with stages("track"):
+            poses, gone = self.tracker.update(poses, stamp_ns)
+            self._ended += gone
+            if self.smoother is not None:
+                poses = self.smoother(poses, stamp_ns)
+        if poses.skeleton.measures or poses.skeleton.frames:
+            with stages("describe"):
+                poses = described(poses, None)
+        ended, self._ended = tuple(self._ended), []
+        return Result(poses, ended, stages)
+
+    def reset(self) -> None:
+        """Forget everything about earlier moments; the ids that end with it stand in the next result."""
+        self._stamp_ns = None
+        self.fuser.reset()
+        self._ended += self.tracker.reset()
+        if self.smoother is not None:
+            self.smoother.reset()

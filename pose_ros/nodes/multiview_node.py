@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multi-view node: skeletons of several cameras in, skeletons in their world out. The fusing does the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.context import Context
+
+from pose_ros.core.track import Tracker
+from pose_ros.errors import PoseRosError
+from pose_ros.fusion import Fusion
+from pose_ros.multiview.files import read_rig
+from pose_ros.multiview.fuse import Fuser
+from pose_ros.multiview.sync import Sync
+from pose_ros.nodes.fusing import Fusing
+from pose_ros.nodes.managed import Closable, Managed
+from pose_ros.nodes.multiview_options import BLOCKS, MultiviewOptions
+from pose_ros.nodes.run import Stop, run
+from pose_ros.nodes.viewpoint import Sight
+from pose_ros.ros.outputs import SkeletonOutputs
+from pose_ros.ros.params import Parameters
+
+_FINE = DiagnosticStatus.OK
+
+
+class MultiviewNode(Managed):
+    """Lifecycle node around one :class:`Fusing`."""
+
+    def __init__(self, name: str = "multiview", context: Context | None = None, **arguments: Any) -> None:
+        """Declare parameters and services; with ``autostart``, become active as soon as it spins.
+
+        Raises:
+            ConfigError: A parameter does not fit.
+        """
+        super().__init__(name, "fusion", context, **arguments)
+        try:
+            self._given = Parameters(self, MultiviewOptions, self._change)
+            for block, options in BLOCKS.items():
+                self._given.add(block, options)
+            self._given.refuse_unknown()
+        except PoseRosError:
+            self.destroy_node()
+            raise
+        self._fusing: Fusing | None = None
+        self._processed = 0
+        self._begin(self._given.options.autostart)
+
+    def _options(self) -> MultiviewOptions:
+        return self._given.options
+
+    @property
+    def _work(self) -> Fusing | None:
+        return self._fusing
+
+    def _prepare(self) -> Sequence[Closable]:
+        """Read the calibration and advertise."""
+        options, block = self._options(), self._given
+        rig = read_rig(options.calibration, frame_id=options.world_frame) if options.calibration else None
+        names = options.names(tuple(camera.name for camera in rig) if rig is not None else ())
+        fuser = Fuser(block["fuser"], block["association"], block["triangulation"])
+        fusion = Fusion(fuser, Tracker(block["tracker"]))
+        sync: Sync[Sight] = Sync(names, block["sync"])
+        outputs = SkeletonOutputs(self, self._options, up="z")
+        self._fusing = Fusing(self, self._options, rig, fusion, sync, outputs, self._health)
+        return [self._fusing, outputs]
+
+    def _forget(self) -> None:
+        self._fusing = None
+
+    def _begun(self) -> str:
+        assert self._fusing is not None
+        options, cameras = self._options(), self._fusing.sync.cameras
+        where = f"file '{options.calibration}'" if options.calibration else "camera_info and TF"
+        return f"fuses {', '.join(cameras)} in '{options.world_frame}', calibrated by {where}"
+
+    def _change(self, block: str, old: Any, new: Any) -> None:
+        """Let a piece read its options anew."""
+        fusing = self._fusing
+        if fusing is None or not block:
+            return
+        fuser = fusing.fusion.fuser
+        owner, name = {
+            "sync": (fusing.sync, "options"), "fuser": (fuser, "options"), "association": (fuser, "association"),
+            "triangulation": (fuser, "triangulation"), "tracker": (fusing.fusion.tracker, "options"),
+        }[block]
+        setattr(owner, name, new)
+
+    def _report(self) -> None:
+        """Publish diagnostics of the node and of its cameras, and say why nothing can be fused."""
+        fusing, state, warning = self._fusing, self._state, ""
+        if fusing is not None and state == "active":
+            state = "active" if fusing.listening else "paused" if not fusing.enabled else "idle: nobody listens"
+            warning = self._silence(fusing) if fusing.listening else ""
+        else:
+            warning = self._waits(self._options().watchdog)
+        if warning:
+            self._health.say(warning)
+        cameras = fusing.statuses() if fusing is not None else []
+        wrong = [f"{status.name.partition(': ')[2]} is {status.message}" for status in cameras if status.level != _FINE]
+        used = f"{len(fusing.used)} of {len(fusing.sync.cameras)}" if fusing is not None else ""
+        self._health.report(state, warning or "; ".join(wrong), cameras, cameras=used,
+                            world_frame=self._options().world_frame)
+
+    def _silence(self, fusing: Fusing) -> str:
+        """Return why nothing could be fused for too long; empty while something is."""
+        processed, now, limit = self._health.processed, time.monotonic(), self._options().watchdog
+        if processed != self._processed:
+            self._processed, self._quiet_since = processed, now
+        if not limit or now - self._quiet_since < limit:
+            return ""
+        return f"nothing could be fused for {now - self._quiet_since:.0f} s: {fusing.why_not()}"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node as a process."""
+
+    def make(context: Context, stop: Stop) -> MultiviewNode:
+        return MultiviewNode(context=context)
+
+    return run(make, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Viewpoint: one of several cameras, as its pose node, its driver and TF tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import PoseRosError
+from pose_ros.msg import SkeletonArray
+from pose_ros.multiview.health import CameraHealth
+from pose_ros.multiview.rig import PosedCamera
+from pose_ros.nodes.multiview_options import MultiviewOptions
+from pose_ros.nodes.stream import Stream
+from pose_ros.nodes.tally import stamp_ns
+from pose_ros.ros.calibration import Calibration, CalibrationOptions
+from pose_ros.ros.frames import Frames
+from pose_ros.ros.health import Health, Rate
+from pose_ros.ros.qos import sensor
+from pose_ros.ros.watchdog import why_silent
+
+#: A camera that has said nothing for this long is silent; seconds.
+_SILENT_S = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What one camera saw at one moment."""
+
+    header: Header
+    size_wh: tuple[int, int]
+    poses: Poses
+    model: str
+
+
+class Viewpoint:
+    """Hears the skeletons of one camera and its calibration, and knows whether both are of use."""
+
+    def __init__(
+        self, node: Node, name: str, options: Callable[[], MultiviewOptions], known: PosedCamera | None,
+        accept: Callable[[str, Sight], None], health: Health,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: Subscribes.
+            name: Of the camera.
+            options: Returns what holds at present.
+            known: The camera, where a file says what it is; otherwise CameraInfo and TF do.
+            accept: Told (name, sight).
+            health: Says what is wrong.
+        """
+        self.name, self._node, self._known, self._accept, self._health = name, node, known, accept, health
+        self._options = options
+        self._stream = Stream(node, options().skeletons_topic.format(camera=name), lambda *_: None, self._take)
+        self._calibration: Calibration | None = None
+        if known is None:
+            topic = options().camera_info_topic.format(camera=name)
+
+            def where() -> CalibrationOptions:
+                return CalibrationOptions(topic, options().camera_info_max_age, options().rectified)
+
+            self._calibration = Calibration(node, where, self._note)
+        self._rate, self._placed = Rate(), known
+        self._uncalibrated = ""
+        #: Optical frame of the newest sight.
+        self.frame_id = ""
+        #: Stamp of the newest sight, nanoseconds; 0 before the first.
+        self.newest_ns = 0
+        #: Why the newest sight is of no use; empty while it is.
+        self.problem = ""
+
+    def _take(self, msg: SkeletonArray, poses: Poses) -> None:
+        self._rate.tick()
+        self.frame_id, self.newest_ns = msg.header.frame_id, stamp_ns(msg)
+        self._accept(self.name, Sight(msg.header, (msg.image_width, msg.image_height), poses, msg.model))
+
+    def _note(self, problem: str) -> None:
+        self._uncalibrated = problem.replace(": no 3D", "")
+
+    def refuse(self, problem: str) -> None:
+        """Say why this camera is left out, and remember it until its next sight is of use."""
+        self.problem = problem
+        self._health.say(f"{self.name} is left out: {problem}")
+
+    def placed(self, sight: Sight, world: str, frames: Frames | None) -> PosedCamera | None:
+        """Return the camera and where it stood at the stamp of a sight; None, with the reason said, if not known.
+
+        The same object is returned for as long as nothing has changed.
+        """
+        if self._known is not None:
+            if tuple(self._known.camera.size_wh) == sight.size_wh:
+                self.problem = ""
+                return self._known
+            expected, came = ("x".join(map(str, size)) for size in (self._known.camera.size_wh, sight.size_wh))
+            self.refuse(f"its calibration is for images of {expected} pixels, they have {came}; calibrate at that size")
+            return None
+        assert self._calibration is not None
+        assert frames is not None
+        camera = self._calibration.camera(sight.header, sight.size_wh)
+        if camera is None:
+            # It says once why it cannot read what comes, and nothing while nothing comes.
+            self.refuse(self._uncalibrated or self._without_info())
+            return None
+        self._uncalibrated = self.problem = ""
+        stamp = sight.header.stamp.sec * 1_000_000_000 + sight.header.stamp.nanosec
+        place = frames.lookup(sight.header.frame_id, world, stamp)
+        if place is None:
+            self.refuse(frames.why_not(sight.header.frame_id, world, stamp))
+            return None
+        self._placed = _same(self._placed, self.name, camera, *place)
+        return self._placed
+
+    def fits(self, sight: Sight, skeleton: Skeleton) -> Poses | None:
+        """Return the poses of a sight in a skeleton; None, with the reason said, if they are of another one."""
+        # Whose parts they are, each camera says by numbers of its own.
+        poses = sight.poses.replace(parents=np.zeros(len(sight.poses), np.int64))
+        if poses.skeleton == skeleton:
+            return poses
+        if not self._options().skeleton:
+            self.refuse(f"its skeletons are {sight.poses.skeleton.name}, those of the others {skeleton.name}; run the "
+                        "same model on all cameras, or set parameter skeleton to what all can be converted to")
+            return None
+        try:
+            return poses.to(skeleton)
+        except PoseRosError as error:
+            self.refuse(f"its skeletons are {sight.poses.skeleton.name}: {error}")
+            return None
+
+    @property
+    def silent(self) -> bool:
+        """Whether no sight has come for a while."""
+        return self._rate.age_s > _SILENT_S
+
+    def silence(self) -> str:
+        """Return why no sight comes."""
+        topic = self._options().skeletons_topic.format(camera=self.name)
+        if np.isfinite(self._rate.age_s):
+            return f"no skeletons for {self._rate.age_s:.0f} s: {self._why(topic, 'SkeletonArray')}"
+        if self._stream.early:
+            return f"skeletons come, but nothing explains them: {self._why(self._stream.topics[0], 'SkeletonInfo')}"
+        return f"no skeletons yet: {self._why(topic, 'SkeletonArray')}"
+
+    def _why(self, topic: str, kind: str) -> str:
+        return why_silent(self._node, topic, f"pose_ros/msg/{kind}", sensor("reliable"), "skeletons", "skeletons_topic")
+
+    def _without_info(self) -> str:
+        topic = self._options().camera_info_topic.format(camera=self.name)
+        why = why_silent(self._node, topic, "sensor_msgs/msg/CameraInfo", sensor(depth=5), "camera_info",
+                         "camera_info_topic")
+        return f"no camera_info yet: {why}"
+
+    def status(self, used: bool, health: CameraHealth) -> DiagnosticStatus:
+        """Return the diagnostics of this camera.
+
+        Args:
+            used: Whether it was part of the newest fusion.
+            health: How well it agrees with the others.
+        """
+        warning = self.silence() if self.silent else self.problem
+        if health.left_out and not warning:
+            warning = (f"disagrees with the others on {health.dropped:.0%} of the keypoints: it was moved, or its "
+                       "calibration or its transform is wrong; calibrate it again")
+        return self._health.status_of(
+            self.name, "used" if used else "waits for the others", f"left out: {warning}" if warning else "",
+            rate_hz=f"{self._rate.hz:.1f}",
+            last_seen_s=f"{self._rate.age_s:.1f}" if np.isfinite(self._rate.age_s) else "",
+            frame_id=self.frame_id,
+            reprojection_error_px=f"{health.residual:.2f}" if health.sights else "",
+            disagrees_percent=f"{100 * health.dropped:.0f}" if health.sights else "",
+        )
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._stream.close()
+        if self._calibration is not None:
+            self._calibration.close()
+
+
+def _same(
+    before: PosedCamera | None, name: str, camera: Camera, rotation: np.ndarray, translation: np.ndarray
+) -> PosedCamera:
+    """Return the same object for as long as the camera is the same and stands still."""
+    if before is not None and before.camera is camera and (
+        np.array_equal(before.rotation, rotation) and np.array_equal(before.translation, translation)
+    ):
+        return before
+    return PosedCamera(name, camera, rotation, translation)

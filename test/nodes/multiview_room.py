@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A synthetic scene whose cameras publish as pose nodes and drivers do, and a multi-view node that hears them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
+from pose_ros.msg import SkeletonArray, SkeletonInfo
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from scenes import Faults, Shot, circling, observe, rig
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+
+from pose_ros.core.quaternion import from_matrices
+from pose_ros.core.stages import Stages
+from pose_ros.multiview.rig import PosedCamera, Rig
+from pose_ros.nodes.multiview_node import MultiviewNode
+from pose_ros.pipeline import Result
+from pose_ros.ros.cameras import camera_to_info
+from pose_ros.ros.messages import poses_to_array, skeleton_to_info
+from pose_ros.ros.qos import RESULT
+from pose_ros.skeletons import catalogue
+
+LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RIG = rig(3, models=("plumb_bob", "equidistant"), sizes=((1280, 720), (640, 480)))
+NAMES = tuple(camera.name for camera in RIG)
+
+
+def header(stamp_ns: int, frame_id: str) -> Header:
+    made = Header(frame_id=frame_id)
+    made.stamp.sec, made.stamp.nanosec = divmod(stamp_ns, 10**9)
+    return made
+
+
+def standing(camera: PosedCamera, stamp_ns: int, frame_id: str, world: str = "world") -> TransformStamped:
+    """Return where a camera stands, as TF says it: the pose of the child in its parent."""
+    x, y, z, w = from_matrices(camera.rotation.T).tolist()
+    made = TransformStamped(header=header(stamp_ns, world), child_frame_id=frame_id)
+    made.transform.translation = Vector3(**dict(zip("xyz", camera.centre.tolist(), strict=True)))
+    made.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
+    return made
+
+
+class Room:
+    """Cameras, people, a multi-view node and a listener in one executor."""
+
+    def __init__(self, ros: Any, capture: Any, *, whole: Rig = RIG, people: int = 2, skeleton: str = "coco17",
+                 tf: bool = True, **parameters: Any) -> None:
+        """Start the node; ``__`` in the names of parameters stands for a dot."""
+        self.ros, self.rig, self._capture = ros, whole, capture
+        self.recording = observe(circling(people), whole, skeleton, seconds=4.0, faults=Faults(sigma_px=1.0))
+        self.other = ros.node("other")
+        #: Camera -> frame of its images, clock, info and skeleton, for tests to spoil.
+        self.frames = {name: f"{name}_optical_frame" for name in NAMES}
+        self.offset_ns = dict.fromkeys(NAMES, 0)
+        self.infos = {c.name: camera_to_info(c.camera, Header()) for c in whole}
+        self.skeletons = dict.fromkeys(NAMES, skeleton)
+        self.arrays: list[Any] = []
+        self.fused: list[tuple[int, Any]] = []
+        self._static = self.other.create_publisher(TFMessage, "/tf_static", LATCHED)
+        if tf:
+            self.place(*NAMES)
+        self._publishers: dict[str, tuple[Any, Any, Any]] = {}
+        for name in NAMES:
+            self._publishers[name] = (
+                self.other.create_publisher(SkeletonArray, f"/{name}/pose/skeletons", RESULT),
+                self.other.create_publisher(SkeletonInfo, f"/{name}/pose/skeleton_info", LATCHED),
+                self.other.create_publisher(CameraInfo, f"/{name}/camera_info", RESULT),
+            )
+        values = {"cameras": ", ".join(NAMES), **{k.replace("__", "."): v for k, v in parameters.items()}}
+        self.node = ros.add(MultiviewNode(
+            context=ros.context, parameter_overrides=[Parameter(n, value=v) for n, v in values.items()]
+        ))
+        self._ticks = iter(self.recording.ticks())
+        self._announced: set[tuple[str, str]] = set()
+        self.statuses: dict[str, Any] = {}
+        self.other.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+
+    def listen(self) -> Room:
+        """Listen, and wait until the node hears the cameras."""
+        self.other.create_subscription(SkeletonArray, "/multiview/skeletons", self.arrays.append, 100)
+        assert self.ros.spin_until(lambda: all(
+            array.get_subscription_count() and (info.get_subscription_count() or self.node._options().calibration)
+            for array, _, info in self._publishers.values()
+        )), "the node did not subscribe"
+        self.ros.spin_for(0.1)
+        return self
+
+    def _diagnosed(self, message: Any) -> None:
+        for status in message.status:
+            self.statuses[status.name] = status
+
+    def place(self, *names: str) -> None:
+        """Say by static transforms where cameras stand."""
+        self._static.publish(TFMessage(transforms=[
+            standing(c, 0, self.frames[c.name]) for c in self.rig if c.name in names
+        ]))
+
+    def send(self, shot: Shot) -> None:
+        """Publish one camera's sight and its calibration."""
+        name = shot.camera.name
+        skeleton = catalogue.get(self.skeletons[name])
+        arrays, infos, camera_infos = self._publishers[name]
+        if (name, skeleton.name) not in self._announced:
+            self._announced.add((name, skeleton.name))
+            infos.publish(skeleton_to_info(skeleton, "model"))
+        head = header(shot.stamp_ns + self.offset_ns[name], self.frames[name])
+        poses = shot.poses if skeleton == shot.poses.skeleton else shot.poses.to(skeleton)
+        info = self.infos[name]
+        info.header = head
+        camera_infos.publish(info)
+        result = Result(poses, (), Stages())
+        arrays.publish(poses_to_array(result, head, tuple(shot.camera.camera.size_wh), "model"))
+
+    def play(self, ticks: int = 5, cameras: tuple[str, ...] = NAMES) -> list[Any]:
+        """Let some cameras see some moments, 1/30 s apart; returns the arrays that came."""
+        before = len(self.arrays)
+        for _ in range(ticks):
+            for shot in next(self._ticks):
+                if shot is not None and shot.camera.name in cameras:
+                    self.send(shot)
+            self.ros.spin_for(0.02)
+        return self.arrays[before:]
+
+    def errors(self, array: Any) -> np.ndarray:
+        """Return (N, K) how far the keypoints of fused people are from where they truly are, metres."""
+        stamp = array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
+        truth = self.recording.truth(stamp).points(catalogue.get(array.schema))[0]
+        points = np.array([np.reshape(s.points, (-1, 3)) for s in array.skeletons])
+        distances = np.linalg.norm(points[:, None] - truth[None], axis=3)
+        nearest = np.nanmedian(distances, axis=2).argmin(axis=1)
+        return distances[np.arange(len(points)), nearest]
+
+    def status(self, name: str = "fusion") -> tuple[str, dict[str, str]]:
+        """Return message and values of the newest diagnostics."""
+        self.statuses.clear()
+        assert self.ros.spin_until(lambda: f"multiview: {name}" in self.statuses)
+        status = self.statuses[f"multiview: {name}"]
+        return status.message, {pair.key: pair.value for pair in status.values}
+
+    def said(self) -> str:
+        """Return what was logged since the last call."""
+        return self._capture.readouterr().err
