@@ -13,14 +13,15 @@ Ours (``schema`` is ``pose_ros.run/1``)::
            "subjects": [
              {"id": null, "score": 0.99, "box": [x_min, y_min, x_max, y_max],
               "keypoints": [[x, y, score], ...],
-              "local_points": [[x, y, z], ...]}],
+              "points": [[x, y, z], ...], "local_points": [[x, y, z], ...]}],
            "parts": {
              "hands": [{"parent": 1, "side": "left", "side_score": 0.98, "id": ..., ...}, ...],
              "faces": [{"measures": {"mouth_opening": 0.4, ...}, "frames": {"gaze": [x, y, z, qx, qy, qz, qw], ...},
                         ...}, ...]}}]}]}
 
-Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``local_points`` are metres
-from the subject's root, axes parallel to the camera's optical frame; they are absent where the model has none. What was
+Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``points`` are metres in the
+camera's optical frame, where it is calibrated; ``local_points`` are metres from the subject's root, axes parallel to
+that frame. Both are absent where they are not known. What was
 found is null. ``id`` is the track of a subject in a video, null in single images, unless parts are looked at: then they
 count the subjects of the image. ``parts`` are there when hands or faces are looked at, each with the fields of whole
 subjects; ``parent`` is the ``id`` of the subject that a part belongs to, null where it is nobody's. ``label`` (what
@@ -97,8 +98,10 @@ def _subject(poses: Poses, row: int) -> dict[str, Any]:
         "box": _numbers(poses.boxes[row]),
         "keypoints": _numbers(np.column_stack([poses.keypoints[row], poses.scores[row]])),
     }
-    if poses.local_points is not None:
-        subject["local_points"] = _numbers(poses.local_points[row])
+    for name in ("points", "local_points"):
+        column = getattr(poses, name)
+        if column is not None:
+            subject[name] = _numbers(column[row])
     for name in ("measures", "frames"):
         column = getattr(poses, name)
         if column is not None:
