@@ -102,7 +102,7 @@ def handle(args: argparse.Namespace) -> int:
 def _cards(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
     from pose_ros.wiring import parse_model
 
-    if "+" not in spec and store.card(spec).kind == "detector":
+    if "+" not in spec and store.card(spec).kind != "estimator":
         return None, store.card(spec)
     return parse_model(spec, store)
 
@@ -123,6 +123,8 @@ def _check(args: argparse.Namespace, card: ModelCard) -> None:
         raise ConfigError("--int8", "expected --images FOLDER with images such as the model will see")
     if args.int8 and args.precision != "float32":
         raise ConfigError("--int8", f"expected no other precision, got --precision {args.precision}")
+    if args.images is not None and card.kind == "lifter":
+        raise ConfigError("--images", f"expected none, as '{card.name}' sees keypoints in place of images")
     if args.output is not None and args.output.suffix != ".onnx":
         raise ConfigError("--output", f"expected a file that ends with .onnx, got {args.output}")
     if args.max_images < 2:

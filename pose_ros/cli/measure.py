@@ -22,6 +22,8 @@ def noise(card: ModelCard, any_size: bool) -> list[np.ndarray]:
     width, height = card.input_wh
     rng = np.random.default_rng(0)
     sizes = [(height, width), *([(height, max(width // 2, 1))] if any_size else [])]
+    if channels := card.preprocess.channels:  # no image alone
+        return [rng.standard_normal((n, channels, *size), np.float32) for size in sizes for n in BATCHES]
     return [card.preprocess(rng.integers(0, 256, (n, *size, 3), np.uint8)) for size in sizes for n in BATCHES]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.options import from_mapping, option
-from pose_ros.errors import CardError, ConfigError
+from pose_ros.errors import CardError, ConfigError, ShapeError
 from pose_ros.lifters.base import Lifter
 from pose_ros.plugin import Model
 from pose_ros.skeletons import catalogue
@@ -99,12 +99,21 @@ class SequenceLifter(Lifter):
         return {"width": width / 2, "side": min(width, height) / 2, "pixels": width / _WIDTH}[self._params.coordinates]
 
     def lift(self, keypoints: np.ndarray, scores: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-        """See :class:`Lifter`."""
+        """See :class:`Lifter`.
+
+        Raises:
+            ShapeError: They are of other moments or keypoints.
+        """
+        moments = (self.window, len(self.takes))
+        for name, array, shape in (("keypoints", keypoints, (*moments, 2)), ("scores", scores, moments)):
+            if array.ndim != 1 + len(shape) or array.shape[1:] != shape:
+                raise ShapeError(name, f"(N, {', '.join(map(str, shape))})", array.shape)
         middle = np.array(size_wh, np.float32) / 2
         pixels = self._params.coordinates == "pixels"
+        keypoints, scores = np.asarray(keypoints, np.float32), np.asarray(scores, np.float32)
         xy = (keypoints - (0 if pixels else middle)) / np.float32(self._scale(size_wh))
         channels = [xy[..., 0], xy[..., 1], scores][: self._channels]
-        batch = np.stack(channels, axis=1).astype(np.float32)
+        batch = np.stack(channels, axis=1)
         batch = np.pad(batch, ((0, 0), (0, 0), (0, self._moments - self.window), (0, 0)), mode="edge")
         if not self.options.flip_test:
             return self._run(batch)

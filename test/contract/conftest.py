@@ -44,6 +44,22 @@ def plugin(request: pytest.FixtureRequest) -> Plugin:
     return _make(*request.param)
 
 
+@pytest.fixture(params=[p for p in PLUGINS if p[0] != "lifters"], ids="/".join)
+def seeing(request: pytest.FixtureRequest) -> Plugin:
+    """A plugin that takes images."""
+    return _make(*request.param)
+
+
+@pytest.fixture(params=[p for p in PLUGINS if p[0] == "lifters"], ids="/".join)
+def make_lifter(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    return lambda **how: _make(*request.param, **how)
+
+
+@pytest.fixture
+def lifter(make_lifter: Callable[..., Any]) -> Any:
+    return make_lifter()
+
+
 @pytest.fixture(params=[p for p in PLUGINS if p[0] == "detectors"], ids="/".join)
 def make_detector(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return lambda **how: _make(*request.param, **how)

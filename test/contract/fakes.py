@@ -210,6 +210,9 @@ FAKES: dict[str, dict[str, tuple[str, Network]]] = {
         "movenet": ("movenet-thunder-ptq", _movenet),
         "movenet-multipose": ("movenet-multipose", _movenet_multipose),
     },
+    "lifters": {
+        "sequence": ("videopose3d-27", lambda rng: [rng.normal(0, 0.4, (17, 3))]),
+    },
 }
 
 

@@ -49,10 +49,10 @@ def test_states_the_version_of_the_contract(plugin):
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)
-def test_refuses_what_is_no_image(plugin, bad):
+def test_refuses_what_is_no_image(seeing, bad):
     with pytest.raises(ShapeError, match="image: expected"):
-        run(plugin, bad)
-    assert plugin.session.calls == []
+        run(seeing, bad)
+    assert seeing.session.calls == []
 
 
 def test_options_survive_a_round_trip(plugin):
@@ -93,7 +93,7 @@ def test_every_plugin_has_a_card(kind, name):
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_every_shipped_card_fits_a_plugin_a_skeleton_and_a_detector(card):
     registry.load(f"{card.kind}s", card.plugin)
-    if card.kind == "estimator":
+    if card.kind != "detector":
         assert len(catalogue.get(card.skeleton)) > 0
     if card.detector:
         assert cards.get(card.detector).kind == "detector"
