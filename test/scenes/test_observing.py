@@ -124,6 +124,7 @@ def test_outliers_swaps_misses_and_drops_are_as_many_as_said() -> None:
     off = np.concatenate([np.linalg.norm(s.poses.keypoints - s.pixels, axis=2).ravel() for s in shots])
     assert (off > 1).mean() == pytest.approx(0.1, abs=0.02)
     np.testing.assert_allclose(off[off > 1], 60, atol=0.01)
+    assert np.isnan(np.concatenate([s.sigmas.ravel() for s in shots])[off > 1]).all()
     shots = seen(swaps=0.2)
     flip = shots[0].poses.skeleton.flip_index
     swapped = np.concatenate([np.abs(s.poses.keypoints - s.pixels[:, flip]).max(axis=(1, 2)) < 1e-3 for s in shots])
