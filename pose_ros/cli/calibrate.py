@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pose_ros.cli import console
-from pose_ros.errors import ConfigError, SourceError
+from pose_ros.cli import console, sightings
+from pose_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from pose_ros.core.camera import Camera
-    from pose_ros.core.skeleton import Skeleton
-    from pose_ros.multiview.board import Board
     from pose_ros.multiview.report import Report
     from pose_ros.multiview.rig import Rig
 
@@ -71,8 +68,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
                          help="TF frame of a camera's images (default: %(default)s)")
     for sub in (one, rig):
         sub.add_argument("--board", required=True, help="such as 5x7:0.04:0.03:DICT_4X4_50, see below")
-        sub.add_argument("--model", default="plumb_bob", help="lens: plumb_bob, rational_polynomial (wide), equidistant "
-                         "(fisheye); default: %(default)s")
+        sub.add_argument("--model", default="plumb_bob", help="lens: plumb_bob, rational_polynomial (wide), "
+                         "equidistant (fisheye); default: %(default)s")
     for sub in (one, rig, people):
         sub.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame")
         sub.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after N frames")
@@ -84,9 +81,10 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     people.add_argument("--device", default="auto", help="auto, cpu, cuda, tensorrt, openvino:NAME (default: auto)")
     people.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
     people.add_argument("--height", type=float, default=None, metavar="METRES", help="of the people on average")
-    people.add_argument("--distance", metavar="A:B=METRES", help="between two cameras, as measured; better than a height")
+    people.add_argument("--distance", metavar="A:B=METRES", help="between two cameras, measured; better than a height")
     people.add_argument("--world", choices=("first", "floor"), default="first",
-                        help="origin: the first camera, or the floor below it that people walk on (default: %(default)s)")
+                        help="origin: the first camera, or the floor below it that people walk on upright (default: "
+                        "%(default)s)")
     convert = action("convert", "Read a calibration of any kind and write it as another.", _convert)
     convert.add_argument("source", metavar="IN", help="file or folder")
     convert.add_argument("output", metavar="OUT", type=Path, help="folder for ROS, or a .toml")
@@ -118,7 +116,7 @@ def _intrinsics(args: argparse.Namespace) -> int:
     from pose_ros.multiview.files.ros import camera_info
 
     board = Board.parse(args.board)
-    _, corners, size = _corners(board, args.source, args)
+    _, corners, size = sightings.corners(board, args.source, args)
     found = find_intrinsics(board, corners, size, args.model)
     name = args.name or (args.output.stem if args.output else Path(args.source).stem or "camera")
     files = []
@@ -132,11 +130,11 @@ def _intrinsics(args: argparse.Namespace) -> int:
 def _rig(args: argparse.Namespace) -> int:
     from pose_ros.multiview import report, world
     from pose_ros.multiview.board import Board, find_intrinsics, find_rig
-    from pose_ros.multiview.bundle import Rigid
     from pose_ros.multiview.rig import Rig
+    from pose_ros.multiview.subjects import Rigid
 
     board, sources = Board.parse(args.board), _named(args.sources)
-    looked = {name: _corners(board, source, args) for name, source in sources.items()}
+    looked = {name: sightings.corners(board, source, args) for name, source in sources.items()}
     warnings: list[str] = []
     if args.cameras:
         cameras = _cameras(args.cameras, {name: size for name, (_, _, size) in looked.items()})
@@ -146,8 +144,8 @@ def _rig(args: argparse.Namespace) -> int:
             lens = find_intrinsics(board, corners, size, args.model)
             cameras[name] = lens.camera
             warnings += report.of_intrinsics(name, lens, corners).warnings
-    index = _together([stamps for stamps, _, _ in looked.values()])
-    seen = np.stack([_picked(corners, at) for (_, corners, _), at in zip(looked.values(), index, strict=True)])
+    index = sightings.together([stamps for stamps, _, _ in looked.values()])
+    seen = np.stack([sightings.picked(corners, at) for (_, corners, _), at in zip(looked.values(), index, strict=True)])
     adjusted = find_rig(board, cameras, seen)
     rig = Rig(adjusted.posed(list(cameras), list(cameras.values())))
     assert isinstance(adjusted.scene, Rigid)
@@ -163,13 +161,13 @@ def _people(args: argparse.Namespace) -> int:
     from pose_ros.multiview.rig import Rig
 
     sources = _named(args.sources)
-    looked = {name: _tracks(source, args) for name, source in sources.items()}
+    looked = {name: sightings.tracks(source, args) for name, source in sources.items()}
     skeletons = {skeleton.name: skeleton for _, _, _, skeleton in looked.values()}
     if len(skeletons) > 1:
         raise ConfigError("sources", f"expected one skeleton, got {', '.join(skeletons)}; use one model for all")
     cameras = _cameras(args.cameras, {name: size for name, (_, _, size, _) in looked.items()})
-    index = _together([stamps for stamps, _, _, _ in looked.values()])
-    tracks = [np.stack([_picked(one, at) for one in tracks]) if len(tracks) else tracks[:, at]
+    index = sightings.together([stamps for stamps, _, _, _ in looked.values()])
+    tracks = [np.stack([sightings.picked(one, at) for one in tracks]) if len(tracks) else tracks[:, at]
               for (_, tracks, _, _), at in zip(looked.values(), index, strict=True)]  # fmt: skip
     height = _HEIGHT if args.height is None else args.height
     found = people.find_rig(cameras, tracks, next(iter(skeletons.values())), height)
@@ -286,85 +284,6 @@ def _cameras(path: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Camer
             camera = resize_camera(camera, size) if same else camera
         cameras[name] = camera
     return cameras
-
-
-def _corners(board: Board, spec: str, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Return stamps in seconds (T,), corners (T, K, 2) and the size of the images of one camera."""
-    from pose_ros.media.sources import open_source
-
-    stamps, corners, size = [], [], (0, 0)
-    with open_source(spec) as source, console.progress(source.name) as progress:
-        frames = itertools.islice(source, 0, None, max(args.every, 1))
-        for frame in itertools.islice(frames, args.max_frames or None):
-            if size not in ((0, 0), frame.size_wh):
-                raise SourceError(spec, f"expected images of one size, got {size} and {frame.size_wh}")
-            size = frame.size_wh
-            stamps.append(frame.stamp_ns / 1e9)
-            corners.append(board.find(frame.image))
-            progress(len(stamps), 0)
-    return np.array(stamps), np.stack(corners), size
-
-
-def _tracks(spec: str, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, tuple[int, int], Skeleton]:
-    """Return stamps in seconds (T,), people (N, T, K, 3), size of the images and skeleton of one camera."""
-    from pose_ros.media.sources import open_source
-    from pose_ros.skeletons import catalogue
-
-    began = 0.0
-    if spec.endswith(".json"):
-        try:
-            document = json.loads(Path(spec).read_text(encoding="utf-8"))
-            name, found = document["skeleton"]["name"], document["sources"][0]
-            began = float(found.get("began_s", 0.0))
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ConfigError(spec, f"expected results.json of `pose-ros run` on one video: {error}") from error
-    else:
-        from pose_ros.cli.runner import Runner
-
-        with open_source(spec) as source:
-            if source.absolute:
-                began = next(iter(source)).stamp_ns / 1e9
-        options = argparse.Namespace(
-            model=args.model, device=args.device, skeleton="", max_subjects=args.max_subjects, hands=False, faces=False,
-            set=[], output=None, every=max(args.every, 1), max_frames=args.max_frames, min_score=0.3,
-        )
-        runner = Runner(options)
-        found = console.jsonable(next(runner.run([spec])))
-        if "error" in found:
-            raise SourceError(spec, found["error"])
-        name = runner.about()["skeleton"]["name"]
-    skeleton = catalogue.get(name)
-    frames = found["frames"]
-    rows: dict[Any, np.ndarray] = {}
-    for t, frame in enumerate(frames):
-        for number, subject in enumerate(frame["subjects"]):
-            blank = np.full((len(frames), len(skeleton), 3), np.nan)
-            rows.setdefault(subject["id"] or -number, blank)[t] = np.array(subject["keypoints"], np.float64)
-    tracks = np.stack(list(rows.values())) if rows else np.zeros((0, len(frames), len(skeleton), 3))
-    stamps = began + np.array([frame["time_s"] for frame in frames])
-    return stamps, tracks, (found["width"], found["height"]), skeleton
-
-
-def _together(stamps: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (V, T): which frame of each camera belongs to each frame of the first one; -1 for none near enough."""
-    first = stamps[0]
-    near = 0.5 * float(np.median(np.diff(first))) if len(first) > 1 else 0.5
-    rows = []
-    for other in stamps:
-        after = np.searchsorted(other, first).clip(1, max(len(other) - 1, 1))
-        before = after - 1
-        after = np.minimum(after, len(other) - 1)
-        nearest = np.where(abs(other[before] - first) <= abs(other[after] - first), before, after)
-        rows.append(np.where(abs(other[nearest] - first) <= near, nearest, -1))
-    index = np.stack(rows)
-    if not (index[1:] >= 0).any():
-        raise ConfigError("sources", "expected recordings of the same time, found no two images that belong together")
-    return index
-
-
-def _picked(column: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return the rows of a column, NaN for row -1."""
-    return np.where((at >= 0).reshape(-1, *(1,) * (column.ndim - 1)), column[at], np.nan)
 
 
 def _measured(text: str, rig: Rig) -> float:

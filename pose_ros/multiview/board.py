@@ -15,7 +15,8 @@ import numpy as np
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import check_image
 from pose_ros.errors import ConfigError
-from pose_ros.multiview.bundle import Adjusted, Rigid, Sightings, adjust
+from pose_ros.multiview.bundle import Adjusted, Sightings, adjust
+from pose_ros.multiview.subjects import Rigid
 
 #: Fewer corners of one image say too little.
 _LEAST_CORNERS = 6

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from pose_ros.core.camera import Camera
+from pose_ros.multiview import lens
 from pose_ros.multiview.rig import PosedCamera
+from pose_ros.multiview.subjects import LET_GO, cross, turns
 
-#: Cauchy's loss begins to let go at this many robust standard deviations.
-_LET_GO = 2.5
 #: Standard deviations of a pixel's distance whose median is 1: of a Rayleigh distribution.
 _MEDIAN = 1.1774
 _ROUNDS, _STEPS = 4, 30
@@ -44,13 +43,11 @@ class Sightings:
     @classmethod
     def of(cls, cameras: Sequence[Camera], keypoints: np.ndarray, weights: np.ndarray | None = None) -> Sightings:
         """Make them of keypoints (V, T, K, 2) in pixels, NaN for missing, and weights (V, T, K)."""
-        rays = np.stack([camera.rays(seen) for camera, seen in zip(cameras, keypoints, strict=True)])
-        step = 1e-5
-        moved = rays[..., None, :] + step * np.eye(3)[:2]
-        # One-sided, because the ray itself projects to the pixel that it came from.
-        slope = np.stack([camera.project(m) for camera, m in zip(cameras, moved, strict=True)])
-        slope = np.swapaxes(slope - keypoints[..., None, :], -1, -2) / step
-        known = np.isfinite(slope).all(axis=(-1, -2))
+        shape = keypoints.shape[:-1]
+        rays, slope = lens.rays(cameras, keypoints.reshape(len(cameras), -1, 2))
+        rays = np.moveaxis(rays, 0, -1).reshape(*shape, 2)
+        slope = np.moveaxis(slope, (0, 1), (-2, -1)).reshape(*shape, 2, 2)
+        known = np.isfinite(rays).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2))
         weights = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
         rays, slope = np.where(known[..., None], rays[..., :2], 0.0), np.where(known[..., None, None], slope, 0.0)
         return cls(rays, slope, weights)
@@ -121,7 +118,7 @@ class _Linear:
         """Return the Schur complement (G, G), the pull of each moment at it (T, G), and (T, B, B) inverted."""
         inverse = np.linalg.inv(_damped(self.moments, damping))
         through = self.mixed @ inverse
-        schur = _damped(self.common, damping) - np.einsum("tgb,thb->gh", through, self.mixed)
+        schur = _damped(self.common, damping) - (through @ np.swapaxes(self.mixed, 1, 2)).sum(axis=0)
         return schur, self.common_pull - (through @ self.moments_pull[..., None])[..., 0], inverse
 
 
@@ -139,7 +136,7 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
         sigma = _spread(sightings, _residuals(sightings, *state)[0])
         # What is known beforehand counts in standard deviations, so pixels have to as well.
         weighed = dataclasses.replace(sightings, weights=sightings.weights / sigma**2)
-        state = _descend(weighed, state, let_go := _LET_GO * sigma)
+        state = _descend(weighed, state, let_go := LET_GO * sigma)
     residuals = _residuals(sightings, *state)[0]
     linear = _linear(weighed, *state, let_go)
     covariances = np.zeros((len(rotations), 6, 6))
@@ -152,8 +149,21 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
     return Adjusted(*state, np.where(seen[..., None], residuals, np.nan), np.where(seen, trust, 0.0), covariances)
 
 
+def misfit(sightings: Sightings, adjusted: Adjusted) -> np.ndarray:
+    """Return how badly each camera's sightings of each moment fit what came out, (V, T); 0 where it saw nothing.
+
+    They may be others than those that it came out of.
+    """
+    ours = _residuals(sightings, adjusted.rotations, adjusted.translations, adjusted.scene)[0]
+    near = np.nanmedian(np.linalg.norm(adjusted.residuals, axis=-1))
+    return (sightings.weights * np.log1p((ours**2).sum(axis=-1) / near**2)).sum(axis=2)
+
+
 def meet(rotations: np.ndarray, translations: np.ndarray, sightings: Sightings) -> np.ndarray:
-    """Return the points (T, K, 3) nearest to all rays; NaN where fewer than two cameras see one."""
+    """Return the points (T, K, 3) nearest to all rays; NaN where fewer than two cameras see one.
+
+    A first guess: while the cameras are guesses themselves, none of them can be told to be wrong.
+    """
     directions = np.concatenate([sightings.rays, np.ones_like(sightings.rays[..., :1])], axis=-1)
     directions = np.einsum("vij,vtki->vtkj", rotations, directions)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -165,18 +175,6 @@ def meet(rotations: np.ndarray, translations: np.ndarray, sightings: Sightings) 
     normal = np.where(met[..., None, None], across.sum(axis=0), np.eye(3))
     points = np.linalg.solve(normal + 1e-12 * np.eye(3), pull[..., None])[..., 0]
     return np.where(met[..., None], points, np.nan)
-
-
-def cross(vectors: np.ndarray) -> np.ndarray:
-    """Return the matrices (..., 3, 3) that make cross products with vectors (..., 3)."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    o = np.zeros_like(x)
-    return np.stack([np.stack(r, -1) for r in ([o, -z, y], [z, o, -x], [-y, x, o])], -2)
-
-
-def turns(vectors: np.ndarray) -> np.ndarray:
-    """Return the rotations (N, 3, 3) of Rodrigues' vectors (N, 3)."""
-    return np.stack([cv2.Rodrigues(vector)[0] for vector in vectors]) if len(vectors) else np.zeros((0, 3, 3))
 
 
 def _descend(
@@ -235,17 +233,17 @@ def _linear(
     common = np.zeros((globals_, globals_))
     mixed = np.zeros((moment_count, globals_, ss.shape[1]))
     pull = np.zeros((moment_count, globals_))
-    own = np.einsum("vtkni,vtknj->vij", heavy, by_camera)
-    between = scene.chain(np.einsum("vtkni,vtknj->vtkij", heavy, by_point))  # (V, T, 6, B)
-    tug = -np.einsum("vtkni,vtkn->vti", heavy, off)
+    own = np.swapaxes(heavy.reshape(views, -1, 6), 1, 2) @ by_camera.reshape(views, -1, 6)
+    between = scene.chain(np.swapaxes(heavy, -1, -2) @ by_point)  # (V, T, 6, B)
+    tug = -(off[..., None, :] @ heavy)[..., 0, :].sum(axis=2)
     for view in range(1, views):
         at = slice(6 * (view - 1), 6 * view)
         common[at, at], mixed[:, at], pull[:, at] = own[view], between[view], tug[view]
     at = slice(6 * (views - 1), None)
     common[at, at], mixed[:, at], pull[:, at] = ee, es, e
     weighed = by_point * trust[..., None, None]
-    ss = ss + scene.curvature(np.einsum("vtkni,vtknj->tkij", weighed, by_point))
-    tugs = -np.einsum("vtkni,vtkn->tki", weighed, off)[..., None, :]
+    ss = ss + scene.curvature((np.swapaxes(weighed, -1, -2) @ by_point).sum(axis=0))
+    tugs = -(off[..., None, :] @ weighed).sum(axis=0)
     return _Linear(cost, common, mixed, ss, pull, s + scene.chain(tugs)[..., 0, :])
 
 
@@ -277,111 +275,3 @@ def _covariance(linear: _Linear) -> np.ndarray:
     tugs -= tugs.mean(axis=0)
     meat = tugs.T @ tugs * len(tugs) / max(len(tugs) - 1, 1)
     return bread @ meat @ bread
-
-
-@dataclass(frozen=True, eq=False)
-class Rigid:
-    """One rigid thing that moves, such as a board."""
-
-    #: (K, 3) metres, in its own frame.
-    shape: np.ndarray
-    #: (T, 3, 3), (T, 3): where it is in the world.
-    rotations: np.ndarray
-    translations: np.ndarray
-
-    def points(self) -> np.ndarray:
-        """See Scene."""
-        return self.shape @ np.swapaxes(self.rotations, -1, -2) + self.translations[:, None]
-
-    def _levers(self) -> np.ndarray:
-        """(T, K, 3, 6): how points move with a small turn and shift."""
-        points = self.points()
-        return np.concatenate([-cross(points), np.broadcast_to(np.eye(3), (*points.shape, 3))], axis=-1)
-
-    def chain(self, to_points: np.ndarray) -> np.ndarray:
-        """See Scene."""
-        return np.einsum("...tkni,tkib->...tnb", to_points, self._levers())
-
-    def curvature(self, information: np.ndarray) -> np.ndarray:
-        """See Scene."""
-        levers = self._levers()
-        return np.einsum("tkia,tkij,tkjb->tab", levers, information, levers)
-
-    def prior(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """See Scene: nothing."""
-        t = len(self.translations)
-        return 0.0, np.zeros((t, 6, 6)), np.zeros((t, 0, 6)), np.zeros((0, 0)), np.zeros((t, 6)), np.zeros((t, 0))
-
-    def moved(self, moments: np.ndarray, common: np.ndarray) -> Rigid:
-        """See Scene."""
-        turn = turns(moments[:, :3])
-        shifted = (turn @ self.translations[..., None])[..., 0] + moments[:, 3:]
-        return dataclasses.replace(self, rotations=turn @ self.rotations, translations=shifted)
-
-
-@dataclass(frozen=True, eq=False)
-class Jointed:
-    """Points that move freely but for limbs, which keep their lengths more or less; of one or several subjects."""
-
-    #: (T, K, 3) in the world; NaN where unknown.
-    places: np.ndarray
-    #: (L, 2) keypoints at the ends of limbs.
-    limbs: np.ndarray
-    #: (S, L) metres: lengths of each subject.
-    lengths: np.ndarray
-    #: (T,) whose moment it is.
-    subjects: np.ndarray
-    #: How much a length may change from moment to moment, standard deviation in metres.
-    play: float
-    #: Mean of all lengths, which holds the scale.
-    scale: float
-
-    def points(self) -> np.ndarray:
-        """See Scene."""
-        return self.places
-
-    def chain(self, to_points: np.ndarray) -> np.ndarray:
-        """See Scene."""
-        turned = np.moveaxis(to_points, -3, -2)  # (..., T, n, K, 3)
-        return turned.reshape(*turned.shape[:-2], -1)
-
-    def curvature(self, information: np.ndarray) -> np.ndarray:
-        """See Scene."""
-        t, k = information.shape[:2]
-        out = np.zeros((t, k, 3, k, 3))
-        index = np.arange(k)
-        out[:, index, :, index] = np.moveaxis(information, 1, 0)
-        return out.reshape(t, 3 * k, 3 * k)
-
-    def prior(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """See Scene: limbs keep their lengths, and the mean of the lengths is known."""
-        (t, k), limbs, count = self.places.shape[:2], len(self.limbs), self.lengths.size
-        along = self.places[:, self.limbs[:, 0]] - self.places[:, self.limbs[:, 1]]
-        long = np.linalg.norm(along, axis=-1)
-        along /= np.maximum(long, 1e-6)[..., None]
-        off = (long - self.lengths[self.subjects]) / self.play  # (T, L)
-        let_go = _LET_GO
-        cost = float(np.log1p(off**2 / let_go**2).sum() * let_go**2)
-        trust = 1 / (1 + off**2 / let_go**2)
-        # Derivative of each limb by the numbers of its moment, and by its length.
-        slope = np.zeros((t, limbs, k, 3))
-        index = np.arange(limbs)
-        slope[:, index, self.limbs[:, 0]] = along / self.play
-        slope[:, index, self.limbs[:, 1]] = -along / self.play
-        by_moment = slope.reshape(t, limbs, 3 * k)
-        lengths = np.zeros((t, limbs, count))
-        lengths[np.arange(t)[:, None], index, self.subjects[:, None] * limbs + index] = -1 / self.play
-        heavy, heavy_lengths = by_moment * trust[..., None], lengths * trust[..., None]
-        hold = 1e4 * count / self.scale
-        far = hold * (self.lengths.mean() - self.scale) if count else 0.0
-        common = np.einsum("tle,tlf->ef", heavy_lengths, lengths) + (hold / max(count, 1)) ** 2
-        pull = -np.einsum("tle,tl->te", heavy_lengths, off)
-        pull[0] -= far * hold / max(count, 1)
-        between = np.swapaxes(heavy_lengths, 1, 2) @ by_moment
-        pulls = -np.einsum("tlb,tl->tb", heavy, off)
-        return cost + far**2, np.swapaxes(heavy, 1, 2) @ by_moment, between, common, pulls, pull
-
-    def moved(self, moments: np.ndarray, common: np.ndarray) -> Jointed:
-        """See Scene."""
-        places = self.places + moments.reshape(self.places.shape)
-        return dataclasses.replace(self, places=places, lengths=self.lengths + common.reshape(self.lengths.shape))

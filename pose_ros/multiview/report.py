@@ -64,7 +64,7 @@ class Report:
 
 
 def coverage(pixels: np.ndarray, size_wh: tuple[int, int], cells: int = GRID) -> np.ndarray:
-    """Return in which cells of the image (cells, cells), rows first, any of the pixels (..., 2) lies; NaN is nowhere."""
+    """Return in which cells of the image (cells, cells), rows first, pixels (..., 2) lie; NaN is nowhere."""
     flat = pixels[np.isfinite(pixels).all(axis=-1)]
     inside = ((flat >= -0.5) & (flat < np.array(size_wh) - 0.5)).all(axis=-1)
     column, row = ((flat[inside] + 0.5) / size_wh * cells).astype(int).clip(0, cells - 1).T
@@ -145,12 +145,12 @@ def of_rig(rig: Rig, adjusted: Adjusted, seen: np.ndarray, what: str = "the boar
             warnings.append(f"{one.name}: half of its points are more than {one.median_px:.1f} px off, in the other "
                             f"cameras {usual:.1f}; was it moved, is it in step with them, are its intrinsics right?")
         if one.let_go > _MANY_LET_GO:
-            warnings.append(f"{one.name}: {one.let_go:.0%} of its points did not fit and were let go; is it in step with "
-                            "the others?")
+            warnings.append(f"{one.name}: {one.let_go:.0%} of its points did not fit and were let go; is it in step "
+                            "with the others?")
         reach = float(np.median(np.linalg.norm(adjusted.scene.points() - centres[v], axis=-1)))
         if one.position_mm > 1000 * _VAGUE_SHARE * reach:
-            warnings.append(f"{one.name}: its position is only known to {one.position_mm:.0f} mm; {what} should be seen "
-                            "at more places and distances, together with the first camera")
+            warnings.append(f"{one.name}: its position is only known to {one.position_mm:.0f} mm; {what} should be "
+                            "seen at more places and distances, together with the first camera")
     return Report(cameras, warnings)
 
 

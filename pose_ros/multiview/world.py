@@ -12,8 +12,10 @@ from pose_ros.multiview.rig import PosedCamera, Rig
 #: Share of the ankles, the slowest, that belong to feet flat on the floor: of a walk three fifths do.
 _STILL = 0.3
 _LEAST_STEPS = 10
+#: Who walks swings his legs; who leans more than this bends or does sports.
+_LEAN_DEG = 15.0
 #: How much the direction from feet to shoulders counts against the floor, in steps.
-_UPRIGHT = 1.0
+_UPRIGHT = 0.3
 _ROUNDS = 5
 
 
@@ -53,10 +55,15 @@ def on_floor(rig: Rig, points: np.ndarray, height: float) -> Rig:
     slow = np.nanquantile(steps, _STILL) if np.isfinite(steps).any() else 0.0
     standing = ankles[:, 1:][steps <= slow]
     if len(standing) < _LEAST_STEPS or not len(upright):
-        raise ConfigError("--world", f"expected ankles that stand on the floor, saw {len(standing)} still ones and need "
-                                     f"{_LEAST_STEPS}; take another world, such as --world first")
-    up = np.median(upright / np.linalg.norm(upright, axis=1, keepdims=True), axis=0)
+        raise ConfigError("--world", f"expected {_LEAST_STEPS} ankles that stand on the floor, saw {len(standing)}; "
+                                     "take another world, such as --world first")
+    upright /= np.linalg.norm(upright, axis=1, keepdims=True)
+    up = np.median(upright, axis=0)
     up /= np.linalg.norm(up)
+    lean = float(np.degrees(np.median(np.arccos(np.clip(upright @ up, -1, 1)))))
+    if lean > _LEAN_DEG:
+        raise ConfigError("--world", f"expected people who stand and walk upright, they lean by {lean:.0f} degrees and "
+                                     "so do not say which way is up; take another world, such as --world first")
     weights, level = np.ones(len(standing)), float(np.median(standing @ up))
     for _ in range(_ROUNDS):
         middle = (weights[:, None] * standing).sum(axis=0) / weights.sum()
