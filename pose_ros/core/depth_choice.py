@@ -22,8 +22,9 @@ _WORST = 9.0
 #: ... and a limb, so that a hand is not held to be in the background for the sake of one limb.
 _BROKEN = 25.0
 _IMPOSSIBLE = 1e6
-#: Cost of a keypoint of which all neighbours are on no surface: nothing speaks for it but its distance from the body.
-_ALONE = 1.6
+#: Cost of a keypoint whose neighbours are on no surface, where they were not seen in the colour image, and where they
+#: were: then it is dearer than none, or every other keypoint of a body could stay on what stands before it.
+_UNSEEN, _ALONE = 1.6, 3.2
 #: A limb may be longer than the longest, or differ from its known length, by this part of it and so many metres (one
 #: sigma each).
 _STRETCH, _SLACK = 0.12, 0.025
@@ -31,16 +32,20 @@ _STRETCH, _SLACK = 0.12, 0.025
 _REACH = 0.5
 #: Messages travel so many limbs: from a shoulder to the fingers.
 _SWEEPS = 6
+#: How often choices are checked against one another: what goes may have borne out others.
+_CHECKS = 3
 
 
 def choose(
-    points: np.ndarray, sigma: np.ndarray, body: np.ndarray, pairs: np.ndarray, longest: np.ndarray, lengths: np.ndarray
+    points: np.ndarray, sigma: np.ndarray, seen: np.ndarray, body: np.ndarray, pairs: np.ndarray, longest: np.ndarray,
+    lengths: np.ndarray,
 ) -> np.ndarray:
     """Return which surface each keypoint is on.
 
     Args:
         points: (N, K, C, 3) metres, where the keypoint would be on each surface, nearest first; NaN where is none.
         sigma: (N, K) metres, standard deviation of the points.
+        seen: (N, K) bool, whether the keypoint was seen in the colour image.
         body: (N,) metres, depth of the subject.
         pairs: (P, 2) joined keypoints.
         longest: (P,) metres.
@@ -59,9 +64,12 @@ def choose(
         return single.argmin(axis=0)
     cost = np.zeros((c + 1, c + 1, n, len(pairs)), np.float32)
     cost[:c, :c] = _limb_costs(points, sigma, pairs, longest, lengths)
-    alone = _ALONE / np.bincount(pairs.ravel(), minlength=k)[pairs.T]
-    cost[:c, c], cost[c, :c] = alone[0], alone[1]
-    return (single + _messages(single, cost, pairs)).argmin(axis=0)
+    a, b = pairs.T
+    alone = np.where(seen, _ALONE, _UNSEEN).astype(np.float32)
+    share = (1 / np.maximum(np.bincount(pairs.ravel(), minlength=k), 1)).astype(np.float32)
+    cost[:c, c], cost[c, :c] = alone[:, b] * share[a], alone[:, a] * share[b]
+    chosen = (single + _messages(single, cost, pairs)).argmin(axis=0)
+    return _borne_out(chosen, single, cost, pairs)
 
 
 def _limb_costs(
@@ -81,6 +89,26 @@ def _limb_costs(
     lowest = np.where(exact, -np.inf, 0).astype(np.float32)
     excess = np.maximum(length - expected.astype(np.float32), lowest) / np.sqrt(variance).astype(np.float32)
     return np.minimum(excess**2, _BROKEN)
+
+
+def _borne_out(chosen: np.ndarray, single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return the choice (N, K) without what is dearer than none, now that the choices of all others are known."""
+    n, k = chosen.shape
+    none = len(single) - 1
+    order, _, _, reached, first = _ways(pairs.tobytes())
+    row, pair = np.arange(n)[:, None], np.arange(len(pairs))
+    for _ in range(_CHECKS):
+        a, b = chosen[:, pairs[:, 0]], chosen[:, pairs[:, 1]]
+        taken = cost[a, b, row, pair]
+        # What each end of a pair would save if it were on no surface: the second ends, then the first ones.
+        saved = np.concatenate([taken - cost[a, none, row, pair], taken - cost[none, b, row, pair]], axis=1)
+        extra = np.zeros((n, k), np.float32)
+        extra[:, reached] = np.add.reduceat(saved[:, order], first, axis=1)
+        dear = (single[chosen, row, np.arange(k)] + extra > _NONE) & (chosen < none)
+        if not dear.any():
+            break
+        chosen = np.where(dear, none, chosen)
+    return chosen
 
 
 def _messages(single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.ndarray:

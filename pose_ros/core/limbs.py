@@ -61,49 +61,50 @@ class Limbs:
 
 @lru_cache(maxsize=64)
 def limbs(skeleton: Skeleton) -> Limbs:
-    """Return the limbs of a skeleton, which are its edges, and what else cannot be far from one another.
+    """Return the limbs of a skeleton, which are its edges and the diagonals of a trunk, and what else holds together.
 
     Ties hold what turns (a head on its shoulders), and what a missing joint would separate: each point of a face and
-    the nose, of a hand and its wrist, and the ends of two limbs that meet.
+    the nose, of a hand and its arm, and the ends of two limbs that meet.
     """
-    at = {joint: i for i, joint in enumerate(skeleton.joints)}
+    joints, at = skeleton.joints, {joint: i for i, joint in enumerate(skeleton.joints)}
     person = skeleton.subject in ("person", "hand", "face")
-    longest: dict[tuple[int, int], float] = {}
+    kept: dict[tuple[int, int], float] = {}
     ties: dict[tuple[int, int], float] = {}
-    for a, b in (sorted(edge) for edge in skeleton.edges):
-        first, second = skeleton.joints[a], skeleton.joints[b]
-        turns = person and _is_head(first) != _is_head(second)
-        (ties if turns else longest)[a, b] = _longest(first, second) if person else _ANIMAL
 
-    def tie(a: int | None, b: int | None, length: float) -> None:
-        if a is not None and b is not None and a != b and (min(a, b), max(a, b)) not in longest:
-            ties.setdefault((min(a, b), max(a, b)), length)
+    def add(to: dict[tuple[int, int], float], a: int | None, b: int | None, length: float) -> None:
+        if a is not None and b is not None and a != b and (min(a, b), max(a, b)) not in kept:
+            to.setdefault((min(a, b), max(a, b)), length)
 
+    for a, b in skeleton.edges:
+        turns = person and _is_head(joints[a]) != _is_head(joints[b])
+        add(ties if turns else kept, a, b, _longest(joints[a], joints[b]) if person else _ANIMAL)
+    for side, other in (("left", "right"), ("right", "left")):
+        add(kept, at.get(f"{side}_shoulder"), at.get(f"{other}_hip"), _longest("shoulder", "hip"))
     nose = at.get("nose", next((i for joint, i in at.items() if joint.startswith("face/")), None))
     for joint, i in at.items():
         part, _, name = joint.rpartition("/")
         if part == "face":
-            tie(nose, i, _FACE * _TALLEST * _SLACK)
+            add(ties, nose, i, _metres(_FACE))
         elif part.endswith("hand"):
             arm = at.get(part.replace("hand", "wrist"))
-            if arm is None:
-                tie(at.get(f"{part}/wrist"), i, 2 * _HAND * _TALLEST * _SLACK)
-            else:
-                tie(arm, i, (_SAME if name == "wrist" else _SAME + 2 * _HAND) * _TALLEST * _SLACK)
-    body = [pair for pair in longest if not any("/" in skeleton.joints[i] for i in pair)] if person else []
-    for one, other in combinations(body, 2):
-        for a, b in (one, one[::-1]):
-            for c, d in (other, other[::-1]):
-                if b == c:
-                    head = _is_head(skeleton.joints[a]) and _is_head(skeleton.joints[d])
-                    tie(a, d, _FACE * _TALLEST * _SLACK if head else longest[one] + longest[other])
-    flipped = [frozenset(skeleton.flip[i] for i in pair) for pair in longest]
-    order = {frozenset(pair): i for i, pair in enumerate(longest)}
+            reach = 2 * _HAND if arm is None else _SAME + 2 * _HAND * (name != "wrist")
+            add(ties, at.get(f"{part}/wrist") if arm is None else arm, i, _metres(reach))
+    own = [pair for pair in kept if person and not any("/" in joints[i] for i in pair)]
+    for first, second in combinations(own, 2):
+        for middle in {*first} & {*second}:
+            a, b = (sum(pair) - middle for pair in (first, second))
+            head = _is_head(joints[a]) and _is_head(joints[b])
+            add(ties, a, b, _metres(_FACE) if head else kept[first] + kept[second])
+    order = {frozenset(pair): i for i, pair in enumerate(kept)}
     return Limbs(
-        np.array([*longest, *ties], np.int64).reshape(-1, 2),
-        np.array([*longest.values(), *ties.values()], np.float64),
-        np.array([order.get(pair, i) for i, pair in enumerate(flipped)], np.int64),
+        np.array([*kept, *ties], np.int64).reshape(-1, 2),
+        np.array([*kept.values(), *ties.values()], np.float64),
+        np.array([order.get(frozenset(skeleton.flip[j] for j in pair), i) for i, pair in enumerate(kept)], np.int64),
     )
+
+
+def _metres(part: float) -> float:
+    return part * _TALLEST * _SLACK
 
 
 def _is_head(joint: str) -> bool:
@@ -121,7 +122,7 @@ def _longest(a: str, b: str) -> float:
     else:
         a, b = (joint.removeprefix("left_").removeprefix("right_") for joint in (a, b))
         part = PARTS.get((a, b), PARTS.get((b, a), _TRUNK))
-    return part * _TALLEST * _SLACK
+    return _metres(part)
 
 
 class LimbLengths:
@@ -180,9 +181,11 @@ class LimbLengths:
         old, count = self._lengths[rows], self._counts[rows]
         wrong = (count >= _KNOWN) & (np.abs(seen - old) > _DIFFERS * old)
         taken = np.isfinite(seen) & ~wrong & (seen < limbs(poses.skeleton).longest[: seen.shape[1]])
-        # What is always contradicted was wrong itself: it loses a sight with each contradiction.
         counted = np.where(taken, np.minimum(count + 1, _MOST), count - wrong)
         self._lengths[rows] = np.where(taken, old + (seen - old) / np.maximum(counted, 1), old)
+        # What is known bears as many contradictions as it took sights; what is contradicted oftener was wrong itself.
+        counted[taken & (counted == _KNOWN)] = 2 * _KNOWN
+        counted[wrong & (counted < _KNOWN)] = 0
         self._counts[rows] = counted
 
 

@@ -24,6 +24,8 @@ _SURFACES = 3
 _SMALLEST, _LARGEST = 1.0, 40.0
 #: Lowest score by which pixel noise is divided, and above which a keypoint says where its body is.
 _LEAST_SCORE = 0.2
+#: A body of which so many times more keypoints are refused than are not is not what is seen there.
+_MOST_REFUSED = 2.0
 #: OKS sigma of a hip, whose patch is the largest.
 _HIP_SIGMA = 0.107
 #: Part of a hip's patch for skeletons without sigmas: hands and faces, anything else.
@@ -147,14 +149,12 @@ def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOpt
 
 def _body(z: np.ndarray, poses: Poses) -> np.ndarray:
     """Return (N,) metres: the median depth of those keypoints that are sure and belong to the trunk and limbs."""
-    for usable in (_trunk(poses.skeleton) & (poses.scores >= _LEAST_SCORE), np.ones(z.shape, bool)):
-        kept = np.sort(np.where(usable & np.isfinite(z), z, np.inf), axis=1)
-        count = np.isfinite(kept).sum(axis=1)
-        middle = kept[np.arange(len(z)), np.maximum(count - 1, 0) // 2] if z.shape[1] else np.full(len(z), np.nan)
-        body = np.where(count > 0, middle, np.nan)
-        if np.isfinite(body).all():
-            break
-    return body
+    known = np.isfinite(z)
+    sure = known & _trunk(poses.skeleton) & (poses.scores >= _LEAST_SCORE)
+    # Whoever shows none of these is where the rest of him is.
+    kept = np.sort(np.where(np.where(sure.any(axis=1)[:, None], sure, known), z, np.inf), axis=1)
+    count = np.isfinite(kept).sum(axis=1)
+    return np.where(count > 0, kept[np.arange(len(z)), np.maximum(count - 1, 0) // 2], np.nan)
 
 
 def _look(view: Depth, pixels: np.ndarray, size: np.ndarray, body: np.ndarray, options: DepthOptions) -> Surfaces:
@@ -181,7 +181,13 @@ def _choice(
     sigma = np.nan_to_num(np.hypot(noise[..., 0], lateral * z[..., 0]))
     kept = slice(None) if options.limb_check else slice(0)
     known = np.empty((len(z), 0)) if lengths is None else lengths
-    return choose(rays[:, :, None] * z[..., None], sigma, body, limb.pairs[kept], limb.longest[kept], known)
+    seen = np.isfinite(rays[..., 0])
+    points = rays[:, :, None] * z[..., None]
+    chosen = choose(points, sigma, seen, body, limb.pairs[kept], limb.longest[kept], known)
+    none = z.shape[2]
+    counted = np.isfinite(z[..., 0]) & _trunk(skeleton)
+    refused, accepted = ((counted & which).sum(axis=1) for which in (chosen == none, chosen < none))
+    return np.where((refused > _MOST_REFUSED * accepted)[:, None], none, chosen)
 
 
 def _lengths(poses: Poses, known: np.ndarray | None) -> np.ndarray:
@@ -214,13 +220,15 @@ def _sizes(skeleton: Skeleton) -> np.ndarray:
     """Return (K,), radius of each keypoint's patch as a part of a hip's."""
     if skeleton.sigmas:
         return np.clip(np.array(skeleton.sigmas) / _HIP_SIGMA, 0.15, 1)
-    return np.where(_trunk(skeleton), _MIDDLE, _SMALL)
+    small = ["face/" in joint or "hand/" in joint for joint in skeleton.joints]
+    return np.where(small, _SMALL, _MIDDLE)
 
 
 @lru_cache(maxsize=64)
 def _trunk(skeleton: Skeleton) -> np.ndarray:
-    """Return (K,) bool: whether a keypoint belongs to neither a hand nor a face."""
-    return np.array(["face/" not in joint and "hand/" not in joint for joint in skeleton.joints])
+    """Return (K,) bool: whether a keypoint belongs to neither a hand nor a face; all of what is only that."""
+    trunk = np.array(["face/" not in joint and "hand/" not in joint for joint in skeleton.joints])
+    return trunk if trunk.any() else ~trunk
 
 
 @lru_cache(maxsize=64)

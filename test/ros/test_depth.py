@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import struct
 from types import SimpleNamespace
 
@@ -97,15 +98,16 @@ def test_real_message_of_ros() -> None:
     np.testing.assert_array_equal(depth_values(msg).image, MILLIMETRES)
 
 
-@pytest.mark.parametrize("format", ["16UC1; compressedDepth", "16UC1; compressedDepth png", "16UC1; compressedDepth rvl",
-                                    "mono16; compressedDepth png"])  # fmt: skip
+@pytest.mark.parametrize("format", [
+    "16UC1; compressedDepth", "16UC1; compressedDepth png", "16UC1; compressedDepth rvl", "mono16; compressedDepth png"
+])  # fmt: skip
 def test_compressed_millimetres(format: str) -> None:
     read = depth_values(compressed(MILLIMETRES, format))
     np.testing.assert_array_equal(read.image, MILLIMETRES)
     assert (read.image.dtype, read.scale) == (np.uint16, 0.001)
 
 
-@pytest.mark.parametrize("format", ["32FC1; compressedDepth", "32FC1; compressedDepth png", "32FC1; compressedDepth rvl"])
+@pytest.mark.parametrize("format", [f"32FC1; compressedDepth{how}" for how in ("", " png", " rvl")])
 def test_compressed_metres_are_inverse_depths(format: str) -> None:
     """Quantised as the transport does with its default parameters: depth_quantization 100, depth_max 10 m."""
     a = 100.0 * (100.0 + 1)
@@ -136,17 +138,15 @@ def test_rvl_of_an_image_with_holes(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("cut", [0, 3, 8, 40])
 def test_rvl_that_was_cut_off(cut: int) -> None:
     data = encode(np.arange(1, 200, dtype=np.uint16))
-    with pytest.raises(ImageError, match="cut off|damaged"):
+    with pytest.raises(ImageError, match=r"cut off|damaged"):
         rvl.decode(data[:cut], 199)
 
 
 @settings(max_examples=80)
 @given(st.binary(max_size=80), st.integers(1, 500))
 def test_rvl_of_anything_is_values_or_an_error(data: bytes, count: int) -> None:
-    try:
+    with contextlib.suppress(ImageError):
         assert rvl.decode(data, count).shape == (count,)
-    except ImageError:
-        pass
 
 
 @pytest.mark.parametrize(("encoding", "said"), [
@@ -159,8 +159,8 @@ def test_other_encodings_are_refused(encoding: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"width": 0}, "at least one pixel"), ({"step": 5}, "step of at least 6"), ({"height": 3}, "expected 18 bytes, got 12"),
-    ({"data": array.array("B")}, "got 0"),
+    ({"width": 0}, "at least one pixel"), ({"step": 5}, "step of at least 6"),
+    ({"height": 3}, "expected 18 bytes, got 12"), ({"data": array.array("B")}, "got 0"),
 ])  # fmt: skip
 def test_sizes_that_do_not_fit(changed: dict[str, object], said: str) -> None:
     with pytest.raises(ImageError, match=said):

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scenes import at, line, posed
+from scenes.depth import render
+from scenes.people import Person
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.rgbd import measured
 from pose_ros.errors import ImageError
 from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth
-from scenes import at, line, posed
-from scenes.depth import render
-from scenes.people import Person
 
 CAMERA = Camera(np.array([[525.0, 0, 319.5], [0, 525, 239.5], [0, 0, 1]]), (640, 480))
 
@@ -42,7 +42,8 @@ def cloud(
 
 @pytest.mark.parametrize("layout", [
     {}, {"big_endian": True}, {"step": 16, "padding": 5}, {"offsets": (20, 4, 9), "step": 32},
-    {"kind": "f8", "offsets": (0, 8, 16), "step": 24}, {"big_endian": True, "offsets": (3, 11, 7), "step": 17, "padding": 1},
+    {"kind": "f8", "offsets": (0, 8, 16), "step": 24},
+    {"big_endian": True, "offsets": (3, 11, 7), "step": 17, "padding": 1},
 ])  # fmt: skip
 def test_every_layout(layout: dict[str, object], rng: np.random.Generator) -> None:
     points = rng.normal(size=(3, 4, 3)).astype(np.float32)
@@ -109,7 +110,7 @@ def test_points_are_projected_and_the_nearest_counts() -> None:
 
 @pytest.mark.parametrize("kept", [1.0, 0.2])
 def test_keypoints_are_measured_in_an_unorganised_cloud_of_another_frame(kept: float, rng: np.random.Generator) -> None:
-    """The cloud of a camera half a metre aside, shuffled, gives the metres of the people that the colour camera sees."""
+    """The cloud of a camera half a metre aside, shuffled, gives metres to people that the colour camera sees."""
     colour = posed("colour", (0, 0, 1.2), (4, 0, 0.9), (640, 480))
     other = posed("depth", (0, 0.5, 1.4), (4, 0, 0.9), (640, 480))
     truth = at([Person(line((3, 0), (2, 0)), 1.75, 0.0, gait=0.0)], 0.0)
