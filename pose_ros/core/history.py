@@ -12,8 +12,8 @@ _MOST = 1024
 class History:
     """The keypoints of subjects that come and go, over the last seconds.
 
-    All rows are of the same images and share their stamps: one array (images, rows, K, 3) that is filled from the front.
-    When it is full, what is within the window moves to the front of one of twice that length.
+    All rows are of the same images and share their stamps: one array (images, rows, K, 3), filled from the front. When
+    it is full, what is within the window moves to the front of one of twice that length.
     """
 
     def __init__(self, window: int, step_s: float, max_gap_s: float = 0.5) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metric: the size of a body of which only the shape is known, and how sure its place is then.
 
-One camera cannot tell a child nearby from an adult far away. What settles it is a height: that of adults, or one that is
-given. Limbs are fixed parts of it (Drillis and Contini 1966), so the size of a shape is seen whenever a few limbs are.
+One camera cannot tell a child nearby from an adult far away. What settles it is a height: that of adults, or one that
+is given. Limbs are fixed parts of it (Drillis and Contini 1966), so a few limbs tell how large a shape is.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class BodySize:
     def __call__(self, poses: Poses, stamp_ns: int) -> tuple[Poses, np.ndarray]:
         """Return poses whose ``local_points`` are scaled, and by what part of it each size may be wrong.
 
-        Of a tracked subject each limb counts with its median over the last seconds, and the height that most limbs agree
-        on is made the expected one.
+        Of a tracked subject each limb counts with its median over the last seconds, and the height that most limbs
+        agree on is made the expected one.
 
         Args:
             poses: With local points up to scale.
@@ -96,8 +96,8 @@ class BodySize:
         self._counts = np.concatenate([self._counts[kept], np.zeros(len(new), np.int64)])
         self._samples = np.concatenate([self._samples[kept], none])
         tracked = ids > 0
-        same = self._ids == ids[tracked, None]
-        rows = same.argmax(axis=1)
+        order = np.argsort(self._ids)
+        rows = order[np.searchsorted(self._ids, ids[tracked], sorter=order)]
         past = np.full((len(ids), *self._samples.shape[1:]), np.nan)
         past[tracked] = self._samples[rows]
         due = stamp - self._taken_ns[rows] >= _EVERY_S * 1e9
@@ -108,7 +108,7 @@ class BodySize:
         return _median(np.concatenate([past, lengths[:, None]], axis=1).swapaxes(1, 2))
 
 
-def placed(poses: Poses, camera: Camera, scale_sigma: np.ndarray | float, shape_sigma_m: float = 0.0) -> Poses:
+def placed(poses: Poses, camera: Camera, scale_sigma: np.ndarray | float, shape_sigma_m: float = 0.02) -> Poses:
     """Return poses whose ``local_points`` stand in the camera's frame, with covariances that know of their size.
 
     A body that is larger by a part e and stands farther away by the same part looks the same, so that the error of a

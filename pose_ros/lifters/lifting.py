@@ -34,18 +34,19 @@ _LEAST_KNOWN = 0.5
 class LiftingOptions:
     """How to lift."""
 
+    model: str = option("", "Model that lifts bodies into space where there is no depth; empty: none.")
     height: float = option(HEIGHT_M, "Height of the people; the mean of adults.", unit="m", low=0.4, high=2.5)
     height_sigma: float = option(
         HEIGHT_SIGMA_M, "Standard deviation of that: the part of it by which distances may be wrong.", unit="m",
         low=0.0, high=1.0,
     )  # fmt: skip
     shape_sigma: float = option(
-        0.05, "Standard deviation of a lifted joint around the root, in each direction. Published errors are 0.04 to 0.05 "
-        "in all directions together, on pictures like those of the training.", unit="m", low=0.0, high=1.0,
+        0.05, "Standard deviation of a lifted joint around the root, in each direction. Published errors are 0.04 to "
+        "0.05 in all directions together, on pictures like those of the training.", unit="m", low=0.001, high=1.0,
     )  # fmt: skip
     max_gap: float = option(
-        0.5, "Keypoints that were not seen for longer are not lifted, and somebody who was away for longer starts anew.",
-        unit="s", low=0.0, high=10.0,
+        0.5, "Keypoints that were not seen for longer are not lifted, and somebody who was away for longer starts "
+        "anew.", unit="s", low=0.0, high=10.0,
     )  # fmt: skip
 
 
