@@ -13,8 +13,9 @@ from pose_ros.core.poses import Poses
 from pose_ros.media.axes import draw_axes
 from pose_ros.media.draw import draw
 
-#: Which axes of a frame are drawn, and how long, metres; those that are only directions have one.
-_AXES, _DIRECTIONS = ("xyz", 0.08), {"gaze": ("z", 0.2)}
+#: Frames that are drawn, which of their axes, and how long, metres. A body has one for each segment, too, which would
+#: cover it; those that are only directions have one axis.
+_AXES = {"body": ("xyz", 0.2), "face": ("xyz", 0.08), "gaze": ("z", 0.2), "hand": ("xyz", 0.06), "pinch": ("xyz", 0.04)}
 
 
 def annotate(
@@ -38,6 +39,7 @@ def annotate(
         if camera is None or subjects.frames is None:
             continue
         for column, name in enumerate(subjects.skeleton.frames):
-            axes, length_m = _DIRECTIONS.get(name, _AXES)
-            draw_axes(out, subjects.frames[:, column], camera, length_m, axes=axes, out=out)
+            if name in _AXES:
+                axes, length_m = _AXES[name]
+                draw_axes(out, subjects.frames[:, column], camera, length_m, axes=axes, out=out)
     return out
