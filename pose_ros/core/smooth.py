@@ -62,6 +62,18 @@ class OneEuro:
         self._state = _State(np.array(ids), stamp_ns, values, smooth, speed)
         return smooth
 
+    def speeds(self, ids: np.ndarray) -> tuple[np.ndarray, int] | None:
+        """Return how fast the values of these rows change, (N, ...) in sizes per second, and when they were seen last.
+
+        It is NaN for rows that were not among those; None when nothing was seen yet.
+        """
+        known = self._state
+        if known is None or not len(known.ids):
+            return None
+        same = (known.ids == ids[:, None]) & (ids[:, None] > 0)
+        there = same.any(axis=1).reshape(-1, *[1] * (known.speed.ndim - 1))
+        return np.where(there, known.speed[same.argmax(axis=1)], np.nan), known.stamp_ns
+
     def _filtered(
         self, known: _State, ids: np.ndarray, values: np.ndarray, sizes: np.ndarray, seconds: float
     ) -> tuple[np.ndarray, np.ndarray]:

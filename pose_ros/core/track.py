@@ -163,12 +163,12 @@ class Tracker:
 
     def _endings(self, poses: Poses, stamp_ns: int) -> list[int]:
         """Forget the tracks that have ended, and return their ids."""
-        tracks, options = self._tracks, self.options
-        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+        tracks, options, last_ns = self._tracks, self.options, self._stamp_ns
+        if last_ns is not None and stamp_ns < last_ns:
             return list(self.reset())
-        if tracks is None:
+        if tracks is None or last_ns is None:
             return []
-        if stamp_ns - self._stamp_ns > options.max_stall * 1e9 or tracks.sights.skeleton != poses.skeleton:
+        if stamp_ns - last_ns > options.max_stall * 1e9 or tracks.sights.skeleton != poses.skeleton:
             return self._end()
         # While no image came nobody was missing from one.
         if not tracks.missed.any():
@@ -235,12 +235,14 @@ def _placed(sights: Poses) -> np.ndarray:
 
 
 def _overlaps(tracks: Tracks, sights: Poses, stamp_ns: int, minimum: float) -> bool:
-    """Return whether the boxes of one track and one subject overlap so much that they are the same: by far the most
-    frequent case, in which keypoints need no comparison.
+    """Return whether the boxes of one track and one subject overlap by more than this: by far the most frequent case.
+
+    Keypoints need no comparison then.
     """
-    (x0, y0, x1, y1), (u0, v0, u1, v1) = *tracks.sights.boxes.tolist(), *sights.boxes.tolist()
+    x0, y0, x1, y1 = tracks.sights.boxes[0].tolist()
+    u0, v0, u1, v1 = sights.boxes[0].tolist()
     shift_x, shift_y = (tracks.velocity[0] * tracks.coast_s(stamp_ns)[0]).tolist()
     x0, y0, x1, y1 = x0 + shift_x, y0 + shift_y, x1 + shift_x, y1 + shift_y
     width, height = min(x1, u1) - max(x0, u0), min(y1, v1) - max(y0, v0)
     both = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - width * height
-    return width > 0 and height > 0 and width * height >= minimum * both
+    return bool(width > 0 and height > 0 and width * height >= minimum * both)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,13 +64,19 @@ class Tracks:
 
     def select(self, rows: np.ndarray) -> Tracks:
         """Return the tracks at ``rows`` (indices or a mask), in that order."""
-        columns = self.__dict__.values()
-        return Tracks(*(c.select(rows) if isinstance(c, Poses) else c[rows] for c in columns))
+        columns: dict[str, Any] = {
+            name: column.select(rows) if isinstance(column, Poses) else column[rows]
+            for name, column in self.__dict__.items()
+        }
+        return Tracks(**columns)
 
     def joined(self, other: Tracks) -> Tracks:
         """Return these tracks and the other ones."""
-        columns = zip(self.__dict__.values(), other.__dict__.values(), strict=True)
-        return Tracks(*(concatenate([a, b]) if isinstance(a, Poses) else np.concatenate([a, b]) for a, b in columns))
+        columns: dict[str, Any] = {
+            name: (concatenate if name == "sights" else np.concatenate)([column, getattr(other, name)])
+            for name, column in self.__dict__.items()
+        }
+        return Tracks(**columns)
 
     def shift(self, stamp_ns: int) -> np.ndarray:
         """Return how far each should have moved since it was seen, (T, 2) float32 pixels."""
