@@ -25,10 +25,14 @@ from pose_ros.multiview.memory import Known
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, triangulate
 
-#: Smallest size of a subject, pixels; below this the noise is that of the pixels.
-_MIN_SIZE = 32.0
+#: However small a subject is, no keypoint is seen better than this, pixels.
+_FINEST = 1.0
 #: Somebody is new if more than this part of the keypoints that two cameras saw fit together.
 _ENOUGH = 0.4
+#: Who was measured less often may have been a mistake, and is not followed by one camera.
+_OFTEN = 3
+#: Who is nearer to another one than this part of its own size (root mean square from the middle) is the same one.
+_INSIDE = 0.5
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,12 @@ class Fuser:
         found = triangulate(self._of(trusted), sights.keypoints, sights.scores, self.triangulation, sights.sigmas)
         poses, known = self._located(trusted, skeleton, sights, found, known, stamp_ns)
 
-        # Of somebody new, enough must fit together.
+        # Of somebody new, enough must fit together, and nobody may be there already: two cameras that exchange left and
+        # right see a second person in the same place.
+        new = known.times <= 1
         tried = ((sights.scores > 0).sum(axis=0) >= 2).sum(axis=1)
-        there = (known.measured_ns < stamp_ns).any(axis=1) & (known.measured_ns > 0).any(axis=1)
-        there |= (found.views > 0).sum(axis=1) > _ENOUGH * tried
+        there = ~new | ((found.views > 0).sum(axis=1) > _ENOUGH * tried)
+        there &= ~(new & _crowded(np.asarray(poses.points)))
         self._known = known.select(there)
         self._watch(used, trusted, views, sights, found, poses, stamp_ns)
         seen = there & (poses.sources > 0).any(axis=1)
@@ -188,7 +194,7 @@ class Fuser:
         """Return the standard deviation of keypoints with score 1, (N,) pixels."""
         with np.errstate(all="ignore"):
             extent = np.fmax.reduce(poses.keypoints, axis=1) - np.fmin.reduce(poses.keypoints, axis=1)
-            return np.asarray(self.options.noise * np.fmax(np.sqrt(extent.prod(axis=1)), _MIN_SIZE), np.float64)
+            return np.hypot(self.options.noise * np.sqrt(np.nan_to_num(extent.prod(axis=1))), _FINEST).astype(np.float64)
 
     def _located(
         self, names: Sequence[str], skeleton: Skeleton, sights: _Sights, found: Triangulation, known: Known,
@@ -199,6 +205,7 @@ class Fuser:
         points, covariances, used = found.points.copy(), found.covariances.copy(), found.used.copy()
         age = (stamp_ns - known.measured_ns) * 1e-9
         alone = ~measured & (sights.scores > 0).any(axis=0) & (known.measured_ns > 0) & (age <= self.options.max_lost)
+        alone &= known.times[:, None] >= _OFTEN
         if alone.any():
             spread = np.square(self.options.speed * age[alone])[:, None, None] * np.eye(3)
             sigmas = np.broadcast_to(sights.sigmas, sights.scores.shape)[:, alone]
@@ -283,6 +290,16 @@ def with_parents(
         world = dict(zip(own.tolist(), np.asarray(ids)[rows >= 0].tolist(), strict=True))
         told[name] = (stamp_ns, poses.replace(parents=[world.get(parent, 0) for parent in poses.parents.tolist()]))
     return told
+
+
+def _crowded(points: np.ndarray) -> np.ndarray:
+    """Return (N,) whether the middle of another subject before it, of points (N, K, 3), is inside of a subject."""
+    known = np.isfinite(points).all(axis=2)
+    with np.errstate(invalid="ignore"):
+        middle = np.where(known[..., None], points, 0).sum(axis=1) / known.sum(axis=1)[:, None]
+        size = np.sqrt(np.nansum(np.square(points - middle[:, None]).sum(axis=2), axis=1) / known.sum(axis=1))
+        near = np.linalg.norm(middle[:, None] - middle, axis=2) < _INSIDE * size[:, None]
+    return np.asarray((near & np.tri(len(points), k=-1, dtype=bool)).any(axis=1))
 
 
 def _moved(camera: PosedCamera, poses: Poses, known: Known, seen_ns: int, stamp_ns: int) -> np.ndarray:

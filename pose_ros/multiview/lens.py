@@ -126,10 +126,11 @@ def _undistorted(target: np.ndarray, group: _Group, focal: np.ndarray) -> tuple[
         grown *= square
     grown += group.start[0]
     xy, slope, far = _step(target * grown, target, distort, coefficients, focal)
-    # The few that are not there yet, such as pixels outside the image.
+    # The few that are not there yet, such as pixels outside the image, go the whole way.
     v, m = np.nonzero(far)
     if len(v):
-        few, aim, lens, scale = xy[:, v, m], target[:, v, m], coefficients[:, v, 0], focal[:, v, 0]
+        aim, lens, scale = target[:, v, m], coefficients[:, v, 0], focal[:, v, 0]
+        few = aim.copy()
         for _ in range(_STEPS):
             few, bent, going = _step(few, aim, distort, lens, scale)
             if not going.any():
@@ -151,6 +152,8 @@ def _step(
     xy[1] += slope[0, 0] * off[1] - slope[1, 0] * off[0]
     off *= focal
     far = np.abs(off, out=off).max(axis=0) >= _SMALL_STEP
+    # Far out, some models turn back: what is found there is not what the lens saw.
+    far |= slope[0, 0] + slope[1, 1] <= 0
     return xy, slope, far
 
 

@@ -23,6 +23,8 @@ class Known:
     covariances: np.ndarray
     #: (G, K) nanoseconds: when two cameras saw it last; 0 for never.
     measured_ns: np.ndarray
+    #: (G,) how often any keypoint of it was measured.
+    times: np.ndarray
     #: (G,)
     sides: np.ndarray
     parents: np.ndarray
@@ -32,7 +34,7 @@ class Known:
         """Return g subjects of whom nothing is known."""
         return cls(
             stamp_ns, np.full((g, k, 3), np.nan), np.zeros((g, k, 3)), np.full((g, k, 3, 3), np.nan),
-            np.zeros((g, k), np.int64), np.zeros(g, np.uint8), np.zeros(g, np.int64),
+            np.zeros((g, k), np.int64), np.zeros(g, np.int64), np.zeros(g, np.uint8), np.zeros(g, np.int64),
         )  # fmt: skip
 
     def at(self, stamp_ns: int) -> np.ndarray:
@@ -74,6 +76,7 @@ class Known:
             velocities,
             np.where(measured[..., None, None], covariances, self.covariances),
             np.where(measured, stamp_ns, self.measured_ns),
+            self.times + measured.any(axis=1),
             self.sides,
             self.parents,
         )

@@ -53,12 +53,14 @@ class Sync(Generic[T]):
         self._pending: dict[str, tuple[int, T]] = {}
         self._last: dict[str, int] = {}
         self._done_ns: int | None = None
+        #: Stamp of the first view since the last set.
+        self._since_ns: int | None = None
 
     def reset(self) -> None:
         """Forget what is pending; counts stay."""
         self._pending.clear()
         self._last.clear()
-        self._done_ns = None
+        self._done_ns = self._since_ns = None
 
     def __call__(self, camera: str, stamp_ns: int, view: T) -> Views[T] | None:
         """Take a view; returns the set that it completes, if it does.
@@ -77,26 +79,31 @@ class Sync(Generic[T]):
         if self._done_ns is not None and stamp_ns < self._done_ns:
             self.dropped[camera] += 1
             return None
+        newest = max(self._last.values())
+        # A set that has waited enough goes without this view, which may belong to the next moment.
+        if self._since_ns is not None and newest - self._since_ns >= self.options.max_wait * 1e9:
+            views = self._complete()
+            self._pending[camera], self._since_ns = (stamp_ns, view), stamp_ns
+            return views
         if camera in self._pending:
             self.dropped[camera] += 1
         self._pending[camera] = (stamp_ns, view)
+        self._since_ns = stamp_ns if self._since_ns is None else min(self._since_ns, stamp_ns)
 
-        newest = max(self._last.values())
         first = min(stamp for stamp, _ in self._pending.values())
         live = {name for name, last in self._last.items() if newest - last <= self.options.max_silence * 1e9}
-        # Nobody is known to be silent before everybody had the time to speak.
-        waited = newest - first >= self.options.max_wait * 1e9
         together = newest - first <= self.options.tolerance * 1e9
-        if not (waited or (together and self._pending.keys() >= live and (self._done_ns or live == {*self.cameras}))):
-            return None
-        return self._complete(newest)
+        # Nobody is known to be silent before everybody had the time to speak.
+        known = self._done_ns is not None or live == {*self.cameras}
+        return self._complete() if together and known and self._pending.keys() >= live else None
 
-    def _complete(self, newest: int) -> Views[T] | None:
+    def _complete(self) -> Views[T]:
         """Return what is pending and near the newest."""
         least = max(stamp for stamp, _ in self._pending.values()) - self.options.tolerance * 1e9
         views = {name: view for name, view in self._pending.items() if view[0] >= least}
         self.dropped.update(self._pending.keys() - views.keys())
         self._pending.clear()
+        self._since_ns = None
         stamps = [stamp for stamp, _ in views.values()]
         self._done_ns = max(stamps)
         return Views((min(stamps) + self._done_ns) // 2, views)

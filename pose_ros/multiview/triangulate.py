@@ -29,7 +29,7 @@ _HUBER = 2.0
 #: Depth below which a point weighs no more, metres; what is nearer to a camera is its own housing.
 _NEAREST = 0.05
 #: The assumed noise counts as much as so many residuals, and the noise of a subject as so many of a keypoint.
-_NOISE_KNOWN, _SUBJECT_KNOWN = 10.0, 4.0
+_NOISE_KNOWN, _SUBJECT_KNOWN = 10.0, 12.0
 #: A symmetric matrix of its upper half.
 _SYMMETRIC = [0, 1, 2, 1, 3, 4, 2, 4, 5]
 
@@ -270,7 +270,7 @@ def _solve(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _residuals(sights: _Sights, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return how far the sights are from points: (3, P, M) or (3, M) -> square pixels (V, P, M) and depths."""
-    depth = (sights.axes @ x.reshape(3, -1) + sights.offsets).reshape(-1, *x.shape[1:])
+    depth = (sights.axes @ x.reshape(3, -1) + sights.offsets).reshape(len(sights.axes), *x.shape[1:])
     rows, right = sights.rows, sights.right
     if x.ndim == 3:
         rows, right = rows[:, :, :, None], right[:, :, None]
