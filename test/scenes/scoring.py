@@ -68,14 +68,16 @@ class Score:
 
 
 def score(
-    estimates: Iterable[tuple[int, Poses]], people: list[Person], camera: PosedCamera | None = None
-) -> Score:
+    estimates: Iterable[tuple[int, Poses]], people: list[Person], camera: PosedCamera | None = None,
+    min_score: float = 0.0,
+) -> Score:  # fmt: skip
     """Return how good estimates are.
 
     Args:
         estimates: Stamps, nanoseconds, and the poses that were estimated for them, with ``points``.
         people: Of the scene.
         camera: In whose optical frame the points are; None: in the world.
+        min_score: Keypoints with a lower score count as missing.
     """
     rows: list[np.ndarray] = []
     last: dict[int, int] = {}
@@ -89,8 +91,9 @@ def score(
         counts["joints"] += int(np.isfinite(true).all(axis=2).sum())
         if poses.points is None or not len(poses):
             continue
-        placed = np.isfinite(poses.points).all(axis=2).any(axis=1)
-        offsets = np.linalg.norm(poses.points[:, None].astype(np.float64) - true, axis=3)
+        points = np.where((poses.scores >= min_score)[..., None], poses.points, np.nan).astype(np.float64)
+        placed = np.isfinite(points).all(axis=2).any(axis=1)
+        offsets = np.linalg.norm(points[:, None] - true, axis=3)
         # All columns of who has no joint in common are NaN.
         known = np.isfinite(offsets)
         with np.errstate(invalid="ignore"):
@@ -104,7 +107,7 @@ def score(
             last[person] = own
             ids.add(own)
             seen = np.flatnonzero(known[row, person])
-            error = poses.points[row, seen] - true[person, seen]
+            error = points[row, seen] - true[person, seen]
             square = np.full(len(seen), np.nan)
             if poses.covariances is not None:
                 covariance = poses.covariances[row, seen].astype(np.float64)

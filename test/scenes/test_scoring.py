@@ -68,6 +68,11 @@ def test_ids_that_change_are_counted(rng: np.random.Generator) -> None:
     assert switches([(who, rows), (who, rows), (who[::-1], rows)]) == (2, 2)
 
 
+def test_keypoints_that_are_not_believed_count_as_missing(rng: np.random.Generator) -> None:
+    unsure = ((t, poses.replace(scores=np.where(np.arange(17) < 7, 0.2, poses.scores))) for t, poses in estimates(rng))
+    assert score(unsure, PEOPLE, min_score=0.3).share == pytest.approx(10 / 17)
+
+
 def test_nobody_estimated_is_no_joint_found() -> None:
     result = score([(EPOCH_NS, Poses.empty(KIND))], PEOPLE)
     assert (result.share, result.joints, result.ids) == (0, 51, 0)
