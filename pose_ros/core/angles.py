@@ -76,6 +76,7 @@ def angles(segments: Segments) -> np.ndarray:
     known[..., 2] = known[..., 6] = knee
     known[..., 5] = segments.soles
     known[..., 9] &= elbow
+    known[..., 12] = known[..., 13] = segments.palms
     known[..., 11] = elbow & segments.palms
     sided = np.empty(known.shape)
     sided[..., (0, 4, 12)] = first[..., :3]

@@ -28,6 +28,8 @@ STRAIGHT, BENT = np.deg2rad(10), np.deg2rad(20)
 _PALM_ACROSS = np.sin(np.deg2rad(10))
 #: ... and above which it says all.
 _PALM_ALONG = np.sin(np.deg2rad(20))
+#: Cosine of the angle by which a wrist is bent beyond which the keypoints of the hand are wrong.
+_FOLDED = np.cos(np.deg2rad(120))
 
 _DIRECT = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "small_toe", "big_toe", "ear")
 _MADE = {
@@ -120,7 +122,7 @@ class Segments(NamedTuple):
     jointed: np.ndarray
     #: (2, N) bool: toes on both sides of a foot say how it is tilted.
     soles: np.ndarray
-    #: (2, N) bool: the palm says how the forearm is turned.
+    #: (2, N) bool: the palm is known, and the hand is not folded back, which no hand is.
     palms: np.ndarray
 
 
@@ -158,11 +160,11 @@ def segments(points: np.ndarray) -> Segments:
     """
     both = np.stack([points, points[:, _MIRROR] * (-1, 1, 1)])
     lines = both[:, :, _TO] - both[:, :, _FROM]
-    y, z, heel, limbs = lines[:, :, :5], lines[:, :, 5:10], lines[:, :, 10], lines[:, :, 11:]
-    sole, toes = y[:, :, 2], z[:, :, 2]
+    y, z, limbs = lines[:, :, :5], lines[:, :, 5:10], lines[:, :, 11:]
+    toes = z[:, :, 2]
     soles = np.isfinite(toes[..., :1])
-    aside = cross(np.stack([z[:, :, 1], heel]), np.stack([y[:, :, 1], sole]))
-    z[:, :, 1], z[:, :, 2] = aside[0], np.where(soles, toes, aside[1])
+    aside = cross(lines[:, :, (6, 10)], lines[:, :, (1, 2)])
+    z[:, :, 1], z[:, :, 2] = aside[:, :, 0], np.where(soles, toes, aside[:, :, 1])
     with np.errstate(invalid="ignore", divide="ignore"):
         planes = _frames(y, z, by_y=3)
         # So far its x, y, z stand as y, z, x.
@@ -183,25 +185,25 @@ def _limbs(lines: np.ndarray, planes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     parent = planes[:, :, ::3] @ _HALF_RAISED
     at, y = parent[..., 2], parent[..., 1]
     carried = y - (at + upper) * (dot(upper, y) / (1 + dot(at, upper)))
-    # No thigh turns so far about itself that the knee would look back: the knee is bent the wrong way a little.
-    wrong = (dot(normal, carried) < 0) & (angle < BENT) & (_HINGES > 0)
-    normal, angle = np.where(wrong, -normal, normal), np.where(wrong, -angle, angle)
-    hinge = _blend(normal, carried, (np.abs(angle) - STRAIGHT) / (BENT - STRAIGHT))
-    y_hand = planes[:, :, 4, :, 1]
+    told = np.minimum(np.maximum((angle - STRAIGHT) / (BENT - STRAIGHT), 0), 1)
+    hinge = _blend(normal, carried, told)
+    # An almost straight knee bends about where its axis has to be, also the wrong way; what goes aside is noise.
+    knee = angle[:, :, :1]
+    bent = _blend(np.ones(knee.shape), dot(normal[:, :, :1], carried[:, :, :1]), told[:, :, :1])
+    bends = np.concatenate([knee * np.where(np.isnan(bent), 1, bent), angle[:, :, 1:]], axis=2)
     turned = cross(forearm, planes[:, :, 4, :, 0])
     along = np.sqrt(dot(turned, turned))
-    turned = _blend(turned / np.maximum(along, _TINY), y_hand, (along - _PALM_ACROSS) / (_PALM_ALONG - _PALM_ACROSS))
-    palms = np.isfinite(turned[..., :1])
+    told = np.minimum(np.maximum((along - _PALM_ACROSS) / (_PALM_ALONG - _PALM_ACROSS), 0), 1)
+    turned = _blend(turned / np.maximum(along, _TINY), planes[:, :, 4, :, 1], told)
+    palms = dot(forearm, planes[:, :, 4, :, 2]) > _FOLDED
     y = np.concatenate([hinge, hinge], axis=2)
     y[:, :, 3] = np.where(palms, turned, y[:, :, 3])
-    return _frames(y, z, by_y=0), angle[..., 0], palms[..., 0]
+    return _frames(y, z, by_y=0), bends[..., 0], palms[..., 0]
 
 
 def _blend(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return directions between ``a``, where its share is 1 or more, and ``b``, where it is 0 or less."""
-    part = np.minimum(np.maximum(share, 0), 1)
-    # What is not known has no part in what does not need it.
-    return np.where(part == 1, a, part * a + (1 - part) * b)
+    """Return what is between ``a``, which has the share (0 .. 1), and ``b``; what has no share may be NaN."""
+    return np.where(share == 1, a, share * a + (1 - share) * b)
 
 
 def _frames(y: np.ndarray, z: np.ndarray, by_y: int) -> np.ndarray:
@@ -245,17 +247,16 @@ def as_seen(segments: Segments, side: np.ndarray, segment: np.ndarray) -> tuple[
         side: (F,) 0 for right limbs and what has no side, 1 for left ones.
         segment: (F,) indices in :data:`SEGMENTS`.
     """
-    left = (side == 1)[:, None, None]
-    origins, rotations = segments.origins[side, :, segment], segments.rotations[side, :, segment]
-    origins = np.where(left, origins * (-1, 1, 1), origins)
-    rotations = np.where(left[..., None], rotations * _UNMIRROR, rotations)
-    hand = (segment == SEGMENTS.index("hand"))[:, None, None, None]
-    rotations = np.where(hand, -rotations[..., ::-1], rotations)
+    origins = segments.origins[side, :, segment] * _UNMIRROR[side, None, :, 0]
+    rotations = segments.rotations[side, :, segment] * _UNMIRROR[side, None]
+    hand = segment == _HAND
+    rotations[hand] = -rotations[hand][..., ::-1]
     return origins.swapaxes(0, 1), rotations.swapaxes(0, 1)
 
 
-#: World and segment both change hands: x of the world, y of the segment.
-_UNMIRROR = np.array([[-1, 1, -1], [1, -1, 1], [1, -1, 1]])
+_HAND = SEGMENTS.index("hand")
+#: Of right limbs nothing; of left ones world and segment both change hands: x of the world, y of the segment.
+_UNMIRROR = np.array([np.ones((3, 3)), [[-1, 1, -1], [1, -1, 1], [1, -1, 1]]])
 
 
 def _raised(direction: tuple[float, float, float]) -> np.ndarray:

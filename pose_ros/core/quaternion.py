@@ -32,12 +32,10 @@ def from_rotations(rotations: np.ndarray) -> np.ndarray:
     fast as :func:`from_matrices`.
     """
     m = np.asarray(rotations, np.float64)
-    k = (m.reshape(*m.shape[:-2], 9) @ _PRODUCTS).reshape(*m.shape[:-2], 4, 4)
-    k += np.eye(4)
-    largest = np.einsum("...ii->...i", k).argmax(axis=-1)
-    q = np.take_along_axis(k, largest[..., None, None], axis=-2)[..., 0, :]
-    q /= np.sqrt(np.einsum("...i,...i->...", q, q))[..., None]
-    return np.where(q[..., 3:] < 0, -q, q)
+    k = (m.reshape(-1, 9) @ _PRODUCTS + _IDENTITY).reshape(-1, 4, 4)
+    q = k[np.arange(len(k)), np.einsum("nii->ni", k).argmax(axis=1)]
+    q /= np.copysign(np.sqrt(np.einsum("ni,ni->n", q, q)), q[:, 3])[:, None]
+    return q.reshape(*m.shape[:-2], 4)
 
 
 def _products() -> np.ndarray:
@@ -51,7 +49,7 @@ def _products() -> np.ndarray:
     return k.reshape(9, 16)
 
 
-_PRODUCTS = _products()
+_PRODUCTS, _IDENTITY = _products(), np.eye(4).reshape(16)
 
 
 def to_matrices(quaternions: np.ndarray) -> np.ndarray:

@@ -121,6 +121,24 @@ def test_a_knee_that_bends_the_wrong_way_is_negative_and_an_elbow_is_not() -> No
     assert crossed["left_knee_flexion"] == pytest.approx(100, abs=0.1)
 
 
+def test_an_almost_straight_knee_that_trembles_aside_does_not_jump() -> None:
+    """The plane of knee and hip turns all the way round while the knee goes about its straight line."""
+    body = isb.build(isb.STANDING)[0]
+    around = np.deg2rad(np.arange(0, 361, 2))
+    bodies = [{**body, "left_knee": body["left_knee"] + 0.03 * np.array([np.cos(a), np.sin(a), 0])} for a in around]
+    found = measured(isb.poses("coco17", *bodies))["left_knee_flexion"]
+    np.testing.assert_allclose(found, found[0] * np.cos(around), atol=0.3)
+    assert 8 < found[0] < 10
+    assert np.abs(np.diff(found)).max() < 0.5
+
+
+def test_a_hand_that_is_folded_back_is_none() -> None:
+    body = isb.build(isb.STANDING | {"left_elbow_flexion": 60, "left_wrist_flexion": 150})[0]
+    found = measured(isb.poses("wholebody133", body))
+    assert np.isnan([found[name][0] for name in ("left_wrist_flexion", "left_wrist_deviation",
+                                                 "left_forearm_pronation")]).all()
+
+
 def test_without_hips_the_bends_of_arms_are_known() -> None:
     body = isb.build(isb.BENT)[0]
     found = measured(isb.poses("wholebody133", {k: v for k, v in body.items() if "hip" not in k}))
