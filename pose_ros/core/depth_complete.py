@@ -9,6 +9,8 @@ import numpy as np
 _ROUNDS = 3
 #: Standard deviation of a known length, as a part of it.
 _LENGTH_SIGMA = 0.06
+#: How far before a surface something can be that should be hidden by it, metres: noise.
+_BEFORE = 0.05
 #: A ray may pass the sphere at this part of its radius, for lack of better pixels.
 _MISSES = 0.2
 
@@ -50,7 +52,7 @@ def complete(
         off2 = np.einsum("ij,ij->i", parent, parent) - along**2
         half = np.sqrt(np.maximum(length**2 - off2, 0))
         both = np.stack([along - half, along + half]) / norm
-        hidden = both < nearest[row, end] - _LENGTH_SIGMA
+        hidden = both < nearest[row, end] - _BEFORE
         pick = (np.abs(both - body[row]) + 1e3 * (hidden | (both <= 0))).argmin(axis=0)
         found = both[pick, np.arange(len(row))]
         # The derivative of the half chord with respect to the length, kept finite where the ray touches the sphere.

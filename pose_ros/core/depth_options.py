@@ -47,7 +47,15 @@ class DepthOptions:
         0.0015, "Standard deviation of depth z is noise_base + noise_square z^2: the part that grows.", unit="1/m",
         low=0.0, high=1.0, live=True,
     )
+    keypoint_noise: float = option(
+        0.015, "Standard deviation of where a keypoint with score 1 is seen, as a part of the subject's size in the "
+        "image (square root of width times height); the variance of others is that over their score.",
+        low=0.0, high=0.5, live=True,
+    )
     pixel_noise: float = option(
-        2.0, "Standard deviation of keypoints of score 1; that of others is as much larger as the score is smaller.",
-        unit="px", low=0.0, high=100.0, live=True,
+        1.0, "The same for subjects of any size; both add up.", unit="px", low=0.0, high=100.0, live=True
+    )
+    min_score: float = option(
+        0.1, "A keypoint with a lower score is taken for hidden: it is not measured, but completed from its limbs.",
+        low=0.0, high=1.0, live=True,
     )

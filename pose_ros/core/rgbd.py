@@ -16,14 +16,19 @@ from pose_ros.core.depth_patches import Surfaces, median, sample, surfaces
 from pose_ros.core.depth_view import in_colour
 from pose_ros.core.limbs import LimbLengths, lengths_of, limbs
 from pose_ros.core.poses import Poses, Source
+from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 
 #: Surfaces around one keypoint that are looked at: it, something before it and something behind it.
 _SURFACES = 3
 #: Radius of a patch, pixels.
 _SMALLEST, _LARGEST = 1.0, 40.0
-#: Lowest score by which pixel noise is divided, and above which a keypoint says where its body is.
-_LEAST_SCORE = 0.2
+#: Lowest score by which the variance of a pixel is divided, and above which a keypoint says where its body is.
+_LOWEST, _SURE = 0.03, 0.2
+#: A keypoint that is so far off across its ray is so much, as a part of that, off along it: bodies are round.
+_RELIEF = 0.5
+#: Nothing of a body is farther behind its middle, metres, where it can be seen at all.
+_THICK = 0.2
 #: A body of which so many times more keypoints are refused than are not is not what is seen there.
 _MOST_REFUSED = 2.0
 #: OKS sigma of a hip, whose patch is the largest.
@@ -61,6 +66,7 @@ def measured(
     options = options or DepthOptions()
     n, k = poses.scores.shape
     looked = (poses.sources == Source.MEASURED) | (poses.sources == Source.INFERRED)
+    clear = looked & (poses.scores >= options.min_score)
     rays = np.where(looked[..., None], camera.rays(poses.keypoints), np.nan)
     view = in_colour(depth, rays, options.min_range, options.max_range)
     size, offset = _sizes(poses.skeleton), _offsets(poses.skeleton) * options.joint_offset
@@ -72,16 +78,18 @@ def measured(
     # Behind the skin along the ray; the depth of the joint, not its distance.
     behind = offset / np.linalg.norm(rays, axis=2)
     noise = options.noise_base + options.noise_square * z**2
-    lateral = options.pixel_noise / np.maximum(poses.scores, _LEAST_SCORE)
-    across = lateral / camera.K[0, 0]
-    chosen = _choice(z + behind[..., None], noise, rays, across, body, poses.skeleton, options, lengths)
+    lateral = _pixel_noise(poses, options)
+    across = np.nan_to_num(body)[:, None] * lateral / camera.K[0, 0]
+    sigma = np.sqrt(np.nan_to_num(noise[..., 0]) ** 2 + across**2 + (_OFFSET_SIGMA * np.nan_to_num(behind)) ** 2)
+    joints = np.where(clear[..., None], z + behind[..., None], np.nan)
+    chosen = _choice(joints, sigma, rays, body, poses.skeleton, options, lengths)
     pick = np.minimum(chosen, z.shape[2] - 1)[..., None]
-    took, spread, sigma = (
+    took, spread, error = (
         np.take_along_axis(column, pick, axis=2)[..., 0] for column in (z, found.spread.reshape(z.shape), noise)
     )
-    seen = (chosen < z.shape[2]) & np.isfinite(took)
+    seen = (chosen < z.shape[2]) & np.isfinite(took) & clear
     depths = np.where(seen, took + behind, np.nan)
-    variance = sigma**2 + spread**2 + (_OFFSET_SIGMA * behind) ** 2
+    variance = error**2 + spread**2 + (_OFFSET_SIGMA * behind) ** 2 + (_RELIEF * across) ** 2
     sources = np.where(seen, poses.sources, np.where(looked, Source.MISSING, poses.sources))
     result = poses.replace(
         points=rays * depths[..., None], sources=sources,
@@ -89,9 +97,9 @@ def measured(
     )
     if not options.limb_check or seen.sum() == looked.sum():
         return result
-    # What stands before a keypoint's surface hides it; a keypoint whose surface is behind it just missed its limb.
+    # What is seen there hides the keypoint, unless that is behind the body: then the keypoint just missed its limb.
     with np.errstate(invalid="ignore"):
-        front = np.where(~seen & (z[..., 0] < body[:, None]), z[..., 0], 0)
+        front = np.where(~seen & (z[..., 0] < body[:, None] + _THICK), z[..., 0], 0)
     filled, variance = complete(
         depths, variance, rays, front, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
     )
@@ -141,6 +149,14 @@ def _pixels(view: Depth, keypoints: np.ndarray, rays: np.ndarray, camera: Camera
     return grid.project(rays)
 
 
+def _pixel_noise(poses: Poses, options: DepthOptions) -> np.ndarray:
+    """Return (N, K) pixels, the standard deviation of where keypoints are seen."""
+    boxes = keypoints_to_boxes(poses.keypoints)
+    size = np.sqrt(np.nan_to_num((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)))
+    one = np.hypot(options.pixel_noise, options.keypoint_noise * size)[:, None]
+    return one / np.sqrt(np.maximum(poses.scores, _LOWEST))
+
+
 def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOptions) -> np.ndarray:
     """Return (N,) metres: the median depth of the keypoints' own pixels; it only has to be good enough for a size."""
     centre = sample(view, pixels.reshape(-1, 2), None, options.min_range, options.max_range)[:, 0]
@@ -150,7 +166,7 @@ def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOpt
 def _body(z: np.ndarray, poses: Poses) -> np.ndarray:
     """Return (N,) metres: the median depth of those keypoints that are sure and belong to the trunk and limbs."""
     known = np.isfinite(z)
-    sure = known & _trunk(poses.skeleton) & (poses.scores >= _LEAST_SCORE)
+    sure = known & _trunk(poses.skeleton) & (poses.scores >= _SURE)
     # Whoever shows none of these is where the rest of him is.
     kept = np.sort(np.where(np.where(sure.any(axis=1)[:, None], sure, known), z, np.inf), axis=1)
     count = np.isfinite(kept).sum(axis=1)
@@ -171,14 +187,13 @@ def _look(view: Depth, pixels: np.ndarray, size: np.ndarray, body: np.ndarray, o
 
 
 def _choice(
-    z: np.ndarray, noise: np.ndarray, rays: np.ndarray, lateral: np.ndarray, body: np.ndarray, skeleton: Skeleton,
-    options: DepthOptions, lengths: np.ndarray | None,
+    z: np.ndarray, sigma: np.ndarray, rays: np.ndarray, body: np.ndarray, skeleton: Skeleton, options: DepthOptions,
+    lengths: np.ndarray | None,
 ) -> np.ndarray:
     """Return (N, K), the surface of each keypoint; the number of surfaces where it is on none."""
     if not options.foreground and not options.limb_check:
         return np.where(np.isfinite(z[..., 0]), 0, z.shape[2])
     limb = limbs(skeleton)
-    sigma = np.nan_to_num(np.hypot(noise[..., 0], lateral * z[..., 0]))
     kept = slice(None) if options.limb_check else slice(0)
     known = np.empty((len(z), 0)) if lengths is None else lengths
     seen = np.isfinite(rays[..., 0])
