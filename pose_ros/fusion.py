@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pose_ros.core.describe import described
+from pose_ros.core.point_filter import PointFilter
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker
@@ -18,7 +18,7 @@ from pose_ros.pipeline import Result
 class Fusion:
     """Fuse, track, filter, describe; starts over when time runs backwards."""
 
-    def __init__(self, fuser: Fuser, tracker: Tracker, smoother: Any = None) -> None:
+    def __init__(self, fuser: Fuser, tracker: Tracker, smoother: PointFilter | None = None) -> None:
         """Join the pieces.
 
         Args:
@@ -57,7 +57,8 @@ class Fusion:
         with stages("track"):
             poses, gone = self.tracker.update(poses, stamp_ns)
             self._ended += gone
-            if self.smoother is not None:
+        if self.smoother is not None:
+            with stages("filter"):
                 poses = self.smoother(poses, stamp_ns)
         if poses.skeleton.measures or poses.skeleton.frames:
             with stages("describe"):

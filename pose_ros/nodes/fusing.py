@@ -133,6 +133,9 @@ class Fusing:
 
     def _add(self, name: str, sight: Sight) -> None:
         self._health.took(0)
+        if off := self._off(name):
+            self.viewpoints[name].refuse(off)
+            return
         views = self.sync(name, stamp_ns(sight), sight)
         if views is not None:
             self._held.append(_Held(views, time.monotonic() + self._options().tf_wait))
@@ -160,6 +163,9 @@ class Fusing:
         with stages("place"):
             cameras, seen = self._usable(views, skeleton)
         self.used = tuple(seen)
+        for viewpoint in self.viewpoints.values():
+            if viewpoint.name not in sights:
+                viewpoint.miss(views.stamp_ns)
         if not seen:
             return
         self._rig = self._same(cameras)
@@ -206,6 +212,7 @@ class Fusing:
             if camera is not None and poses is not None:
                 cameras.append(camera)
                 seen[name] = stamp, poses
+                viewpoint.use()
         return cameras, seen
 
     def _same(self, cameras: list[PosedCamera]) -> Rig:
@@ -223,28 +230,19 @@ class Fusing:
     def statuses(self) -> list[DiagnosticStatus]:
         """Return the diagnostics of the cameras."""
         health = self.fusion.fuser.health
-        return [v.status(v.name in self.used, health.get(v.name, CameraHealth())) for v in self.viewpoints.values()]
+        return [v.status(health.get(v.name, CameraHealth())) for v in self.viewpoints.values()]
 
     def why_not(self) -> str:
         """Say why nothing is fused, while the cameras are heard."""
-        if apart := self._apart():
-            return apart
-        silent = {v.name: v.silence() for v in self.viewpoints.values() if v.silent}
-        problems = {v.name: v.problem for v in self.viewpoints.values() if v.problem}
-        told = "; ".join(f"{name}: {why}" for name, why in {**problems, **silent}.items())
-        return told or "no views of two cameras come within the tolerance; set parameter sync.tolerance"
+        told = {v.name: v.silence() if v.silent else v.problem or v.unmatched for v in self.viewpoints.values()}
+        return "; ".join(f"{name}: {why}" for name, why in told.items() if why) or "their views come one by one"
 
-    def _apart(self) -> str:
-        """Say which cameras have another clock than the others; empty where all have one."""
-        newest = {v.name: v.newest_ns for v in self.viewpoints.values() if not v.silent}
-        if len(newest) < 2:
+    def _off(self, name: str) -> str:
+        """Say how far the clock of a camera differs from those of the others; empty where it does not."""
+        newest = sorted(v.newest_ns for v in self.viewpoints.values() if v.newest_ns and not v.silent)
+        off_s = (self.viewpoints[name].newest_ns - newest[len(newest) // 2]) * 1e-9
+        if abs(off_s) < _ONE_CLOCK_S:
             return ""
-        middle = sorted(newest.values())[len(newest) // 2]
-        off = {name: (ns - middle) * 1e-9 for name, ns in newest.items() if abs(ns - middle) > _ONE_CLOCK_S * 1e9}
-        if not off:
-            return ""
-        told = ", ".join(f"{name} by {abs(s):.1f} s {'ahead' if s > 0 else 'behind'}" for name, s in off.items())
-        return (f"stamps of cameras lie apart, as if their clocks differed: {told}; synchronise the clocks of the "
-                "machines (chrony, PTP), or let all drivers stamp by the same clock")
-
-
+        return (f"its stamps are {abs(off_s):.1f} s {'ahead of' if off_s > 0 else 'behind'} those of the others, as if "
+                "its clock differed; synchronise the clocks of the machines (chrony, PTP), or let all drivers stamp by "
+                "one clock")

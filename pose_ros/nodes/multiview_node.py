@@ -10,8 +10,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 
+from pose_ros.core.point_filter import PointFilter
 from pose_ros.core.track import Tracker
-from pose_ros.errors import PoseRosError
+from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.fusion import Fusion
 from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.fuse import Fuser
@@ -25,6 +26,7 @@ from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.ros.params import Parameters
 
 _FINE = DiagnosticStatus.OK
+_NO_FRAME = "expected none: skeletons of several cameras are filtered in world_frame, which does not move"
 
 
 class MultiviewNode(Managed):
@@ -37,15 +39,16 @@ class MultiviewNode(Managed):
             ConfigError: A parameter does not fit.
         """
         super().__init__(name, "fusion", context, **arguments)
+        self._fusing: Fusing | None = None
         try:
             self._given = Parameters(self, MultiviewOptions, self._change)
             for block, options in BLOCKS.items():
                 self._given.add(block, options)
             self._given.refuse_unknown()
+            self._change("filter", None, self._given["filter"])
         except PoseRosError:
             self.destroy_node()
             raise
-        self._fusing: Fusing | None = None
         self._processed = 0
         self._begin(self._given.options.autostart)
 
@@ -62,7 +65,7 @@ class MultiviewNode(Managed):
         rig = read_rig(options.calibration, frame_id=options.world_frame) if options.calibration else None
         names = options.names(tuple(camera.name for camera in rig) if rig is not None else ())
         fuser = Fuser(block["fuser"], block["association"], block["triangulation"])
-        fusion = Fusion(fuser, Tracker(block["tracker"]))
+        fusion = Fusion(fuser, Tracker(block["tracker"]), PointFilter(block["filter"]))
         sync: Sync[Sight] = Sync(names, block["sync"])
         outputs = SkeletonOutputs(self, self._options, up="z")
         self._fusing = Fusing(self, self._options, rig, fusion, sync, outputs, self._health)
@@ -79,6 +82,8 @@ class MultiviewNode(Managed):
 
     def _change(self, block: str, old: Any, new: Any) -> None:
         """Let a piece read its options anew."""
+        if block == "filter" and new.filtering_frame:
+            raise ConfigError("filter.filtering_frame", _NO_FRAME)
         fusing = self._fusing
         if fusing is None or not block:
             return
@@ -86,6 +91,7 @@ class MultiviewNode(Managed):
         owner, name = {
             "sync": (fusing.sync, "options"), "fuser": (fuser, "options"), "association": (fuser, "association"),
             "triangulation": (fuser, "triangulation"), "tracker": (fusing.fusion.tracker, "options"),
+            "filter": (fusing.fusion.smoother, "options"),
         }[block]
         setattr(owner, name, new)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pose_ros.core.options import option
+from pose_ros.core.point_filter import FilterOptions
 from pose_ros.core.track import TrackerOptions
 from pose_ros.errors import ConfigError
 from pose_ros.multiview.associate import AssociateOptions
@@ -19,7 +20,7 @@ from pose_ros.ros.outputs import SkeletonOutputOptions
 #: Block -> options of a piece.
 BLOCKS: Mapping[str, type] = {
     "sync": SyncOptions, "fuser": FuserOptions, "association": AssociateOptions, "triangulation": TriangulateOptions,
-    "tracker": TrackerOptions,
+    "tracker": TrackerOptions, "filter": FilterOptions,
 }
 #: What stands for the name of a camera in the names of topics.
 CAMERA = "{camera}"

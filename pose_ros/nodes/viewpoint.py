@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from pose_ros.ros.watchdog import why_silent
 
 #: A camera that has said nothing for this long is silent; seconds.
 _SILENT_S = 2.0
+#: What lasts shorter is not worth a line in the log: camera_info and transforms come after the first skeletons.
+_PASSING_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,10 @@ class Viewpoint:
         self.newest_ns = 0
         #: Why the newest sight is of no use; empty while it is.
         self.problem = ""
+        self._well = time.monotonic()
+        self._used = Rate()
+        #: Seconds from the newest set to the newest sight that is in none.
+        self._off_s = 0.0
 
     def _take(self, msg: SkeletonArray, poses: Poses) -> None:
         self._rate.tick()
@@ -87,9 +94,19 @@ class Viewpoint:
         self._uncalibrated = problem.replace(": no 3D", "")
 
     def refuse(self, problem: str) -> None:
-        """Say why this camera is left out, and remember it until its next sight is of use."""
+        """Remember why this camera is left out, until a sight is of use, and say it if that lasts."""
         self.problem = problem
-        self._health.say(f"{self.name} is left out: {problem}")
+        if time.monotonic() - self._well > _PASSING_S:
+            self._health.say(f"{self.name} is left out: {problem}")
+
+    def use(self) -> None:
+        """Note that the newest sight was of use."""
+        self.problem, self._well = "", time.monotonic()
+        self._used.tick()
+
+    def miss(self, stamp: int) -> None:
+        """Note that a set of that stamp went without this camera."""
+        self._off_s = (self.newest_ns - stamp) * 1e-9
 
     def placed(self, sight: Sight, world: str, frames: Frames | None) -> PosedCamera | None:
         """Return the camera and where it stood at the stamp of a sight; None, with the reason said, if not known.
@@ -98,7 +115,6 @@ class Viewpoint:
         """
         if self._known is not None:
             if tuple(self._known.camera.size_wh) == sight.size_wh:
-                self.problem = ""
                 return self._known
             expected, came = ("x".join(map(str, size)) for size in (self._known.camera.size_wh, sight.size_wh))
             self.refuse(f"its calibration is for images of {expected} pixels, they have {came}; calibrate at that size")
@@ -110,7 +126,7 @@ class Viewpoint:
             # It says once why it cannot read what comes, and nothing while nothing comes.
             self.refuse(self._uncalibrated or self._without_info())
             return None
-        self._uncalibrated = self.problem = ""
+        self._uncalibrated = ""
         stamp = sight.header.stamp.sec * 1_000_000_000 + sight.header.stamp.nanosec
         place = frames.lookup(sight.header.frame_id, world, stamp)
         if place is None:
@@ -136,6 +152,14 @@ class Viewpoint:
             return None
 
     @property
+    def unmatched(self) -> str:
+        """Why sights come and are in no set; empty while they are."""
+        if self.silent or self.problem or self._used.age_s < _PASSING_S or not self._off_s:
+            return ""
+        return (f"its stamps are {abs(self._off_s):.3f} s {'ahead of' if self._off_s > 0 else 'behind'} those of the "
+                "others: synchronise the clocks or the triggers of the cameras, or set parameter sync.tolerance")
+
+    @property
     def silent(self) -> bool:
         """Whether no sight has come for a while."""
         return self._rate.age_s > _SILENT_S
@@ -158,14 +182,10 @@ class Viewpoint:
                          "camera_info_topic")
         return f"no camera_info yet: {why}"
 
-    def status(self, used: bool, health: CameraHealth) -> DiagnosticStatus:
-        """Return the diagnostics of this camera.
-
-        Args:
-            used: Whether it was part of the newest fusion.
-            health: How well it agrees with the others.
-        """
-        warning = self.silence() if self.silent else self.problem
+    def status(self, health: CameraHealth) -> DiagnosticStatus:
+        """Return the diagnostics of this camera; ``health`` says how well it agrees with the others."""
+        used = self._used.age_s < _SILENT_S
+        warning = self.silence() if self.silent else self.problem or self.unmatched
         if health.left_out and not warning:
             warning = (f"disagrees with the others on {health.dropped:.0%} of the keypoints: it was moved, or its "
                        "calibration or its transform is wrong; calibrate it again")

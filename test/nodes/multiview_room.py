@@ -49,17 +49,17 @@ def standing(camera: PosedCamera, stamp_ns: int, frame_id: str, world: str = "wo
 class Room:
     """Cameras, people, a multi-view node and a listener in one executor."""
 
-    def __init__(self, ros: Any, capture: Any, *, whole: Rig = RIG, people: int = 2, skeleton: str = "coco17",
+    def __init__(self, ros: Any, capture: Any, *, whole: Rig = RIG, people: int = 2, seen_as: str = "coco17",
                  tf: bool = True, **parameters: Any) -> None:
         """Start the node; ``__`` in the names of parameters stands for a dot."""
         self.ros, self.rig, self._capture = ros, whole, capture
-        self.recording = observe(circling(people), whole, skeleton, seconds=4.0, faults=Faults(sigma_px=1.0))
+        self.recording = observe(circling(people), whole, seen_as, seconds=4.0, faults=Faults(sigma_px=1.0))
         self.other = ros.node("other")
         #: Camera -> frame of its images, clock, info and skeleton, for tests to spoil.
         self.frames = {name: f"{name}_optical_frame" for name in NAMES}
         self.offset_ns = dict.fromkeys(NAMES, 0)
         self.infos = {c.name: camera_to_info(c.camera, Header()) for c in whole}
-        self.skeletons = dict.fromkeys(NAMES, skeleton)
+        self.skeletons = dict.fromkeys(NAMES, seen_as)
         self.arrays: list[Any] = []
         self.fused: list[tuple[int, Any]] = []
         self._static = self.other.create_publisher(TFMessage, "/tf_static", LATCHED)
@@ -85,9 +85,12 @@ class Room:
         """Listen, and wait until the node hears the cameras."""
         self.other.create_subscription(SkeletonArray, "/multiview/skeletons", self.arrays.append, 100)
         assert self.ros.spin_until(lambda: all(
-            array.get_subscription_count() and (info.get_subscription_count() or self.node._options().calibration)
-            for array, _, info in self._publishers.values()
+            array.get_subscription_count() and info.get_subscription_count()
+            for array, info, _ in self._publishers.values()
         )), "the node did not subscribe"
+        for name, (_, _, camera_infos) in self._publishers.items():  # drivers run before networks do
+            self.infos[name].header = header(self.recording.shots[0].stamp_ns, self.frames[name])
+            camera_infos.publish(self.infos[name])
         self.ros.spin_for(0.1)
         return self
 
@@ -119,12 +122,16 @@ class Room:
 
     def play(self, ticks: int = 5, cameras: tuple[str, ...] = NAMES) -> list[Any]:
         """Let some cameras see some moments, 1/30 s apart; returns the arrays that came."""
-        before = len(self.arrays)
+        before, health = len(self.arrays), self.node._health
         for _ in range(ticks):
+            expected = health.received
             for shot in next(self._ticks):
                 if shot is not None and shot.camera.name in cameras:
                     self.send(shot)
+                    expected += bool(self.node._fusing and self.node._fusing.listening)
+            assert self.ros.spin_until(lambda: health.received >= expected), "the node did not take what was sent"  # noqa: B023
             self.ros.spin_for(0.02)
+        self.ros.spin_for(0.1)
         return self.arrays[before:]
 
     def errors(self, array: Any) -> np.ndarray:
