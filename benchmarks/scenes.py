@@ -8,9 +8,9 @@
 Every line is one scene: distance of the joints from where they are; the part of the true joints that has a position at
 all; subjects that are nobody; changes of ids and how many there were; and what covariances are worth: the mean of
 e' C^-1 e / 3, which is 1 where they are right, and how many errors are inside of the ellipsoid that should hold 95 %.
-Bodies, cameras and faults are those of the tests (test/scenes); what runs is what the nodes run, by default with their
-options. Scenes of one camera in pixels (track-...) have no metres; calibrate-... say how far the cameras are from where
-they stand.
+Below it, the same after the filter over time. Scenes of one camera in pixels (track-...) have no metres; calibrate-...
+say how far the cameras are from where they stand. Bodies, cameras and faults are those of the tests (test/scenes); what
+runs is what the nodes run, by default with their options.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ from scenes.scoring import Score, score, switches
 from pose_ros.core.depth_options import DepthOptions
 from pose_ros.core.options import from_mapping
 from pose_ros.core.place import placed
+from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.rgbd import DepthMeasurer
 from pose_ros.core.track import Tracker, TrackerOptions
+from pose_ros.fusion import Fusion
 from pose_ros.multiview.associate import AssociateOptions
 from pose_ros.multiview.fuse import Fuser, FuserOptions
 from pose_ros.multiview.people import find_rig
@@ -50,12 +52,12 @@ from pose_ros.multiview.triangulate import TriangulateOptions
 from pose_ros.skeletons import catalogue
 
 OPTIONS = {
-    "associate": AssociateOptions, "depth": DepthOptions, "fuser": FuserOptions, "sync": SyncOptions,
-    "tracker": TrackerOptions, "triangulate": TriangulateOptions,
+    "associate": AssociateOptions, "depth": DepthOptions, "filter": FilterOptions, "fuser": FuserOptions,
+    "sync": SyncOptions, "tracker": TrackerOptions, "triangulate": TriangulateOptions,
 }  # fmt: skip
 #: Keypoints of good networks are about this far off, as a part of a person's size in the image.
-NETWORK = Faults(sigma_px=0.5, sigma_size=0.012, spread=0.5)
-HARD = Faults(0.5, 0.012, 0.5, outliers=0.03, swaps=0.03, misses=0.05, drops=0.1, guess=True)
+NETWORK = Faults(sigma_px=0.5, sigma_size=0.012, spread=0.3)
+HARD = Faults(0.5, 0.012, 0.3, outliers=0.03, swaps=0.03, misses=0.05, drops=0.1, guess=True)
 #: A stereo camera; sun and edges make holes.
 STEREO = DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1, range_m=(0.3, 8.0))
 
@@ -63,15 +65,17 @@ STEREO = DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1, range_m=(0.3, 8.0))
 _MEDIAN = 2.365974
 
 Options = Mapping[str, Any]
-#: What was estimated: stamp, nanoseconds, and poses.
-Estimates = Iterator[tuple[int, Poses]]
+#: What was estimated: stamp, nanoseconds, and poses; before and after they were filtered.
+Estimates = Iterator[tuple[int, Poses, Poses]]
+#: What is printed, line by line.
+Lines = dict[str, "Score | str"]
 
 
 @dataclass(frozen=True)
 class Scene:
     """People, what looks at them, and what makes skeletons of that."""
 
-    run: Callable[[Scene, Options, float, int], Score | str]
+    run: Callable[[Scene, Options, float, int], Lines]
     people: Callable[[float], list[Person]]
     cameras: Rig | PosedCamera
     faults: Faults = NETWORK
@@ -97,23 +101,30 @@ class Clock:
 CLOCK = Clock()
 
 
-def multiview(scene: Scene, options: Options, seconds: float, seed: int) -> Score:
-    """Sync, fuse and track, as the node does."""
+def scored(estimates: Estimates, people: list[Person], options: Options, camera: PosedCamera | None = None) -> Lines:
+    """Return the scores of single images and of what is filtered over time."""
+    both, least = list(estimates), options["min_score"]
+    return {"": score(((t, raw) for t, raw, _ in both), people, camera, least),
+            "filtered": score(((t, smooth) for t, _, smooth in both), people, camera, least)}  # fmt: skip
+
+
+def multiview(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
+    """Sync, fuse, track and filter, as the node does."""
     people = scene.people(seconds)
     recording = observe(people, scene.cameras, seconds=seconds, rate_hz=scene.rate_hz, faults=scene.faults, seed=seed)
     sync = Sync([camera.name for camera in recording.rig], options["sync"])
-    fuser = Fuser(options["fuser"], options["associate"], options["triangulate"])
-    tracker = Tracker(options["tracker"])
+    fusion = Fusion(Fuser(options["fuser"], options["associate"], options["triangulate"]), Tracker(options["tracker"]))
+    smooth = PointFilter(options["filter"])
 
     def estimates() -> Estimates:
         for shot in recording.shots:
             whole = sync(shot.camera.name, shot.stamp_ns, shot.poses)
             if whole is not None:
                 CLOCK.count += 1
-                poses = CLOCK(fuser, recording.rig, whole.views, whole.stamp_ns)
-                yield whole.stamp_ns, CLOCK(tracker.update, poses, whole.stamp_ns)[0]
+                poses = CLOCK(fusion, recording.rig, whole.views, whole.stamp_ns).poses
+                yield whole.stamp_ns, poses, CLOCK(smooth, poses, whole.stamp_ns)
 
-    return score(estimates(), people)
+    return scored(estimates(), people, options)
 
 
 def one_camera(scene: Scene, options: Options, seconds: float, seed: int) -> tuple[list[Person], list[Shot]]:
@@ -123,10 +134,11 @@ def one_camera(scene: Scene, options: Options, seconds: float, seed: int) -> tup
     return people, recording.shots
 
 
-def rgbd(scene: Scene, options: Options, seconds: float, seed: int) -> Score:
-    """Track in pixels, measure depth."""
+def rgbd(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
+    """Track in pixels, measure depth, filter."""
     people, shots = one_camera(scene, options, seconds, seed)
-    tracker, measure = Tracker(options["tracker"]), DepthMeasurer(options["depth"])
+    tracker, smooth = Tracker(options["tracker"]), PointFilter(options["filter"])
+    measure = DepthMeasurer(options["depth"])
     colour = shots[0].camera
     truth = at(people, [(shot.stamp_ns - EPOCH_NS) / 1e9 for shot in shots])
     depth, beside = (scene.depth, colour) if scene.depth else (smaller(colour, 4), None)
@@ -136,15 +148,16 @@ def rgbd(scene: Scene, options: Options, seconds: float, seed: int) -> Score:
             image = render(truth, t, depth, colour=beside, things=scene.faults.things, faults=STEREO, seed=seed).depth
             CLOCK.count += 1
             poses = CLOCK(tracker.update, shot.poses, shot.stamp_ns)[0]
-            yield shot.stamp_ns, CLOCK(measure, poses, colour.camera, image, shot.stamp_ns)
+            poses = CLOCK(measure, poses, colour.camera, image, shot.stamp_ns)
+            yield shot.stamp_ns, poses, CLOCK(smooth, poses, shot.stamp_ns)
 
-    return score(estimates(), people, colour)
+    return scored(estimates(), people, options, colour)
 
 
-def place(scene: Scene, options: Options, seconds: float, seed: int) -> Score:
+def place(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Place shapes as a lifter gives them, 3 cm off and 3 % too large or small."""
     people, shots = one_camera(scene, options, seconds, seed)
-    tracker = Tracker(options["tracker"])
+    tracker, smooth = Tracker(options["tracker"]), PointFilter(options["filter"])
     rng = np.random.default_rng(seed)
     sizes = rng.normal(1, 0.03, len(people))
 
@@ -155,21 +168,22 @@ def place(scene: Scene, options: Options, seconds: float, seed: int) -> Score:
             poses = shot.poses.replace(local_points=shape + 0.03 * rng.standard_normal(shape.shape))
             CLOCK.count += 1
             poses = CLOCK(tracker.update, poses, shot.stamp_ns)[0]
-            yield shot.stamp_ns, CLOCK(placed, poses, shot.camera.camera)
+            poses = CLOCK(placed, poses, shot.camera.camera)
+            yield shot.stamp_ns, poses, CLOCK(smooth, poses, shot.stamp_ns)
 
-    return score(estimates(), people, shots[0].camera)
+    return scored(estimates(), people, options, shots[0].camera)
 
 
-def track(scene: Scene, options: Options, seconds: float, seed: int) -> str:
+def track(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Ids in one camera's image."""
     _, shots = one_camera(scene, options, seconds, seed)
     tracker = Tracker(options["tracker"])
     CLOCK.count += len(shots)
     changes, ids = switches((s.true_ids, CLOCK(tracker.update, s.poses, s.stamp_ns)[0]) for s in shots)
-    return f"switches {changes:2d}  ids {ids:2d}"
+    return {"": f"switches {changes:2d}  ids {ids:2d}"}
 
 
-def calibrate(scene: Scene, options: Options, seconds: float, seed: int) -> str:
+def calibrate(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Find where the cameras stand from the people that each of them follows."""
     people = scene.people(seconds)
     recording = observe(people, scene.cameras, seconds=seconds, rate_hz=scene.rate_hz, faults=scene.faults, seed=seed)
@@ -194,8 +208,8 @@ def calibrate(scene: Scene, options: Options, seconds: float, seed: int) -> str:
     off = np.linalg.norm(came - true, axis=1)[1:], np.linalg.norm(came / scale - true, axis=1)[1:]
     cosine = (np.trace(found.rotations @ turned.transpose(0, 2, 1), axis1=1, axis2=2) - 1) / 2
     degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))[1:]
-    return (f"cameras off by mm: mean {1000 * off[0].mean():6.1f}  without scale {1000 * off[1].mean():6.1f}  "
-            f"scale {scale:6.4f}  degrees: mean {degrees.mean():5.3f}  most {degrees.max():5.3f}")  # fmt: skip
+    return {"": f"cameras off by mm: mean {1000 * off[0].mean():6.1f}  without scale {1000 * off[1].mean():6.1f}  "
+                f"scale {scale:6.4f}  degrees: mean {degrees.mean():5.3f}  most {degrees.max():5.3f}"}  # fmt: skip
 
 
 _FRONT = posed("colour", (3.2, 0.0, 1.3), (0.0, 0.0, 0.95), focal=0.6)
@@ -216,15 +230,15 @@ SCENES = {
     "multiview-crossing": Scene(multiview, lambda s: crossing(3, s), _FIVE),
     "multiview-crowd": Scene(multiview, lambda s: circling(6, 1.8), rig(5, radius=5.5)),
     "multiview-hard": Scene(multiview, lambda s: crossing(4, s), _FIVE, HARD),
-    "multiview-pillar": Scene(multiview, lambda s: circling(2), _FIVE, Faults(0.5, 0.012, 0.5, things=(pillar(0, 0),))),
+    "multiview-pillar": Scene(multiview, lambda s: circling(2), _FIVE, Faults(0.5, 0.012, 0.3, things=(pillar(0, 0),))),
     "multiview-unsynchronised": Scene(
         multiview, lambda s: crossing(3, s), _FIVE,
-        Faults(0.5, 0.012, 0.5, jitter_s=0.002, offsets_s=(0.0, 0.007, 0.013, 0.02, 0.027)),
+        Faults(0.5, 0.012, 0.3, jitter_s=0.002, offsets_s=(0.0, 0.007, 0.013, 0.02, 0.027)),
     ),
     "multiview-two-cameras": Scene(multiview, lambda s: crossing(2, s), rig(2, models=("plumb_bob",))),
     "rgbd-one": Scene(rgbd, near, _FRONT),
     "rgbd-beside": Scene(rgbd, near, _FRONT, depth=_BESIDE),
-    "rgbd-crossing": Scene(rgbd, lambda s: crossing(3, s, speed_mps=0.8), _FRONT, Faults(0.5, 0.012, 0.5, guess=True)),
+    "rgbd-crossing": Scene(rgbd, lambda s: crossing(3, s, speed_mps=0.8), _FRONT, Faults(0.5, 0.012, 0.3, guess=True)),
     "place-one": Scene(place, near, _FRONT),
     "calibrate-one": Scene(calibrate, lambda s: walker(), _FIVE),
     "calibrate-crossing": Scene(calibrate, lambda s: crossing(3, s), _FIVE),
@@ -251,6 +265,8 @@ def main() -> None:
     parser.add_argument("scenes", nargs="*", metavar="SCENE", help=f"of {', '.join(SCENES)}; all when left out")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each scene; %(default)g when left out")
     parser.add_argument("--seeds", type=int, default=1, help="how often, with other noise each time")
+    parser.add_argument("--min-score", type=float, default=0.0,
+                        help="count keypoints below this as missing, as TF and markers do")  # fmt: skip
     parser.add_argument("--detail", action="store_true", help="the same for each keypoint and source")
     parser.add_argument("--option", action="append", default=[], metavar="GROUP.KEY=VALUE",
                         help=f"another option than the default; groups: {', '.join(OPTIONS)}")  # fmt: skip
@@ -263,15 +279,18 @@ def main() -> None:
         if group not in OPTIONS:
             parser.error(f"expected an option of {', '.join(OPTIONS)}; got {text}")
         chosen[group][key] = ast.literal_eval(value)
-    options = {group: from_mapping(OPTIONS[group], values, group) for group, values in chosen.items()}
+    options: dict[str, Any] = {group: from_mapping(OPTIONS[group], values, group) for group, values in chosen.items()}
+    options["min_score"] = arguments.min_score
     for name in arguments.scenes or SCENES:
         scene = SCENES[name]
         for seed in range(arguments.seeds):
             CLOCK.seconds = CLOCK.count = 0
-            result = scene.run(scene, options, arguments.seconds, seed)
-            print(f"{name:25s} {result} | {1000 * CLOCK.seconds / max(CLOCK.count, 1):5.2f} ms", flush=True)
-            if arguments.detail and isinstance(result, Score):
-                detail(result)
+            lines = scene.run(scene, options, arguments.seconds, seed)
+            for what, result in lines.items():
+                title = what.rjust(25) if what else f"{name:25s}"
+                print(f"{title} {result} | {1000 * CLOCK.seconds / max(CLOCK.count, 1):5.2f} ms", flush=True)
+                if arguments.detail and isinstance(result, Score):
+                    detail(result)
 
 
 if __name__ == "__main__":

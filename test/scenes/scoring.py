@@ -92,7 +92,7 @@ def score(
         if poses.points is None or not len(poses):
             continue
         points = np.where((poses.scores >= min_score)[..., None], poses.points, np.nan).astype(np.float64)
-        placed = np.isfinite(points).all(axis=2).any(axis=1)
+        placed = np.any(np.isfinite(points).all(axis=2), axis=1)
         offsets = np.linalg.norm(points[:, None] - true, axis=3)
         # All columns of who has no joint in common are NaN.
         known = np.isfinite(offsets)
