@@ -85,7 +85,7 @@ class VideoPose3D(Network):
             joints: That it finds.
         """
         super().__init__()
-        channels = 1024
+        channels, self._joints = 1024, joints
         self.backbone = nn.ModuleDict({
             "expand_conv": _Layer(self.channels * keypoints, channels, width),
             "tcn_blocks": nn.Sequential(*(_Block(channels, width) for _ in range(blocks))),
@@ -96,4 +96,4 @@ class VideoPose3D(Network):
         """Return the points."""
         rows = image.permute(0, 3, 1, 2).flatten(1, 2)
         found = self.head["conv"](self.backbone["tcn_blocks"](self.backbone["expand_conv"](rows)))
-        return (found[:, :, 0].unflatten(1, (-1, 3)),)
+        return (found[:, :, 0].unflatten(1, (self._joints, 3)),)

@@ -98,7 +98,7 @@ def test_body_comes_out_as_it_is(rate, faults, skeleton):
     results = lift_all(Lifting(learned("videopose3d-27"), KNOWN), recording, view)
     errors = [local_error(recording, view, *result).mean() for result in results[5:] if len(result[1])]
     assert len(errors) > 0.8 * len(results[5:])
-    # Proportions of H36M's shoulders and those of other sets differ by a few millimetres in the scene; the rest is time.
+    # Shoulders of H36M and of other sets differ by a few millimetres in the scene; the rest is time.
     assert np.median(errors) < 0.03
     assert np.quantile(errors, 0.95) < 0.06
 
@@ -176,7 +176,7 @@ def frame(view, stamp_ns=0):
 
 
 def test_what_is_seen_as_in_an_image_becomes_a_shape(scene):
-    """MotionBERT says pixels around the root, and depth in the same scale; at half a metre that is a large difference."""
+    """MotionBERT says pixels around the root, and depth in the same scale: what is nearer is too large."""
     view, points, poses = scene
     pixels = view.camera.project(points)
     root = points[:, :1]

@@ -122,8 +122,9 @@ def test_scale_of_what_is_seen_as_in_an_image():
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"params": {"takes": "h36m17", "coordinates": "inches"}}, r"params\.coordinates: expected one of width, side, pixels"),
-    ({"params": {"no": 1}}, r"params\.no: unknown key"), ({"skeleton": "coco18"}, r"expected an input 17 wide .* got 17 and"),
+    ({"params": {"coordinates": "inches"}}, r"params\.coordinates: expected one of width, side, pixels"),
+    ({"params": {"no": 1}}, r"params\.no: unknown key"),
+    ({"skeleton": "coco18"}, "expected an input 17 wide .* got 17 and"),
     ({"input_wh": (21, 27)}, "expected an input 17 wide .* got 21 and"),
 ])  # fmt: skip
 def test_a_card_that_does_not_fit_is_refused(change, message):

@@ -20,7 +20,9 @@ from pose_ros.lifters.sequence import SequenceLifter, SequenceOptions
 from pose_ros.models import cards
 from pose_ros.networks import catalogue
 from pose_ros.networks.checkpoint import read
+from pose_ros.networks.export import export
 from pose_ros.plugin import Model
+from pose_ros.runtime import open_session
 from pose_ros.runtime.session import FakeSession, Tensor
 
 #: Case -> the card of such weights.
@@ -115,6 +117,19 @@ def test_finds_the_weights_in_the_files_of_authors(case, card, tmp_path):
     torch.save(saved, tmp_path / "best_epoch.bin")
     formats.check(tmp_path / "best_epoch.bin")
     build(card, case).load(read(tmp_path / "best_epoch.bin"), case)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["martinez-h36m", "videopose3d-27", "motionbert-lite"])
+def test_exported_file_says_what_the_plugin_asks_for(name, runtime, tmp_path):
+    card = cards.get(name)
+    card = dataclasses.replace(card, input_wh=(17, min(card.input_wh[1], 27)))
+    network = catalogue.build({**card.network, **({"depth": 1} if "bert" in name else {})})
+    export(network, card.input_wh, tmp_path / "net.onnx")
+    session = open_session(tmp_path / "net.onnx", device="cpu", runtime=runtime)
+    made = SequenceLifter(Model(card, session))
+    keypoints, scores = random_tracks(2, made.window)
+    assert made.lift(keypoints, scores, SIZE_WH).shape == (2, 17, 3)
 
 
 def test_refuses_a_width_that_cannot_be_shared_by_its_heads():
