@@ -287,8 +287,8 @@ def main() -> None:
             CLOCK.seconds = CLOCK.count = 0
             lines = scene.run(scene, options, arguments.seconds, seed)
             for what, result in lines.items():
-                title = what.rjust(25) if what else f"{name:25s}"
-                print(f"{title} {result} | {1000 * CLOCK.seconds / max(CLOCK.count, 1):5.2f} ms", flush=True)
+                each = f" | {1000 * CLOCK.seconds / max(CLOCK.count, 1):5.2f} ms"
+                print(f"{what or name:>25s} {result}{'' if what else each}", flush=True)
                 if arguments.detail and isinstance(result, Score):
                     detail(result)
 
