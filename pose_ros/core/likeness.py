@@ -23,7 +23,8 @@ _MIN_SIZE_M = 0.1
 
 
 def likeness(
-    tracks: Tracks, sights: Poses, looks: np.ndarray, stamp_ns: int, appearance: float = 0.0, wider: float = 1.0
+    tracks: Tracks, sights: Poses, looks: np.ndarray, stamp_ns: int, appearance: float = 0.0,
+    wider: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Return how much each subject looks like each track at ``stamp_ns``, (T, N) in [0, 1].
 
@@ -36,7 +37,7 @@ def likeness(
         looks: (N, D) their appearance, if it has any weight.
         stamp_ns: When.
         appearance: Weight of the appearance.
-        wider: Factor on the distance at which something still looks like itself.
+        wider: (T,) or one number, factor on the distance at which something still looks like itself.
     """
     coast = tracks.coast_s(stamp_ns)
     tolerance = wider * (_TOLERANCE + _TOLERANCE_PER_S * coast)

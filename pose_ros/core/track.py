@@ -17,6 +17,8 @@ from pose_ros.core.tracks import Tracks
 
 #: Who is left over is looked for this much further away: somebody who starts to run, or images that were lost.
 _WIDER = 2.5
+#: ... and who was in the last image this much.
+_WIDEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,9 @@ class Tracker:
         left = np.ones(len(tracks), bool), np.ones(len(sights), bool)
         left[0][pairs[:, 0]] = left[1][pairs[:, 1]] = False
         track, row = map(np.flatnonzero, left)
-        alike = likeness(tracks.select(track), sights.select(row), looks[row], stamp_ns, weight, _WIDER)
+        rest = tracks.select(track)
+        wider = np.where(rest.missed, _WIDER, _WIDEST)
+        alike = likeness(rest, sights.select(row), looks[row], stamp_ns, weight, wider)
         more = assign(np.where(apart[np.ix_(track, row)], 0, alike), minimum)
         pairs = np.concatenate([pairs, np.stack([track[more[:, 0]], row[more[:, 1]]], axis=1)])
         return pairs[np.argsort(pairs[:, 0])]

@@ -8,7 +8,7 @@ import pytest
 
 from pose_ros.core.poses import Poses, Source, TrackState, concatenate
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.track import Tracker, TrackerOptions
+from pose_ros.core.track import Numbers, Tracker, TrackerOptions
 
 BODY = Skeleton("body", ("head", "left", "right", "foot"))
 #: A person 40 wide and 100 high around the origin.
@@ -246,3 +246,160 @@ def test_a_subject_is_called_what_it_was_called_most_often():
     heard = [tracker.update(people((100, 100)).replace(labels=np.array([label])), i * SECOND // 30)[0].labels[0]
              for i, label in enumerate(["dog", "dog", "cat", "dog", "cat", "cat", "cat"])]
     assert heard == ["dog"] * 6 + ["cat"]
+
+
+def test_who_stays_away_is_predicted_and_then_lost_and_then_has_ended():
+    tracker = Tracker(TrackerOptions(predict=0.3, max_lost=0.6, report_lost=True))
+    dogs = people((100, 100), (400, 100)).replace(labels=np.array(["dog", "cat"]))
+    for t in (0.0, 0.1):
+        tracker.update(dogs, round(t * SECOND))
+    story = []
+    for t in (0.2, 0.3, 0.4, 0.5, 0.7, 0.8):
+        poses, ended = tracker.update(dogs.select(np.array([0])), round(t * SECOND))
+        assert poses.ids[0] == 1
+        story.append((poses.states[1:].tolist(), list(ended)))
+        if t == 0.5:
+            lost = poses
+    predicted, gone = ([TrackState.PREDICTED], []), ([TrackState.LOST], [])
+    assert story == [predicted, predicted, gone, gone, gone, ([], [2])]
+    assert (lost.ids[1], lost.labels[1], lost.ages_ns[1]) == (2, "cat", SECOND // 2)
+    assert np.isnan(lost.keypoints[1]).all()
+    assert (lost.scores[1] == 0).all()
+    assert (lost.sources[1] == Source.MISSING).all()
+    np.testing.assert_array_equal(lost.boxes[1], [380, 50, 420, 150])
+
+
+def test_lost_subjects_are_left_out_unless_asked_for():
+    tracker = Tracker()
+    tracker.update(people((100, 100)), 0)
+    assert len(tracker.update(people(), SECOND // 10)[0]) == 0
+
+
+def test_all_states_are_told_where_nothing_is_predicted():
+    tracker = Tracker(TrackerOptions(report_lost=True))
+    states = [tracker.update(p, i * SECOND // 10)[0].states.tolist()
+              for i, p in enumerate([people((100, 100)), people((100, 100)), people(), people((100, 100))])]
+    assert states == [[TrackState.NEW], [TrackState.TRACKED], [TrackState.LOST], [TrackState.TRACKED]]
+
+
+def test_ids_restart_on_request():
+    def played_twice(restart: bool) -> list[list[int]]:
+        tracker = Tracker(TrackerOptions(restart_ids=restart))
+        frames = [people((100, 100), (300, 100)), people((100, 100), (300, 100), (500, 100))]
+        return [tracker.update(frames[t], t * SECOND)[0].ids.tolist() for t in (0, 1, 0, 1)]
+
+    assert played_twice(True) == [[1, 2], [1, 2, 3]] * 2
+    assert played_twice(False) == [[1, 2], [1, 2, 3], [4, 5], [4, 5, 6]]
+
+
+def test_trackers_that_share_numbers_restart_them_once():
+    numbers, options = Numbers(), TrackerOptions(restart_ids=True)
+    bodies, hands = Tracker(options, numbers), Tracker(options, numbers)
+    for _ in range(3):
+        for t in (1, 2):
+            found = [tracker.update(people((100, 100)), t * SECOND)[0].ids.tolist() for tracker in (bodies, hands)]
+            assert found == [[1], [2]]
+    for tracker in (bodies, hands):
+        tracker.reset()
+    assert [tracker.update(people((100, 100)), 0)[0].ids.tolist() for tracker in (bodies, hands)] == [[1], [2]]
+
+
+def test_the_speed_of_playing_does_not_matter():
+    """All comes from stamps: any clock may pass between two calls, and stamps may be of any epoch."""
+    r = np.random.default_rng(5)
+    frames = [people(*r.uniform(0, 400, (4, 2))) for _ in range(3)] * 4
+    early = ids_over_time(Tracker(), frames)
+    tracker = Tracker()
+    late = [tracker.update(p, 10**18 + round(i / 30 * SECOND))[0].ids.tolist() for i, p in enumerate(frames)]
+    assert early == late
+
+
+def in_a_room(*places: Sequence[float]) -> Poses:
+    """Return people without an image, metres."""
+    shape = np.float32([[0, 0, 1.7], [-0.2, 0, 1.4], [0.2, 0, 1.4], [0, 0, 0]])
+    points = np.float32([shape + np.float32([*p, 0]) for p in places]).reshape(-1, 4, 3)
+    n = len(points)
+    return Poses(BODY, np.full((n, 4, 2), np.nan), np.ones((n, 4)), points=points, covariances=np.ones((n, 4, 3, 3)),
+                 sources=np.full((n, 4), Source.MEASURED), views=np.full((n, 4), 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("fps", [5, 30])
+def test_people_in_a_room_have_ids_without_pixels(fps):
+    tracker = Tracker()
+    for i in range(3 * fps):
+        walked = 1.2 * i / fps
+        both = in_a_room((walked, 0), (3 - walked, 0.5)).select(np.array([i % 2, 1 - i % 2]))
+        assert tracker.update(both, round(i / fps * SECOND))[0].ids.tolist() == [1 + i % 2, 2 - i % 2]
+
+
+def test_people_in_a_room_are_predicted_in_metres():
+    tracker = Tracker(TrackerOptions(predict=0.5))
+    for i in range(20):
+        both = in_a_room((0.04 * i, 0), (3, 0.5))
+        seen = both if i < 12 else both.select(np.array([1]))
+        poses, _ = tracker.update(seen, i * SECOND // 30)
+    assert poses.ids.tolist() == [2, 1]
+    assert poses.states.tolist() == [TrackState.TRACKED, TrackState.PREDICTED]
+    np.testing.assert_allclose(poses.points[1], both.points[0], atol=0.01)
+    assert (poses.sources[1] == Source.HELD).all()
+    assert np.isnan(poses.covariances[1]).all()
+    assert poses.views[:, 0].tolist() == [3, 0]
+
+
+def test_who_has_neither_pixels_nor_metres_has_no_id():
+    poses = in_a_room((0, 0), (2, 0))
+    poses.points[0] = np.nan
+    assert Tracker().update(poses, 0)[0].ids.tolist() == [0, 1]
+
+
+def test_colours_tell_people_who_come_out_where_they_cannot_be_told_by_place():
+    """Two who go behind a pillar at the same place and come out turned round."""
+    red, blue = np.eye(2)
+    both = people((100, 100), (104, 100))
+    looks = np.float64([red, blue])
+
+    def after(weight: float) -> list[int]:
+        tracker = Tracker(TrackerOptions(appearance=weight))
+        for i in range(10):
+            tracker.update(both, i * SECOND // 30, looks)
+        tracker.update(people(), 11 * SECOND // 30, np.empty((0, 2)))
+        return tracker.update(both, 15 * SECOND // 30, looks[::-1])[0].ids.tolist()
+
+    assert after(0.0) == [1, 2]
+    assert after(0.5) == [2, 1]
+
+
+def test_colours_that_are_not_known_say_nothing_and_may_come_later():
+    tracker = Tracker(TrackerOptions(appearance=0.5))
+    both, unknown = people((100, 100), (300, 100)), np.full((2, 3), np.nan)
+    for i, looks in enumerate((None, unknown, np.eye(3)[:2], unknown, None, np.eye(3)[:2])):
+        assert tracker.update(both, i * SECOND // 30, looks)[0].ids.tolist() == [1, 2]
+
+
+def test_somebody_who_comes_out_on_the_other_side_of_a_pillar_is_known_by_the_hidden_half():
+    """Only the left is seen before, only the right afterwards, further away than that is wide."""
+    tracker = Tracker()
+    for i in range(30):
+        poses = people((100 + 4 * i, 100))
+        poses.keypoints[0, [0, 2, 3] if 12 <= i < 18 else []] = np.nan
+        if 18 <= i < 24:
+            poses.keypoints[0, [0, 1, 3]] = np.nan
+        if i >= 12:
+            poses = poses.replace(boxes=np.full((1, 4), np.nan), scores=np.isfinite(poses.keypoints[..., 0]))
+        assert tracker.update(poses, i * SECOND // 30)[0].ids.tolist() == [1], i
+
+
+def test_somebody_who_starts_to_run_keeps_the_id():
+    tracker = Tracker()
+    for i, x in enumerate((100, 100, 100, 150, 200, 250)):  # a person is 40 wide
+        assert tracker.update(people((x, 100)), i * SECOND // 10)[0].ids.tolist() == [1]
+    assert tracker.update(people((500, 100)), 6 * SECOND // 10)[0].ids.tolist() == [2], "nobody runs that fast"
+
+
+@pytest.mark.parametrize("parts", [("parents",), ("parents", "sides")])
+def test_who_is_left_over_is_not_taken_for_the_part_of_somebody_else(parts):
+    tracker = Tracker()
+    columns = {"parents": np.array([1]), "sides": np.array([1])}
+    tracker.update(people((100, 100)).replace(**columns), 0)
+    other = {**columns, **{parts[-1]: np.array([2])}}
+    assert tracker.update(people((103, 100)).replace(**other), SECOND // 30)[0].ids.tolist() == [2]
