@@ -59,6 +59,14 @@ class Lifting:
         self._history = History(lifter.window, lifter.step_s, self.options.max_gap)
         self._size = BodySize(self.options.height, self.options.height_sigma)
 
+    def check(self, skeleton: Skeleton) -> None:
+        """Check that poses of a skeleton can be lifted.
+
+        Raises:
+            ConfigError: The lifter's keypoints cannot be made of the skeleton's.
+        """
+        _to_lift(skeleton, self.lifter.takes)
+
     def reset(self) -> None:
         """Forget everybody."""
         self._history.reset()

@@ -259,7 +259,7 @@ def test_bodies_that_lack_what_a_lifter_takes_are_refused():
     with pytest.raises(ConfigError, match="all keypoints of 'coco17' can be made, got 'mpii16', which lacks nose"):
         Lifting(Answering(takes=catalogue.get("coco17")))(poses, Frame(np.zeros((4, 4, 3), np.uint8)))
     with pytest.raises(ConfigError, match="no keypoint in common"):
-        Lifting(Answering())(Poses.empty(catalogue.get("ap10k17")), Frame(np.zeros((4, 4, 3), np.uint8)))
+        Lifting(Answering()).check(catalogue.get("ap10k17"))
 
 
 def test_state_ends_with_a_reset_and_when_time_runs_backwards(scene):
