@@ -28,9 +28,13 @@ def test_tables_are_those_of_the_code():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_pictures_are_those_of_the_code():
-    """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are."""
-    check = [sys.executable, str(ROOT / "docs" / "pictures.py"), "--check"]
+@pytest.mark.parametrize("script", ["pictures.py", "frames.py"])
+def test_pictures_are_those_of_the_code(script):
+    """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are.
+
+    ``python docs/frames.py`` draws what frames and angles mean.
+    """
+    check = [sys.executable, str(ROOT / "docs" / script), "--check"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
