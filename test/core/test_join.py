@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pose_ros.core.describe import described
 from pose_ros.core.join import join
 from pose_ros.core.poses import LEFT, RIGHT, Poses, Source
 from pose_ros.core.skeleton import Skeleton
@@ -92,6 +93,24 @@ def test_points_and_covariances_are_as_each_part_has_them():
     np.testing.assert_array_equal(joined.points[0, LEFT_HAND], found.points[0])
     np.testing.assert_array_equal(joined.covariances[0, LEFT_HAND], found.covariances[0])
     assert np.isnan(joined.points[0, WHOLE.index["nose"]]).all()
+
+
+def test_what_is_said_of_a_face_is_said_of_its_body():
+    frames = rng.random((1, 2, 7))
+    faces = poses(MESH, 1, parents=[9], measures=[[0.1, 0.2, 0.3]], frames=frames)
+    joined = join(poses(BODY, 2, ids=[7, 9]), {"faces": faces}, WHOLE)
+    openings, turned = joined.measures, joined.frames
+    np.testing.assert_allclose(openings[1, [WHOLE.measures.index(name) for name in MESH.measures]], [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(turned[1, [WHOLE.frames.index(name) for name in MESH.frames]], frames[0], rtol=1e-6)
+    assert (np.isfinite(openings).sum(), np.isfinite(turned).sum()) == (3, 14)
+    # Described as a whole, the face stays as it was.
+    whole = described(joined.replace(points=rng.random((2, len(WHOLE), 3)), scores=np.ones((2, len(WHOLE)))), None)
+    assert np.isfinite(whole.measures[1]).all()
+    np.testing.assert_array_equal(whole.measures[:, :3], openings[:, :3])
+    np.testing.assert_array_equal(whole.frames[:, :2], turned[:, :2])
+    assert np.isfinite(whole.frames[1]).all()
+    bare = join(poses(BODY, 1, ids=[7]), {"faces": poses(MESH, 1, parents=[7])}, WHOLE)
+    assert (bare.measures, bare.frames) == (None, None)
 
 
 @pytest.mark.parametrize("target", ["wholebody133", "holistic543", "holistic553", "halpe136", "body135"])

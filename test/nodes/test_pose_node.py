@@ -12,7 +12,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -106,16 +106,18 @@ def test_extras_are_published_only_to_listeners_and_at_the_stamp_of_the_image(sc
     scene.send(message)
     got = {}
     topics = {"/tf": TFMessage, "/pose/markers": MarkerArray, "/pose/image_annotated": Image,
-              "/pose/image_annotated/compressed": CompressedImage}
+              "/pose/image_annotated/compressed": CompressedImage, "/pose/joint_states": JointState}
     outputs = scene.node._switch.worker._outputs
-    for name in ("_tf", "_markers", "_annotated", "_compressed"):
+    extras = ("_tf", "_joints", "_markers", "_annotated", "_compressed")
+    for name in extras:
         getattr(outputs, name).publish = lambda m, name=name: pytest.fail(f"{name} published to nobody")
     scene.send(scene.image())
-    for name in ("_tf", "_markers", "_annotated", "_compressed"):
+    for name in extras:
         del getattr(outputs, name).publish
     for topic, kind in topics.items():
         scene.other.create_subscription(kind, topic, lambda m, topic=topic: got.setdefault(topic, m), 10)
-    assert ros.spin_until(lambda: all(p.get_subscription_count() for p in (outputs._tf, outputs._compressed)))
+    waited_for = (outputs._tf, outputs._joints, outputs._compressed)
+    assert ros.spin_until(lambda: all(p.get_subscription_count() for p in waited_for))
     message = scene.image()
     scene.send(message)
     assert ros.spin_until(lambda: got.keys() == topics.keys())
@@ -123,9 +125,26 @@ def test_extras_are_published_only_to_listeners_and_at_the_stamp_of_the_image(sc
     assert {t.header.stamp.nanosec for t in transforms} == {message.header.stamp.nanosec}
     assert "robot1/body_1/nose" in [t.child_frame_id for t in transforms]
     assert {m.header.stamp.nanosec for m in got["/pose/markers"].markers} == {message.header.stamp.nanosec}
-    for topic in ("/pose/image_annotated", "/pose/image_annotated/compressed"):
+    for topic in ("/pose/image_annotated", "/pose/image_annotated/compressed", "/pose/joint_states"):
         assert got[topic].header == message.header
+    assert "robot1/body_1/left_elbow_flexion" in got["/pose/joint_states"].name
     assert image_to_rgb(got["/pose/image_annotated"]).any()
+
+
+def test_chosen_keypoints_that_nobody_has_are_named_once(scene, ros, capfd):
+    scene = scene(tf_keypoints="left_wrist,left_wirst")
+    got = []
+    scene.other.create_subscription(TFMessage, "/tf", got.append, 10)
+    scene.camera()
+    assert ros.spin_until(scene.node._switch.worker._outputs._tf.get_subscription_count)
+    for _ in range(2):
+        scene.send(scene.image())
+    assert ros.spin_until(lambda: len(got) > 1)
+    names = {t.child_frame_id for t in got[-1].transforms if "/" in t.child_frame_id}
+    assert names == {"body_1/left_wrist"}
+    said = [line for line in capfd.readouterr().err.splitlines() if "tf_keypoints" in line]
+    assert len(said) == 1
+    assert "no skeleton has a keypoint 'left_wirst'; did you mean 'left_wrist'" in said[0]
 
 
 def test_annotated_images_are_limited_in_rate(scene, ros):
