@@ -8,7 +8,7 @@ import numpy as np
 from pose_ros.core.poses import Poses
 
 #: Places that are looked at in each subject: so many rows and columns between shoulders and hips, or in the box.
-_GRID = 16
+_GRID = 12
 #: Bins of hue for colours, and of brightness for what has none.
 _HUES, _GREYS = 12, 6
 #: Below this saturation, or this brightness out of 255, a hue means nothing.
