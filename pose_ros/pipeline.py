@@ -15,7 +15,6 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.join import join
 from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
-from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
@@ -24,6 +23,7 @@ from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.space import Clock, Space
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
@@ -279,6 +279,8 @@ class Result:
     stages: Stages
     #: ``hands``, ``faces``: what is said of those, whose ``parents`` are the ids of ``poses``.
     parts: Mapping[str, Result] = field(default_factory=dict)
+    #: For when what stands in metres holds, nanoseconds; None: when the image was taken.
+    stamp_ns: int | None = None
 
     @property
     def part_poses(self) -> dict[str, Poses]:
@@ -287,7 +289,7 @@ class Result:
 
 
 class Pipeline:
-    """Estimate, track, smooth, place in the camera's frame where it is known; starts over when time runs backwards.
+    """Estimate, track, smooth, measure in metres, describe; starts over when time runs backwards.
 
     Then the same for the parts of the subjects, each by a pipeline of its own.
     """
@@ -299,6 +301,7 @@ class Pipeline:
         skeleton: Skeleton | None = None,
         smoother: PoseSmoother | None = None,
         parts: Mapping[str, Pipeline] | None = None,
+        space: Space | None = None,
     ) -> None:
         """Join the pieces.
 
@@ -309,7 +312,9 @@ class Pipeline:
                 takes them from the parts.
             smoother: Takes the tremble out of tracked subjects; needs a tracker.
             parts: ``hands``, ``faces``: what looks at those of the subjects.
+            space: Knows where keypoints are in metres; one without lifter and filter when left out.
         """
+        self.space = space or Space()
         self.source, self.tracker, self.smoother = source, tracker, smoother
         self.skeleton = skeleton or source.skeleton
         self.parts = dict(parts or {})
@@ -321,8 +326,17 @@ class Pipeline:
         #: How often time ran backwards.
         self.time_jumps = 0
 
-    def __call__(self, frame: Frame, stages: Stages | None = None, whole: Poses | None = None) -> Result:
-        """Process one frame; ``whole`` are the subjects whose parts this pipeline looks at."""
+    def __call__(
+        self, frame: Frame, stages: Stages | None = None, whole: Poses | None = None, now: Clock | None = None
+    ) -> Result:
+        """Process one frame.
+
+        Args:
+            frame: The image, and what else is known of this moment.
+            stages: Takes the times.
+            whole: The subjects whose parts this pipeline looks at.
+            now: Says what time it is, for points as they should be by now where that is asked for.
+        """
         stages = stages or Stages()
         if self._stamp_ns is not None and frame.stamp_ns < self._stamp_ns:
             self.time_jumps += 1
@@ -340,21 +354,21 @@ class Pipeline:
         if self.tracker is not None and self.smoother is not None:
             with stages("track"):
                 poses = self.smoother(poses, frame.stamp_ns)
-        if frame.camera is not None and poses.points is None and poses.local_points is not None:
-            with stages("place"):
-                poses = placed(poses, frame.camera)
+        poses, stamp_ns = self.space(poses, frame, stages, now)
         parts: dict[str, Result] = {}
         for name, part in self.parts.items():
             # A part is looked for where its subject was seen: what is smoothed lags behind.
             with stages(name):
-                parts[name] = part(frame, whole=seen)
+                # All of one message holds for one moment.
+                parts[name] = part(frame, whole=seen, now=None if now is None else lambda: stamp_ns)
         if parts and self.skeleton.blocks:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
         poses = self._described(poses, frame, stages)
         ended, self._ended = tuple(self._ended), []
         left, self._left = self._left, {}
-        return Result(poses.to(self.skeleton), ended, stages, {**left, **parts})
+        later = None if stamp_ns == frame.stamp_ns else stamp_ns
+        return Result(poses.to(self.skeleton), ended, stages, {**left, **parts}, later)
 
     @staticmethod
     def _described(poses: Poses, frame: Frame, stages: Stages) -> Poses:
@@ -395,6 +409,7 @@ class Pipeline:
     def _reset(self) -> None:
         self.source.reset()
         self._stamp_ns = None
+        self.space.reset()
         if self.smoother is not None:
             self.smoother.reset()
         if self.tracker is not None:

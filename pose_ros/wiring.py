@@ -11,12 +11,17 @@ from typing import Any
 
 from pose_ros import registry
 from pose_ros.core import kinds
+from pose_ros.core.depth_options import DepthOptions
 from pose_ros.core.options import from_mapping, option
+from pose_ros.core.point_filter import FilterOptions, PointFilter
+from pose_ros.core.rgbd import DepthMeasurer
 from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.track import Numbers, Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import CardError, ConfigError, DeviceError, ModelError, ShapeError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.lifters.base import Lifter
+from pose_ros.lifters.lifting import Lifting, LiftingOptions
 from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
@@ -26,6 +31,7 @@ from pose_ros.plugin import Model, Plugin
 from pose_ros.runtime import Session, check, open_session
 from pose_ros.runtime.session import PRECISIONS
 from pose_ros.skeletons import catalogue
+from pose_ros.space import Space
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,13 @@ class PipelineOptions:
 #: Parts of subjects that a pipeline can look at too -> the block of the options of their estimator. The blocks of the
 #: parts themselves hold :class:`PartOptions`.
 PARTS = {name: f"{one}_estimator" for name, one in kinds.PARTS.items()}
+#: Blocks that name a further model -> kind of their options, and the block of the options of that model's plugin.
+FURTHER: Mapping[str, tuple[type[PartOptions] | type[LiftingOptions], str]] = {
+    **{name: (PartOptions, block) for name, block in PARTS.items()}, "lifting": (LiftingOptions, "lifter"),
+}
 #: Blocks of a configuration that hold the options of a piece of the pipeline.
-BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker", *PARTS, *PARTS.values())
+BLOCKS = ("detector", "estimator", "top_down", "one_stage", "tracker", "rgbd", "filter", *FURTHER,
+          *(block for _, block in FURTHER.values()))
 
 
 def parse_model(spec: str, store: Store) -> tuple[ModelCard | None, ModelCard]:
@@ -96,6 +107,10 @@ def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
         if part.model:
             wanted += [card for card in _part_cards(part, store) if card is not None]
             estimators[PARTS[name]] = wanted[-1]
+    lifting = from_mapping(LiftingOptions, config.get("lifting") or {}, "lifting")
+    lifter = _lifter_card(lifting, store)
+    if lifter is not None:
+        wanted.append(lifter)
     found: dict[str, ModelCard] = {}
     while wanted:
         card = wanted.pop(0)
@@ -105,8 +120,10 @@ def models(config: Mapping[str, Any], store: Store) -> list[ModelCard]:
         wanted += map(store.card, card.needs.values())
         with _other_than(card):
             check(card.name + card.file.suffix, device=options.device, runtime=options.runtime, name=card.name)
-    for block, card in estimators.items():
-        plugin, plugin_options = _plugin("estimators", block, card, config.get(block))
+    plugins = [("estimators", block, card) for block, card in estimators.items()]
+    plugins += [("lifters", "lifter", lifter)] if lifter is not None else []
+    for kind, block, card in plugins:
+        plugin, plugin_options = _plugin(kind, block, card, config.get(block))
         plugin.check(plugin_options)
     return list(found.values())
 
@@ -134,6 +151,9 @@ def build(
     # Trackers count together: an id names one thing, be it a body or a hand.
     tracker_options, numbers = from_mapping(TrackerOptions, blocks["tracker"], "tracker"), Numbers()
 
+    depth_options = from_mapping(DepthOptions, blocks["rgbd"], "rgbd")
+    filter_options = from_mapping(FilterOptions, blocks["filter"], "filter")
+
     def pipeline(source: PoseSource, skeleton: str = "", parts: Mapping[str, Pipeline] | None = None) -> Pipeline:
         return Pipeline(
             source,
@@ -141,6 +161,8 @@ def build(
             catalogue.get(skeleton) if skeleton else None,
             PoseSmoother() if options.smooth else None,
             parts,
+            Space(DepthMeasurer(depth_options), None if isinstance(source, (Part, OwnPart)) else _lifting(pieces),
+                  PointFilter(filter_options) if options.track else None),
         )
 
     whole = _source(options, pieces)
@@ -172,6 +194,28 @@ def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
     if "+" in options.model or pieces.blocks["detector"]:
         raise ConfigError("model", f"'{card.name}' finds subjects itself and takes no detector")
     return OneStage(estimator, from_mapping(OneStageOptions, pieces.blocks["one_stage"], "one_stage"))
+
+
+def _lifter_card(options: LiftingOptions, store: Store) -> ModelCard | None:
+    """Return the card of what lifts bodies; None where nothing does."""
+    if not options.model:
+        return None
+    card = store.card(options.model)
+    if card.kind != "lifter":
+        raise ConfigError("lifting.model", f"expected a lifter (`pose-ros models list --kind lifter`); '{card.name}' "
+                                           f"is a {card.kind}")
+    return card
+
+
+def _lifting(pieces: _Pieces) -> Lifting | None:
+    """Return what lifts bodies; None where nothing does."""
+    options = from_mapping(LiftingOptions, pieces.blocks["lifting"], "lifting")
+    card = _lifter_card(options, pieces.store)
+    if card is None:
+        return None
+    lifter = pieces.plugin("lifters", "lifter", card)
+    assert isinstance(lifter, Lifter)
+    return Lifting(lifter, options)
 
 
 def _part_options(block: Mapping[str, Any] | None, name: str) -> PartOptions:

@@ -31,12 +31,13 @@ MAY_USE = {
     "lifters": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "multiview": {"core", "errors", "media"},
     "exports": {"core", "errors", "skeletons"},
-    "pipeline": {"core", "detectors", "errors", "estimators"},
+    "space": {"core", "lifters"},
+    "pipeline": {"core", "detectors", "errors", "estimators", "space"},
     "fusion": {"core", "errors", "multiview", "pipeline"},
     "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline"},
     "wiring": {
-        "core", "detectors", "errors", "estimators", "models", "parts", "pipeline", "plugin", "registry",
-        "runtime", "skeletons"
+        "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "registry",
+        "runtime", "skeletons", "space"
     },
 }  # fmt: skip
 #: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.

@@ -40,6 +40,9 @@ class Frame:
     camera: Camera | None = None
     #: What a depth camera measured at the same moment, if there is one.
     depth: Depth | None = None
+    #: Rotation (3, 3) and translation (3,) metres from the optical frame to one that does not move, at this moment:
+    #: what a moving camera sees is filtered there. None where the camera stands still.
+    fixed: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         """Check the image."""

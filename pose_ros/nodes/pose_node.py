@@ -18,9 +18,9 @@ from pose_ros.nodes.run import Stop, run
 from pose_ros.nodes.switch import Switch
 from pose_ros.nodes.worker import Worker
 from pose_ros.ros import qos
-from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.intake import Intake
 from pose_ros.ros.outputs import Outputs
+from pose_ros.ros.surroundings import Surroundings
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.ros.wire import read_image
 from pose_ros.srv import SetModel
@@ -58,10 +58,12 @@ class PoseNode(Managed):
     def _prepare(self) -> Sequence[Closable]:
         """Load the model and advertise."""
         pipeline = self._switch.first()
-        calibration, outputs = Calibration(self, self._options, self._health.say), Outputs(self, self._options)
-        worker = Worker(self, pipeline, self._subscribe, calibration, outputs, self._health)
+        block, outputs = self._switch.block, Outputs(self, self._options)
+        surroundings = Surroundings(self, self._options, lambda: block("rgbd"), lambda: block("filter"),
+                                    self._health.say)
+        worker = Worker(self, pipeline, self._subscribe, surroundings, outputs, self._health)
         self._switch.worker = worker
-        return [worker, calibration, outputs]
+        return [worker, surroundings, outputs]
 
     def _forget(self) -> None:
         self._switch.worker = None

@@ -11,8 +11,8 @@ from typing import Any
 from pose_ros.core.options import option
 from pose_ros.parts import OwnPart, Part
 from pose_ros.pipeline import OneStage, Pipeline, TopDown
-from pose_ros.ros.calibration import CalibrationOptions
 from pose_ros.ros.outputs import OutputOptions
+from pose_ros.ros.surroundings import SurroundingsOptions
 from pose_ros.wiring import BLOCKS, PARTS, PipelineOptions
 
 #: Names of the options that make a pipeline.
@@ -20,7 +20,7 @@ PIPELINE = tuple(f.name for f in dataclasses.fields(PipelineOptions))
 
 
 @dataclass(frozen=True)
-class PoseOptions(OutputOptions, CalibrationOptions, PipelineOptions):
+class PoseOptions(OutputOptions, SurroundingsOptions, PipelineOptions):
     """What to run, on which images, and what to say about them."""
 
     plugin: str = option("pose_node", "Which node runs under this name.", choices=("pose_node",))
@@ -60,10 +60,23 @@ def pieces(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
             piece = source
         if piece is not None and dataclasses.is_dataclass(piece.options):
             yield block, piece
+    yield from _spatial(pipeline)
     for name, part in pipeline.parts.items():
+        yield from _spatial(part)
         if part.tracker is not None:
             yield "tracker", part.tracker
         assert isinstance(part.source, (OwnPart, Part))
         yield name, part.source
         if isinstance(part.source, Part):
             yield PARTS[name], part.source.estimator
+
+
+def _spatial(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
+    """Yield what knows of metres."""
+    space = pipeline.space
+    yield "rgbd", space.depth
+    if space.filter is not None:
+        yield "filter", space.filter
+    if space.lifting is not None:
+        yield "lifting", space.lifting
+        yield "lifter", space.lifting.lifter

@@ -16,11 +16,10 @@ from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.models.store import Store
 from pose_ros.nodes.pose_options import PIPELINE, PoseOptions, pieces
 from pose_ros.nodes.worker import Worker
-from pose_ros.parts import PartOptions
 from pose_ros.pipeline import Pipeline
 from pose_ros.ros.health import Health
 from pose_ros.ros.params import Parameters
-from pose_ros.wiring import BLOCKS, PARTS, build, parse_model
+from pose_ros.wiring import BLOCKS, FURTHER, build, parse_model
 
 
 class Switch:
@@ -46,6 +45,10 @@ class Switch:
     def options(self) -> PoseOptions:
         """What holds at present."""
         return self._parameters.options
+
+    def block(self, name: str) -> Any:
+        """Return the options of a piece as they are now; None where nothing has such."""
+        return self._parameters.get(name)
 
     def first(self) -> Pipeline:
         """Build the pipeline that the parameters ask for.
@@ -104,14 +107,15 @@ class Switch:
         config = {name: changes.get(name, getattr(self.options, name)) for name in PIPELINE}
         detector, estimator = parse_model(config["model"], Store())
         cards = {"detector": detector, "estimator": estimator}
-        for part, block in PARTS.items():
-            options = changes.get(part) or self._parameters[part]
-            config[part] = dataclasses.asdict(options)
-            cards[block] = parse_model(options.model, Store())[1] if options.model else None
+        for name, (_, block) in FURTHER.items():
+            options = changes.get(name) or self._parameters[name]
+            config[name] = dataclasses.asdict(options)
+            # A lifter has no detector before it.
+            cards[block] = Store().card(options.model.rpartition("+")[2]) if options.model else None
         for block, piece in pieces(self.worker.pipeline) if self.worker is not None else ():
             plugin = piece.card.plugin if block in cards else ""
             self._kept[block, plugin] = dataclasses.asdict(changes.get(block, piece.options))
-        for block in [b for b in BLOCKS if b not in PARTS]:
+        for block in [b for b in BLOCKS if b not in FURTHER]:
             card = cards.get(block)
             if block not in cards:
                 config[block] = self._kept.get((block, ""), self._parameters.given(block))
@@ -123,16 +127,17 @@ class Switch:
     def _show(self, pipeline: Pipeline) -> None:
         """Let the parameters of the pieces be those of this pipeline."""
         shown = {block: piece.options for block, piece in pieces(pipeline)}
-        for part in PARTS:
+        for name, (kind, _) in FURTHER.items():
             # What is not looked at has its parameters too: with a model it will be.
-            if part not in shown:
-                given = from_mapping(PartOptions, self._parameters.given(part), part)
-                shown[part] = dataclasses.replace(self._parameters.get(part) or given, model="", own=False)
+            if name not in shown:
+                given = from_mapping(kind, self._parameters.given(name), name)
+                off = {key: value for key, value in {"model": "", "own": False}.items() if hasattr(given, key)}
+                shown[name] = dataclasses.replace(self._parameters.get(name) or given, **off)
         for block in BLOCKS:
             self._parameters.remove(block)
         for block, options in shown.items():
-            kind = type(options)
-            self._parameters.add(block, kind, dataclasses.asdict(options), reload=[s.name for s in specs(kind)])
+            names = [s.name for s in specs(type(options))]
+            self._parameters.add(block, type(options), dataclasses.asdict(options), reload=names)
 
     def _change(self, block: str, old: Any, new: Any) -> None:
         """Take a change of parameters: at once where the part reads them anew, by loading where it does not."""

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
 
-from pose_ros.core.frame import Frame
 from pose_ros.core.stages import Stages
 from pose_ros.errors import PoseRosError
 from pose_ros.pipeline import Pipeline
-from pose_ros.ros.calibration import Calibration
 from pose_ros.ros.health import INFERENCE, Health
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.intake import Intake
 from pose_ros.ros.outputs import Outputs
+from pose_ros.ros.surroundings import Surroundings
 
 #: How long a change (a new model, a listener, the end) waits at most for an image that does not come; seconds.
 _PATIENCE_S = 0.1
@@ -32,12 +31,12 @@ class Worker:
     """
 
     def __init__(
-        self, node: Node, pipeline: Pipeline, subscribe: Callable[[], Intake], calibration: Calibration,
+        self, node: Node, pipeline: Pipeline, subscribe: Callable[[], Intake], surroundings: Surroundings,
         outputs: Outputs, health: Health,
     ) -> None:
         """Join the parts; :meth:`start` starts."""
         self._node, self._subscribe = node, subscribe
-        self._calibration, self._outputs, self._health = calibration, outputs, health
+        self._surroundings, self._outputs, self._health = surroundings, outputs, health
         self._pipeline, self._next = pipeline, pipeline
         self._reset = self._announced = False
         self._stopping = threading.Event()
@@ -100,7 +99,7 @@ class Worker:
     def _turn(self) -> None:
         """Wait for one image, and answer it if it comes."""
         self._prepare()
-        self._listen(self.enabled and self._outputs.wanted(self._calibration.known))
+        self._listen(self.enabled and self._outputs.wanted(self._surroundings.calibration.known))
         if self._intake is None:
             self._stopping.wait(_PATIENCE_S)
             return
@@ -143,10 +142,9 @@ class Worker:
         stages.add("transport", self._since(stamp_ns))
         with stages("convert"):
             rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
-        size_wh = (rgb.shape[1], rgb.shape[0])
-        frame = Frame(rgb, stamp_ns, header.frame_id, self._calibration.camera(header, size_wh))
+        frame = self._surroundings.frame(rgb, header, stages)
         jumps = pipeline.time_jumps
-        result = pipeline(frame, stages)
+        result = pipeline(frame, stages, now=lambda: self._node.get_clock().now().nanoseconds)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
         self._outputs.publish_frame(header, frame, result)

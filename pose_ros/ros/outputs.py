@@ -214,8 +214,12 @@ class Outputs(SkeletonOutputs):
         return super()._listened() or any(p.get_subscription_count() for p in images)
 
     def publish_frame(self, header: Header, frame: Frame, result: Result) -> None:
-        """Publish what was found in one image."""
-        self.publish(header, frame.size_wh, result, frame.camera)
+        """Publish what was found in one image; what holds for later, where subjects should be by now, says so."""
+        later = header
+        if result.stamp_ns is not None:
+            later = Header(frame_id=header.frame_id)
+            later.stamp.sec, later.stamp.nanosec = divmod(result.stamp_ns, 1_000_000_000)
+        self.publish(later, frame.size_wh, result, frame.camera)
         self._annotate(header, frame, result, self._image_options())
 
     def _annotate(self, header: Header, frame: Frame, result: Result, options: OutputOptions) -> None:

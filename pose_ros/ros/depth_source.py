@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth source: the depth image, or the point cloud, that belongs to a colour image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.depth import Depth
+from pose_ros.core.depth_buffer import DepthBuffer
+from pose_ros.core.options import option
+from pose_ros.errors import PoseRosError
+from pose_ros.ros.calibration import Calibration, CalibrationOptions
+from pose_ros.ros.depth import depth_values
+from pose_ros.ros.frames import Frames
+from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth
+from pose_ros.ros.qos import sensor
+
+#: Depth messages that may wait in the transport.
+_WAITING = 5
+
+
+@dataclass(frozen=True)
+class DepthSourceOptions:
+    """Where depth comes from."""
+
+    depth_topic: str = option(
+        "", "Depth images of the same camera: 16UC1, 32FC1, or a topic that ends in '/compressedDepth'; empty: none."
+    )
+    depth_info_topic: str = option(
+        "", "Calibration of the depth camera, where depth is not registered to the colour image; empty: camera_info "
+        "beside depth_topic."
+    )
+    points_topic: str = option("", "Point cloud (PointCloud2) in place of depth images; empty: none.")
+    depth_wait: float = option(
+        0.05, "How long an image waits for its depth, which often comes a little later.", unit="s", low=0.0, high=2.0,
+        live=True,
+    )
+
+    @property
+    def depth_or_points_topic(self) -> str:
+        """The topic that is listened to; empty for none."""
+        return self.depth_topic or self.points_topic
+
+
+class DepthSource:
+    """Keeps the last depths, and finds the one of an image; the executor's thread hears, the worker's asks."""
+
+    def __init__(
+        self, node: Node, options: Callable[[], DepthSourceOptions], max_time_difference: Callable[[], float],
+        frames: Frames | None, say: Callable[[str], None],
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: Subscribes.
+            options: Returns what holds at present.
+            max_time_difference: Returns how far stamps may lie apart, seconds.
+            frames: Where TF is known, for depth that is not registered.
+            say: Told why an image has no depth.
+        """
+        self._node, self._options, self._difference, self._frames = node, options, max_time_difference, frames
+        self._listener = say
+        self._buffer: DepthBuffer[Any] = DepthBuffer()
+        self._came = threading.Condition()
+        given = options()
+        topic, self._calibration = given.depth_or_points_topic, None
+        kind = PointCloud2
+        if given.depth_topic:
+            kind = CompressedImage if topic.endswith("/compressedDepth") else Image
+            info = given.depth_info_topic or f"{topic.removesuffix('/compressedDepth').rpartition('/')[0]}/camera_info"
+            calibration = CalibrationOptions(camera_info_topic=info.removeprefix("/") if "/" not in topic else info,
+                                             camera_info_max_age=0.0)
+            self._calibration = Calibration(node, lambda: calibration, self._say)
+        self._subscription = node.create_subscription(kind, topic, self._heard, sensor(depth=_WAITING))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images got their depth, and how many did not."""
+        return {"depth_matched": self._buffer.matched, "depth_missed": self._buffer.missed}
+
+    def _say(self, text: str) -> None:
+        self._listener(f"depth: {text}")
+
+    def _heard(self, msg: Any) -> None:
+        self._buffer.put(_stamp_ns(msg.header), msg)
+        with self._came:
+            self._came.notify_all()
+
+    def at(self, header: Header, camera: Camera) -> Depth | None:
+        """Return the depth of an image; None, and a word why, where there is none.
+
+        Args:
+            header: Of the colour image.
+            camera: Of the colour image.
+        """
+        stamp_ns, difference = _stamp_ns(header), self._difference()
+        with self._came:
+            self._came.wait_for(lambda: not self._buffer.awaits(stamp_ns, difference), self._options().depth_wait)
+        match = self._buffer.find(stamp_ns, difference)
+        if match.item is None:
+            self._say(match.reason)
+            return None
+        try:
+            return self._points(match.item, header, camera) if isinstance(match.item, PointCloud2) else \
+                self._image(match.item, header, camera)
+        except PoseRosError as error:
+            self._say(str(error))
+            return None
+
+    def _image(self, msg: Any, header: Header, camera: Camera) -> Depth | None:
+        image, scale = depth_values(msg)
+        stamp_ns = _stamp_ns(msg.header)
+        if msg.header.frame_id == header.frame_id:
+            return Depth(image, camera, scale, stamp_ns)
+        transform = self._transform(msg.header, header)
+        assert self._calibration is not None
+        own = self._calibration.camera(msg.header, (image.shape[1], image.shape[0]))
+        if transform is None:
+            return None
+        if own is None:
+            topic = self._options().depth_info_topic or "camera_info beside depth_topic"
+            self._say(f"its frame is '{msg.header.frame_id}', the image's is '{header.frame_id}', so that it needs a "
+                      f"calibration of its own, and none is known from {topic}; set depth_info_topic, or take "
+                      "depth that is registered to colour")
+            return None
+        return Depth(image, own, scale, stamp_ns, *transform)
+
+    def _points(self, msg: PointCloud2, header: Header, camera: Camera) -> Depth | None:
+        transform = (None, None) if msg.header.frame_id == header.frame_id else self._transform(msg.header, header)
+        if transform is None:
+            return None
+        return cloud_to_depth(cloud_points(msg), camera, _stamp_ns(msg.header), *transform)
+
+    def _transform(self, own: Header, header: Header) -> tuple[Any, Any] | None:
+        """Return how the depth camera stands to the colour camera; None, and a word why, where TF does not say."""
+        assert self._frames is not None
+        stamp_ns = _stamp_ns(own)
+        found = self._frames.lookup(header.frame_id, own.frame_id, stamp_ns)
+        if found is None:
+            self._say(self._frames.why_not(header.frame_id, own.frame_id, stamp_ns))
+        return found
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+        if self._calibration is not None:
+            self._calibration.close()
+
+
+def _stamp_ns(header: Header) -> int:
+    return int(header.stamp.sec * 1_000_000_000 + header.stamp.nanosec)
