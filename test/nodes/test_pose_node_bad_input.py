@@ -87,7 +87,7 @@ def test_bad_camera_info(scene, ros, fields, expected):
         target = info.header if name == "frame_id" else info.header.stamp if name == "sec" else info
         setattr(target, name, value)
     heard.publish(info)
-    calibration = scene.node._switch.worker._calibration
+    calibration = scene.node._switch.worker._surroundings.calibration
     assert ros.spin_until(lambda: calibration._info)
     for _ in range(3):
         assert len(scene.send(scene.image()).skeletons) == 1

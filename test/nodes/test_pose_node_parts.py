@@ -204,7 +204,7 @@ def test_hands_are_in_tf_markers_pictures_and_diagnostics(pair, ros):
     message = scene.image(subjects=1)
     calibration.header = message.header
     info.publish(calibration)
-    assert ros.spin_until(lambda: scene.node._switch.worker._calibration.known)
+    assert ros.spin_until(lambda: scene.node._switch.worker._surroundings.calibration.known)
     whole = scene.send(message)
     assert ros.spin_until(lambda: all(got.values()) and scene.hands[-1].header == message.header)
     hand = scene.hands[-1].skeletons[0]
