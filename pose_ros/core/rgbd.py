@@ -97,11 +97,11 @@ def measured(
     )
     if not options.limb_check or seen.sum() == looked.sum():
         return result
-    # What is seen there hides the keypoint, unless that is behind the body: then the keypoint just missed its limb.
+    # The background says nothing: the keypoint just missed its limb.
     with np.errstate(invalid="ignore"):
-        front = np.where(~seen & (z[..., 0] < body[:, None] + _THICK), z[..., 0], 0)
+        shown = np.where(z[..., 0] < body[:, None] + _THICK, z[..., 0] + behind, np.nan)
     filled, variance = complete(
-        depths, variance, rays, front, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
+        depths, variance, rays, shown, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
     )
     made = np.isfinite(filled) & ~seen
     if not made.any():

@@ -359,14 +359,15 @@ def test_completion_meets_the_sphere() -> None:
     rays = np.array([[[0.0, 0, 1], [0.1, 0, 1]]])
     z, variance = np.array([[2.0, np.nan]]), np.array([[1e-4, np.nan]])
     ends, length = np.array([[0, 1]]), np.array([[0.25]])
-    for nearest, body, sign in ((0.0, 1.8, -1), (0.0, 2.3, 1), (1.9, 1.8, 1)):
-        filled, spread = complete(z, variance, rays, np.array([[0, nearest]]), np.array([body]), ends, length)
+    for shown, body, sign in ((np.nan, 1.8, -1), (np.nan, 2.3, 1), (1.9, 2.3, -1), (2.0, 1.8, 1), (2.15, 1.8, 1),
+                              (1.3, 1.8, -1)):  # fmt: skip
+        filled, spread = complete(z, variance, rays, np.array([[0, shown]]), np.array([body]), ends, length)
         point = rays[0, 1] * filled[0, 1]
         np.testing.assert_allclose(np.linalg.norm(point - [0, 0, 2]), 0.25, rtol=1e-9)
         assert np.sign(filled[0, 1] - 2.0 / 1.01) == sign
         assert spread[0, 1] > variance[0, 0]
     far = np.array([[[0.0, 0, 1], [0.5, 0, 1]]])
-    filled, _ = complete(z, variance, far, np.zeros((1, 2)), np.array([2.0]), ends, length)
+    filled, _ = complete(z, variance, far, np.full((1, 2), np.nan), np.array([2.0]), ends, length)
     assert np.isnan(filled[0, 1])
 
 
