@@ -51,43 +51,55 @@ SIDED = {
 #: Columns of :func:`angles`.
 ANGLES = (*CENTRAL, *(f"{side}_{name}" for side in ("right", "left") for name in SIDED))
 
-_HIP, _ANKLE, _, _ELBOW, _, _, _SHOULDER = range(7)
-#: Near and far segments of these joints.
-_NEAR = [SEGMENTS.index(name) for name in ("body", "shank", "forearm", "upper_arm", "body", "torso", "torso")]
-_FAR = [SEGMENTS.index(name) for name in ("thigh", "foot", "hand", "forearm", "torso", "head", "upper_arm")]
+#: Near and far segments of hip, ankle, wrist, elbow, trunk and neck, which turn about z, x and y, and of the shoulder.
+_NEAR, _FAR = np.array([[SEGMENTS.index(name) for name in pair] for pair in (
+    ("body", "thigh"), ("shank", "foot"), ("forearm", "hand"), ("upper_arm", "forearm"), ("body", "torso"),
+    ("torso", "head"), ("torso", "upper_arm"))]).T
+#: Hip, ankle and elbow, where the third turn is seen.
+_TWISTED = np.array([0, 1, 3])
+
+
+def _columns(*names: str) -> np.ndarray:
+    """Return which of the angles of a side these are."""
+    return np.array([list(SIDED).index(name) for name in names])
+
+
+_FIRST = _columns("hip_flexion", "ankle_dorsiflexion", "wrist_flexion")
+_SECOND = _columns("hip_adduction", "ankle_inversion", "wrist_deviation")
+_THIRD = _columns("hip_rotation", "ankle_rotation", "forearm_pronation")
+_BENDS = _columns("knee_flexion", "elbow_flexion")
+_BALL = _columns("shoulder_plane", "shoulder_elevation", "shoulder_rotation")
+#: Those that need a bent knee, a bent elbow, a palm, an arm that neither hangs nor points straight up.
+_OF_KNEE = _columns("hip_rotation", "ankle_rotation")
+_OF_ELBOW = _columns("shoulder_rotation", "forearm_pronation")
+_OF_PALM = _columns("forearm_pronation", "wrist_flexion", "wrist_deviation")
+_OF_RAISED = _columns("shoulder_plane", "shoulder_rotation")
 
 
 def angles(segments: Segments) -> np.ndarray:
     """Return the angles of N bodies, (N, A) radians, of :data:`ANGLES`."""
-    turns = segments.rotations[:, :, _NEAR].swapaxes(-1, -2) @ segments.rotations[:, :, _FAR]
+    turns = segments.rotations.take(_NEAR, axis=2).swapaxes(-1, -2) @ segments.rotations.take(_FAR, axis=2)
     # The far segment's long axis, in axes that are X, -Z, Y of the ISB.
     x, y, z = turns[..., 0, 2], turns[..., 1, 2], turns[..., 2, 2]
-    known = np.ones((*turns.shape[:2], len(SIDED)), bool)
+    sided = np.empty((*turns.shape[:2], len(SIDED)))
+    known = np.ones(sided.shape, bool)
     with np.errstate(invalid="ignore"):
         first, second = np.arctan2(-x, z), np.arcsin(np.clip(-y, -1, 1))
         third = np.arctan2(turns[..., 1, 0], turns[..., 1, 1])
         locked = np.abs(second) > np.pi / 2 - LOCKED
-        elevation = np.arctan2(np.hypot(x[..., _SHOULDER], y[..., _SHOULDER]), z[..., _SHOULDER])
+        x, y, z = x[..., -1], y[..., -1], z[..., -1]
+        ball = np.stack([np.arctan2(-x, y), np.arctan2(np.hypot(x, y), z),
+                         np.arctan2(-turns[..., -1, 2, 0], -turns[..., -1, 2, 1])], axis=-1)  # fmt: skip
         bent = segments.bends >= BENT
-        known[..., 7] = known[..., 9] = np.abs(elevation - np.pi / 2) < np.pi / 2 - LOCKED
+        raised = np.abs(ball[..., 1:2] - np.pi / 2) < np.pi / 2 - LOCKED
     first[locked] = third[locked] = np.nan
-
-    knee, elbow = bent[..., 0], bent[..., 1]
-    known[..., 2] = known[..., 6] = knee
-    known[..., 5] = segments.soles
-    known[..., 9] &= elbow
-    known[..., 12] = known[..., 13] = segments.palms
-    known[..., 11] = elbow & segments.palms
-    sided = np.empty(known.shape)
-    sided[..., (0, 4, 12)] = first[..., :3]
-    sided[..., (1, 5, 13)] = second[..., :3]
-    sided[..., (2, 6, 11)] = third[..., (_HIP, _ANKLE, _ELBOW)]
-    sided[..., (3, 10)] = segments.bends
-    sided[..., 7] = np.arctan2(-x[..., _SHOULDER], y[..., _SHOULDER])
-    sided[..., 8] = elevation
-    sided[..., 9] = np.arctan2(-turns[..., _SHOULDER, 2, 0], -turns[..., _SHOULDER, 2, 1])
+    sided[..., _FIRST], sided[..., _SECOND] = first[..., :3], second[..., :3]
+    sided[..., _THIRD] = third[..., _TWISTED]
+    sided[..., _BENDS], sided[..., _BALL] = segments.bends, ball
+    known[..., _OF_KNEE] = bent[..., :1]
+    known[..., _OF_PALM] = segments.palms[..., None]
+    known[..., _OF_RAISED] = raised
+    known[..., _OF_ELBOW] &= bent[..., 1:]
     sided[~known] = np.nan
-
     central = np.stack([-first[0, :, 4:6], second[0, :, 4:6], third[0, :, 4:6]], axis=2)
-    central[~segments.jointed, 0, 0] = np.nan
     return np.concatenate([central.reshape(-1, len(CENTRAL)), sided[0], sided[1]], axis=1)

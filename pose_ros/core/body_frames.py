@@ -86,7 +86,7 @@ NEEDS = {
 _AT = {"head": "ear", "foot": "ankle", "hand": "palm", "thigh": "hip", "upper_arm": "shoulder", "shank": "knee",
        "forearm": "elbow"}  # fmt: skip
 _MIDDLES = {"body": "hips", "torso": "shoulders", "head": "ears"}
-_ORIGINS = [_INDEX[_MIDDLES.get(name) or f"right_{_AT[name]}"] for name in SEGMENTS]
+_ORIGINS = np.array([_INDEX[_MIDDLES.get(name) or f"right_{_AT[name]}"] for name in SEGMENTS])
 #: From joint, to joint: what :func:`segments` reads.
 _LINES = (
     # y of body, head, torso and hand, x of the foot
@@ -100,8 +100,8 @@ _LINES = (
     ("right_knee", "right_hip"), ("right_elbow", "right_shoulder"),
     ("right_ankle", "right_knee"), ("right_wrist", "right_elbow"),
 )  # fmt: skip
-_FROM, _TO = ([_INDEX[line[end]] for line in _LINES] for end in (0, 1))
-_SPINE = _INDEX["spine"]
+_FROM, _TO = np.array([[_INDEX[joint] for joint in line] for line in _LINES]).T
+_AWAY = np.array([-1.0, 1, 1])
 #: A bent knee sweeps the shank to the back, a bent elbow the forearm to the front.
 _HINGES = np.array([[1.0], [-1.0]])
 
@@ -118,10 +118,6 @@ class Segments(NamedTuple):
     origins: np.ndarray
     #: (2, N, 2) how far knee and elbow are bent, radians; a knee that bends the wrong way is negative.
     bends: np.ndarray
-    #: (N,) bool: a joint in the spine tells pelvis and thorax apart.
-    jointed: np.ndarray
-    #: (2, N) bool: toes on both sides of a foot say how it is tilted.
-    soles: np.ndarray
     #: (2, N) bool: the palm is known, and the hand is not folded back, which no hand is.
     palms: np.ndarray
 
@@ -158,20 +154,19 @@ def segments(points: np.ndarray) -> Segments:
     Args:
         points: (N, J, 3) of :func:`joints`.
     """
-    both = np.stack([points, points[:, _MIRROR] * (-1, 1, 1)])
-    lines = both[:, :, _TO] - both[:, :, _FROM]
+    both = np.stack([points, points[:, _MIRROR] * _AWAY])
+    lines = both.take(_TO, axis=2) - both.take(_FROM, axis=2)
     y, z, limbs = lines[:, :, :5], lines[:, :, 5:10], lines[:, :, 11:]
     toes = z[:, :, 2]
-    soles = np.isfinite(toes[..., :1])
     aside = cross(lines[:, :, (6, 10)], lines[:, :, (1, 2)])
-    z[:, :, 1], z[:, :, 2] = aside[:, :, 0], np.where(soles, toes, aside[:, :, 1])
+    z[:, :, 1], z[:, :, 2] = aside[:, :, 0], np.where(np.isfinite(toes), toes, aside[:, :, 1])
     with np.errstate(invalid="ignore", divide="ignore"):
         planes = _frames(y, z, by_y=3)
         # So far its x, y, z stand as y, z, x.
         planes[:, :, 2] = planes[:, :, 2][..., (1, 2, 0)]
         turned, bends, palms = _limbs(limbs, planes)
     rotations = np.concatenate([planes, turned], axis=2)
-    return Segments(rotations, both[:, :, _ORIGINS], bends, np.isfinite(points[:, _SPINE, 0]), soles[..., 0], palms)
+    return Segments(rotations, both.take(_ORIGINS, axis=2), bends, palms)
 
 
 def _limbs(lines: np.ndarray, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

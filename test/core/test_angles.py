@@ -111,6 +111,21 @@ def test_a_hanging_arm_is_in_no_plane() -> None:
     assert np.isnan([found["left_shoulder_plane"], found["left_shoulder_rotation"]]).all()
 
 
+def test_a_leg_that_points_straight_aside_does_not_say_how_far_to_the_front() -> None:
+    found = one("coco17", left_hip_adduction=-84, right_hip_adduction=-60, left_knee_flexion=40, right_knee_flexion=40)
+    assert np.isnan([found["left_hip_flexion"], found["left_hip_rotation"]]).all()
+    assert found["left_hip_adduction"] == pytest.approx(-84, abs=0.1)
+    assert found["right_hip_flexion"] == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("lost", ["left_small_toe", "left_big_toe"])
+def test_a_foot_with_half_of_its_toes_is_not_known(lost: str) -> None:
+    body = isb.build(isb.BENT)[0]
+    found = measured(isb.poses("halpe26", {name: point for name, point in body.items() if name != lost}))
+    assert np.isnan([found["left_ankle_inversion"][0], found["left_ankle_dorsiflexion"][0]]).all()
+    assert np.isfinite(found["right_ankle_inversion"]).all()
+
+
 def test_a_knee_that_bends_the_wrong_way_is_negative_and_an_elbow_is_not() -> None:
     found = one("coco17", left_knee_flexion=-8, right_knee_flexion=-3, left_elbow_flexion=-6)
     assert found["left_knee_flexion"] == pytest.approx(-8, abs=0.1)
@@ -146,6 +161,14 @@ def test_without_hips_the_bends_of_arms_are_known() -> None:
     assert found["right_wrist_flexion"] == pytest.approx(30, abs=0.1)
     assert np.isnan([found["right_shoulder_elevation"][0], found["trunk_bending"][0], found["left_hip_flexion"][0],
                      found["left_knee_flexion"][0]]).all()
+
+
+def test_a_knee_needs_its_own_leg_only() -> None:
+    """Without shoulders the body has no front, and a knee bends as knees do."""
+    body = isb.build(isb.STANDING | {"left_knee_flexion": 8, "right_knee_flexion": 50})[0]
+    found = measured(isb.poses("coco17", {k: v for k, v in body.items() if "shoulder" not in k}))
+    assert found["left_knee_flexion"][0] == pytest.approx(8, abs=0.1)
+    assert found["right_knee_flexion"][0] == pytest.approx(50, abs=0.1)
 
 
 def test_doubtful_joints_say_nothing() -> None:
