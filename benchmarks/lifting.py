@@ -46,8 +46,7 @@ _MPI = (
     "right_hip", "right_knee", "right_foot", "left_hip", "left_knee", "left_foot", "root", "spine", "head",
 )  # fmt: skip
 _MADE = ("right_hip", "left_hip", "spine")
-_LIFTERS = ("martinez-h36m", "videopose3d-27", "videopose3d-81", "videopose3d-243", "motionbert-lite",
-            "motionbert-ft-h36m")  # fmt: skip
+_LIFTERS = ("martinez-h36m", "videopose3d-27", "videopose3d-81", "videopose3d-243")
 
 
 def mpjpe(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -212,7 +211,7 @@ def main() -> None:
     parser.add_argument("--lifter", default="videopose3d-27", help="of the video (default: %(default)s)")
     parser.add_argument("--video", default="mmpose_demo.mp4", help="below TESTDATA/video (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=100, help="of the video at most (default: %(default)s)")
-    parser.add_argument("--lifters", nargs="+", default=list(_LIFTERS), help="whose speed is measured")
+    parser.add_argument("--lifters", nargs="+", default=list(_LIFTERS), help="whose speed is measured; MotionBERT takes seconds a call")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--rounds", type=int, default=11)
     args = parser.parse_args()

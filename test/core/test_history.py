@@ -131,6 +131,7 @@ def test_memory_is_bounded(monkeypatch):
         keypoints, _ = see(history, i, ids=(i // 100 + 1, 1000))
         sizes.append(history._data.size)
     assert max(sizes[500:]) <= 2 * max(sizes[:500])
+    assert len(history._data) <= 80
     assert history._data.shape[1] < 10
     # 40 images of a millisecond are all that is kept; before that it stays as it was.
     assert keypoints[1, -1, 0, 0] - keypoints[1, 0, 0, 0] >= 39
