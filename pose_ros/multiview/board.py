@@ -246,8 +246,10 @@ def _calibrate(views: Sequence[tuple[np.ndarray, np.ndarray]], size_wh: tuple[in
     try:
         if model == "equidistant":
             lens: Any = cv2.fisheye  # whose types say too little
-            flags = lens.CALIB_RECOMPUTE_EXTRINSIC | lens.CALIB_FIX_SKEW
-            exact = ([a.astype(np.float64) for a in arrays] for arrays in (shapes, pixels))
+            # OpenCV 4 has these flags here, OpenCV 5 in the module above.
+            where = lens if hasattr(lens, "CALIB_FIX_SKEW") else cv2
+            flags = where.CALIB_RECOMPUTE_EXTRINSIC | where.CALIB_FIX_SKEW
+            exact = ([a.astype(np.float64).reshape(1, len(a), -1) for a in arrays] for arrays in (shapes, pixels))
             _, k, d, turn, shift = lens.calibrate(*exact, size_wh, None, None, flags=flags)
             return Camera(k, size_wh, d.ravel(), model), turn, shift, np.full(4, np.nan)
         flags = cv2.CALIB_RATIONAL_MODEL if model == "rational_polynomial" else 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _ROUNDS, _STEPS = 4, 30
 #: Information that is worth nothing, per square metre or radian; what is seen is worth ten thousands.
 _NOTHING = 1e-3
 #: Consecutive moments err alike; the uncertainty is read from so many stretches of them.
-_STRETCHES = 20
+_STRETCHES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,9 @@ class Sightings:
 
 class Scene(Protocol):
     """What moves before the cameras; its E globals hold at all moments, its B numbers at one."""
+
+    #: Whether it says itself how large everything is; otherwise uncertainties are those for a known size.
+    known_size: ClassVar[bool]
 
     def points(self) -> np.ndarray:
         """(T, K, 3) in the world."""
@@ -89,7 +92,8 @@ class Adjusted:
     residuals: np.ndarray
     #: (V, T, K) from 1 for what fits to 0 for what the loss has let go.
     trust: np.ndarray
-    #: (V, 6, 6) of a small turn (radians) and shift (metres) in the camera's frame; 0 for the first camera.
+    #: (V, 6, 6) of a small turn (radians) and shift (metres) in the camera's frame; 0 for the first camera. The size of
+    #: the whole counts as known, which only a board says.
     covariances: np.ndarray
 
     def posed(self, names: Sequence[str], cameras: Sequence[Camera]) -> list[PosedCamera]:
@@ -140,7 +144,9 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
     residuals = _residuals(sightings, *state)[0]
     linear = _linear(weighed, *state, let_go)
     covariances = np.zeros((len(rotations), 6, 6))
-    parts = _covariance(linear)[: 6 * (len(rotations) - 1), : 6 * (len(rotations) - 1)]
+    parts = _covariance(linear, sightings.weights > 0, residuals, let_go, sigma)
+    if not state[2].known_size:
+        parts = _of_one_size(parts, *state[:2])
     for view in range(1, len(rotations)):
         at = slice(6 * (view - 1), 6 * view)
         covariances[view] = parts[at, at]
@@ -261,17 +267,38 @@ def _spread(sightings: Sightings, off: np.ndarray) -> float:
     return max(float(np.median(distances)) / _MEDIAN, 0.02) if len(distances) else 1.0
 
 
-def _covariance(linear: _Linear) -> np.ndarray:
-    """Return the covariance (G, G) of the globals, from how much stretches of moments disagree.
+def _covariance(linear: _Linear, seen: np.ndarray, off: np.ndarray, let_go: float, sigma: float) -> np.ndarray:
+    """Return the covariance (G, G) of the globals.
 
-    The usual inverse of the normal matrix takes every pixel's error as its own. Those of a keypoint network or of a
-    bad lens model are the same for many moments. The sandwich estimator with clusters (Liang and Zeger, 1986) does not
-    mind.
+    The inverse of the normal matrix would be it if errors were Gaussian, as large as residuals are, and independent.
+    They are larger, because the moments' own numbers have been fitted to them; those that are let go say less (Huber,
+    Robust statistics, 1981, 7.6); and those of a network or of a wrong lens are alike for many moments, which shows in
+    how stretches of moments pull together (the design effect of clusters).
     """
     schur, pull, _ = linear.reduced(0.0)
     bread = np.linalg.pinv(schur, hermitian=True)
-    stretches = np.array_split(pull, min(_STRETCHES, len(pull)))
-    tugs = np.stack([stretch.sum(axis=0) for stretch in stretches])
-    tugs -= tugs.mean(axis=0)
-    meat = tugs.T @ tugs * len(tugs) / max(len(tugs) - 1, 1)
-    return bread @ meat @ bread
+    squares = (off**2).sum(axis=-1)[seen] / let_go**2
+    trust = 1 / (1 + squares)
+    robust = (trust**2 * squares).mean() / 2 * (let_go / sigma) ** 2 * trust.mean()
+    robust /= max((trust - trust**2 * squares).mean(), 0.2) ** 2
+    count, fitted = 2 * seen.sum(), len(schur) + (np.einsum("tbb->tb", linear.moments) > 1).sum()
+    free = count / max(count - fitted, 0.1 * count)
+    together = _scatter(bread, np.stack([p.sum(axis=0) for p in np.array_split(pull, min(_STRETCHES, len(pull)))]))
+    return bread * robust * free * max(1.0, together / max(_scatter(bread, pull), 1e-12))
+
+
+def _of_one_size(covariance: np.ndarray, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+    """Return the covariance of the globals when it is known how large the rig is."""
+    centres = -np.einsum("vij,vi->vj", rotations, translations)
+    longer = np.zeros(len(covariance))
+    for view in range(1, len(rotations)):
+        at = 6 * (view - 1)
+        longer[at + 3 : at + 6] = -rotations[view] @ (centres[view] - centres[0])
+    along = covariance @ longer
+    return covariance - np.outer(along, along) / max(float(longer @ along), 1e-300)
+
+
+def _scatter(bread: np.ndarray, pulls: np.ndarray) -> float:
+    """Return how much pulls (N, G) that cancel out scatter, in units of what is known."""
+    pulls = pulls - pulls.mean(axis=0)
+    return float(np.einsum("ng,gh,nh->", pulls, bread, pulls)) * len(pulls) / max(len(pulls) - 1, 1)

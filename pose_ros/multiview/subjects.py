@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ class Rigid:
     #: (T, 3, 3), (T, 3): where it is in the world.
     rotations: np.ndarray
     translations: np.ndarray
+    known_size: ClassVar[bool] = True
 
     def points(self) -> np.ndarray:
         """See bundle.Scene."""
@@ -81,6 +83,7 @@ class Jointed:
     play: float
     #: Mean of all lengths, which holds the scale.
     scale: float
+    known_size: ClassVar[bool] = False
 
     def points(self) -> np.ndarray:
         """See bundle.Scene."""

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pose_ros.cli import sightings
+from pose_ros.core.camera import Camera
+from pose_ros.errors import ConfigError
+from pose_ros.media.calibration import read_calibration
+from pose_ros.media.video import write_image
+from pose_ros.multiview.files import read_rig, write_rig
+from pose_ros.multiview.rig import PosedCamera, Rig
+
+sys.path.append(str(Path(__file__).parents[1] / "multiview"))
+from boards import BOARD, picture, places
+
+LENS = Camera(np.array([[260.0, 0, 161], [0, 261, 118], [0, 0, 1]]), (320, 240))
+WORDS = "6x8:0.04:0.03:DICT_4X4_50"
+
+
+def two() -> Rig:
+    turn = cv2.Rodrigues(np.array([0, 0.5, 0.0]))[0]
+    return Rig([PosedCamera("left", LENS, np.eye(3), np.zeros(3)),
+                PosedCamera("right", LENS, turn, -turn @ np.array([0.25, 0.0, 0.03]))])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Folders of pictures that two cameras have taken of a board at the same moments."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number, (turn, shift) in enumerate(places(22, 0.4, seed=2, spread=0.2)):
+        for posed in two():
+            seen = posed.rotation @ turn, posed.rotation @ shift + posed.translation
+            write_image(folder / posed.name / f"{number}.png", picture(LENS, *seen))
+    return folder
+
+
+def test_intrinsics_of_a_folder_of_pictures(cli, photos, tmp_path):
+    out = tmp_path / "cameras/left.yaml"
+    ran = cli("calibrate", "intrinsics", photos / "left", "--board", WORDS, "--output", out)
+    assert ran.code == 0, ran.err
+    assert "rms px" in ran.out
+    assert str(out) in ran.out
+    camera = read_calibration(out)
+    np.testing.assert_allclose(camera.K[[0, 1], [0, 1]], [260, 261], rtol=0.01)
+    said = json.loads(cli("calibrate", "intrinsics", photos / "left", "--board", WORDS, "--json").out)
+    assert said["report"]["cameras"][0]["name"] == "left"
+    assert said["report"]["cameras"][0]["images"] == 22
+    assert said["cameras"][0]["size_wh"] == [320, 240]
+    wrong = cli("calibrate", "intrinsics", photos / "left", "--board", "6x8:0.04:0.03:DICT_7X7_50")
+    assert wrong.code == 2
+    assert "found it in 0 of 22" in wrong.err
+
+
+def test_rig_from_a_board_with_and_without_known_lenses(cli, photos, tmp_path):
+    write_rig(two(), tmp_path / "lenses.toml")
+    sources = [f"{name}={photos / name}" for name in ("left", "right")]
+    ran = cli("calibrate", "rig", *sources, "--board", WORDS, "--cameras", tmp_path / "lenses.toml", "--output",
+              tmp_path / "rig")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "position ± mm" in ran.out
+    found = {camera.name: camera for camera in read_rig(tmp_path / "rig")}
+    assert np.linalg.norm(found["right"].centre - [0.25, 0, 0.03]) < 0.002
+    assert json.loads((tmp_path / "rig/report.json").read_text())["cameras"][1]["position_mm"] > 0
+    said = json.loads(cli("calibrate", "rig", *sources, "--board", WORDS, "--world", "board", "--json").out)
+    centres = np.array([camera["centre"] for camera in said["cameras"]])
+    assert (centres[:, 2] > 0.1).all()
+    assert abs(np.linalg.norm(centres[0] - centres[1]) - np.linalg.norm([0.25, 0.03])) < 0.01
+
+
+def test_rig_refuses_what_it_cannot_use(cli, photos, tmp_path):
+    write_rig(two(), tmp_path / "lenses.toml")
+    board = ("--board", WORDS, "--cameras", tmp_path / "lenses.toml")
+    for arguments, message in [
+        ((photos / "left", photos / "right", *board), "expected two or more NAME=SOURCE with different names"),
+        ((f"a={photos / 'left'}", *board), "expected two or more NAME=SOURCE"),
+        ((f"a={photos / 'left'}", f"right={photos / 'right'}", *board), "has no a; it has left, right"),
+        ((f"left={photos / 'no'}", f"right={photos / 'right'}", *board), "no such file or folder"),
+    ]:
+        ran = cli("calibrate", "rig", *arguments)
+        assert ran.code in (1, 2)
+        assert message in ran.err
+
+
+def test_convert(cli, testdata, tmp_path):
+    source = testdata / "multiview/shelf/calibration_shelf.json"
+    ran = cli("calibrate", "convert", source, tmp_path / "shelf.toml")
+    assert ran.code == 2
+    assert "0: size: this file does not say" in ran.err
+    assert cli("calibrate", "convert", source, tmp_path / "shelf.toml", "--size", "1032").code == 2
+    ran = cli("calibrate", "convert", source, tmp_path / "shelf.toml", "--size", "1032x776")
+    assert ran.code == 0
+    assert "-1.586 -2.109 1.104" in ran.out
+    said = json.loads(cli("calibrate", "convert", tmp_path / "shelf.toml", tmp_path / "ros", "--frame", "lab",
+                          "--optical", "{name}_optical", "--json").out)  # fmt: skip
+    assert said["frame_id"] == "lab"
+    assert len(said["written"]) == 7
+    np.testing.assert_allclose(read_rig(tmp_path / "ros").cameras[0].centre, [-1.586, -2.109, 1.104], atol=1e-3)
+
+
+def test_board_to_print(cli, tmp_path):
+    ran = cli("calibrate", "board", WORDS, tmp_path / "board.png", "--pixels", "50")
+    assert ran.code == 0
+    assert "a square is 40 mm wide" in ran.out
+    image = cv2.imread(str(tmp_path / "board.png"))
+    assert image.shape == (450, 350, 3)
+    assert np.isfinite(BOARD.find(image)).all()
+
+
+@pytest.fixture
+def walked(tmp_path):
+    """results.json of three cameras, as `pose-ros run` writes them, and the cameras."""
+    from scenes import observe, rig, walker
+
+    true = rig(3)
+    recording = observe(walker(), true, "coco17", seed=3)
+    for v, camera in enumerate(true):
+        frames = []
+        for shots in recording.ticks()[::2]:
+            shot, subjects = shots[v], []
+            if shot is not None and len(shot.poses):
+                joints = np.column_stack([shot.poses.keypoints[0], shot.poses.scores[0]])
+                joints = [[None if np.isnan(x) else float(x) for x in row] for row in joints]
+                subjects = [{"id": 7 + v, "keypoints": joints}]
+            frames.append({"time_s": len(frames) / 15, "subjects": subjects})
+        (tmp_path / f"{camera.name}.json").write_text(json.dumps({
+            "skeleton": {"name": "coco17"}, "sources": [{"width": 1280, "height": 720, "frames": frames}]
+        }))  # fmt: skip
+    write_rig(true, tmp_path / "lenses.toml")
+    return true, [f"{c.name}={tmp_path / c.name}.json" for c in true], tmp_path
+
+
+def test_people_from_recorded_results(cli, walked):
+    true, sources, folder = walked
+    lenses = ("--cameras", folder / "lenses.toml")
+    ran = cli("calibrate", "people", *sources, *lenses, "--world", "floor", "--output", folder / "out")
+    assert ran.code == 0, ran.err
+    assert "nobody said how tall the people are" in ran.out
+    first, second = true.cameras[:2]
+    apart = np.linalg.norm(first.centre - second.centre)
+    ran = cli("calibrate", "people", *sources, *lenses, "--world", "floor", "--distance", f"camera0:camera1={apart}",
+              "--output", folder / "out")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "nobody said" not in ran.out
+    found = {camera.name: camera for camera in read_rig(folder / "out")}
+    for camera in true:
+        assert abs(found[camera.name].centre[2] - camera.centre[2]) < 0.15
+    last = true.cameras[2]
+    ours = np.linalg.norm(found["camera0"].centre - found["camera2"].centre)
+    assert abs(ours - np.linalg.norm(first.centre - last.centre)) < 0.03
+    said = json.loads(cli("calibrate", "people", *sources, *lenses, "--height", "1.75", "--json").out)
+    assert not [warning for warning in said["report"]["warnings"] if "tall" in warning or "scale" in warning]
+    np.testing.assert_allclose(said["cameras"][0]["centre"], 0, atol=1e-9)
+
+
+def test_people_refuse_what_they_cannot_use(cli, walked):
+    _, sources, folder = walked
+    (folder / "no.json").write_text("{}")
+    lenses = ("--cameras", folder / "lenses.toml")
+    for arguments, message in [
+        ((*sources[:2], f"camera2={folder / 'no.json'}", *lenses), "expected results.json of `pose-ros run`"),
+        ((*sources, *lenses, "--distance", "camera0:door=3"), "expected two of camera0, camera1, camera2"),
+        ((*sources, *lenses, "--distance", "camera0:camera0=3"), "expected two of camera0"),
+    ]:
+        ran = cli("calibrate", "people", *arguments)
+        assert ran.code == 2
+        assert message in ran.err
+
+
+def test_images_of_another_size_take_the_lens_along(cli, walked, capsys):
+    _, _, folder = walked
+    known = read_rig(folder / "lenses.toml").cameras[0].camera
+    from pose_ros.cli.calibrate import _cameras
+
+    half = _cameras(folder / "lenses.toml", {"camera0": (640, 360)})["camera0"]
+    assert half.K[0, 0] == pytest.approx(known.K[0, 0] / 2)
+    cut = _cameras(folder / "lenses.toml", {"camera0": (1270, 720)})["camera0"]
+    np.testing.assert_array_equal(cut.K, known.K)
+    said = capsys.readouterr().err
+    assert "scaled" in said
+    assert "cut at the right and the bottom" in said
+
+
+def test_images_of_one_moment_belong_together():
+    first, second = np.arange(5) / 10, np.arange(8) / 10 + 0.13
+    index = sightings.together([first, second])
+    assert index.tolist() == [[0, 1, 2, 3, 4], [-1, 0, 1, 2, 3]]
+    column = np.arange(8.0)[:, None]
+    np.testing.assert_array_equal(sightings.picked(column, index[1])[:, 0], [np.nan, 0, 1, 2, 3])
+    with pytest.raises(ConfigError, match="found no two images that belong together"):
+        sightings.together([first, second + 60])
