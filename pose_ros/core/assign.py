@@ -43,10 +43,9 @@ def _owners(cost: np.ndarray) -> np.ndarray:
     owner, row_price, column_price = np.full(m, -1), np.zeros(n), np.zeros(m)
     if not n:
         return owner
-    # Whoever comes first to the column that it wants most has it, which is nearly everybody; for the others there are
-    # paths.
+    # One of those who want a column most has it, which is nearly everybody; for the others there are paths.
     wanted, row_price, everyone = cost.argmin(axis=1), cost.min(axis=1), np.arange(n)
-    owner[wanted[::-1]] = everyone[::-1]
+    owner[wanted] = everyone
     for row in np.flatnonzero(owner[wanted] != everyone).tolist():
         slack, previous, done = np.full(m, np.inf), np.full(m, -1), np.zeros(m, bool)
         visited, column, last = row, -1, 0.0

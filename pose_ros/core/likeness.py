@@ -51,9 +51,6 @@ def likeness(
     track, row = np.nonzero(gap.max(axis=2) < _FAR * reach[:, None])
     expected, found = (tracks.keypoints + shift[:, None])[track], sights.keypoints[row]
     overlap = iou(boxes, sights.boxes)[track, row]
-    hidden = np.isnan(found).any(axis=(1, 2))
-    if hidden.any():
-        overlap[hidden] = np.fmax(overlap[hidden], _common_overlap(expected[hidden], found[hidden]))
     close = paired_closeness(expected, tracks.scores[track], found, sights.scores[row], reach[track])
     alike[track, row] = (overlap + np.where(np.isnan(close), overlap, close)) / 2
     unseen = np.isnan(boxes).any(axis=1)[:, None] | np.isnan(sights.boxes).any(axis=1)
@@ -68,20 +65,6 @@ def likeness(
         same = np.einsum("td,nd->tn", tracks.looks, looks)
         alike = np.where(np.isnan(same) | (alike == 0), alike, (1 - appearance) * alike + appearance * same)
     return alike
-
-
-def _common_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the overlap of the boxes around those keypoints that both have, (P, K, 2) each -> (P,).
-
-    Somebody who is half hidden has a narrow box, and comes out on the other side with a narrow box elsewhere.
-    """
-    # Keypoints first: smallest and largest are found fast along an axis that is not the last.
-    both = np.ascontiguousarray(np.stack([a, b]).transpose(2, 0, 3, 1))
-    both = np.where(np.isnan(both).any(axis=(1, 2), keepdims=True), np.nan, both)
-    low, high = np.fmin.reduce(both), np.fmax.reduce(both)
-    size = np.clip(high.min(axis=0) - low.max(axis=0), 0, None).prod(axis=0)
-    union = (high - low).prod(axis=1).sum(axis=0) - size
-    return np.divide(size, union, out=np.zeros(len(union)), where=union > 0)
 
 
 def others(tracks: Tracks, sights: Poses) -> np.ndarray:

@@ -182,7 +182,7 @@ class PointFilter:
         keep_ns = stamp_ns - round(max(options.max_gap, _MEMORY_S) * 1e9)
         # Those that are there in their order, then others that may come back soon, then nobody.
         rows, n = old.rows(poses.ids), len(poses)
-        gone = (old.ids > 0) & ~(old.ids[:, None] == poses.ids).any(axis=1) & (old.seen_ns[:-1] > keep_ns).any(axis=1)
+        gone = ~(old.ids[:, None] == poses.ids).any(axis=1) & (old.seen_ns[:-1] > keep_ns).any(axis=1)
         rows = np.concatenate([rows, np.flatnonzero(gone), [len(old.ids)]])
         motion = old.motion.select(rows).later((stamp_ns - old.stamp_ns) * 1e-9, options.acceleration**2)
         seen_ns, off_ns = old.seen_ns[rows], old.off_ns[rows]

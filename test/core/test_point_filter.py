@@ -93,8 +93,10 @@ def test_no_points_at_all_is_a_gap_as_well():
 def test_what_others_predicted_is_no_measurement():
     points = PointFilter()
     settled(points)
-    wrong = seen(line(20) + 0.5, sources=np.full((1, 3), Source.HELD), states=np.array([TrackState.PREDICTED]))
-    np.testing.assert_allclose(points(wrong, 20 * STEP).points, line(20), atol=0.005)
+    wrong = seen(line(20) + 0.015, sources=np.full((1, 3), Source.HELD), states=np.array([TrackState.PREDICTED]))
+    found = points(wrong, 20 * STEP)
+    np.testing.assert_allclose(found.points, line(20), atol=0.002)
+    assert (found.sources == Source.HELD).all()
 
 
 def test_lost_subjects_are_not_predicted():
@@ -143,6 +145,8 @@ def test_subjects_without_an_id_pass_unchanged():
     for step in range(3):
         poses = seen(line(step, 2) + 0.01 * step, [0, 0])
         np.testing.assert_array_equal(points(poses, step * STEP).points, poses.points)
+    points(seen(line(3)), 3 * STEP)
+    assert points._memory.ids.tolist() == [1], "nobody is remembered without a name"
 
 
 def test_points_without_a_covariance_have_the_noise_of_the_options():
@@ -157,7 +161,7 @@ def test_points_without_a_covariance_have_the_noise_of_the_options():
 
 def test_covariances_of_zeros_do_no_harm():
     points = PointFilter()
-    for step in range(5):
+    for step in (0, 0, 1, 1, 2, 3):
         found = points(seen(line(step), covariance=0.0), step * STEP)
         assert np.isfinite(found.points).all()
         assert np.isfinite(found.covariances).all()

@@ -97,6 +97,11 @@ def test_nobody_ends_while_no_image_comes():
     # One is missing from the first image after the next pause: it may be in the second one, but not much later.
     found = [tracker.update(people((100, 100)), round(t * SECOND)) for t in (6.0, 6.1)]
     assert [(poses.ids.tolist(), list(ended)) for poses, ended in found] == [([1], []), ([1], [2])]
+    # Of two, one was missing before the pause: only that one ends.
+    assert tracker.update(people((100, 100), (300, 100)), round(6.2 * SECOND))[0].ids.tolist() == [1, 3]
+    tracker.update(people((300, 100)), round(6.3 * SECOND))
+    poses, ended = tracker.update(people((300, 100)), 9 * SECOND)
+    assert (poses.ids.tolist(), list(ended)) == ([3], [1])
 
 
 def test_a_very_long_pause_ends_everybody():
@@ -248,6 +253,13 @@ def test_a_subject_is_called_what_it_was_called_most_often():
     assert heard == ["dog"] * 6 + ["cat"]
 
 
+def test_who_is_predicted_is_called_so_as_well():
+    tracker = Tracker(TrackerOptions(predict=0.5))
+    for i, label in enumerate(["dog", "dog", "cat"]):
+        tracker.update(people((100, 100)).replace(labels=np.array([label])), i * SECOND // 30)
+    assert tracker.update(people(), 3 * SECOND // 30)[0].labels.tolist() == ["dog"]
+
+
 def test_who_stays_away_is_predicted_and_then_lost_and_then_has_ended():
     tracker = Tracker(TrackerOptions(predict=0.3, max_lost=0.6, report_lost=True))
     dogs = people((100, 100), (400, 100)).replace(labels=np.array(["dog", "cat"]))
@@ -323,12 +335,12 @@ def in_a_room(*places: Sequence[float]) -> Poses:
                  sources=np.full((n, 4), Source.MEASURED), views=np.full((n, 4), 3))  # fmt: skip
 
 
-@pytest.mark.parametrize("fps", [5, 30])
-def test_people_in_a_room_have_ids_without_pixels(fps):
+@pytest.mark.parametrize(("fps", "speed"), [(5, 1.2), (30, 1.2), (10, 5.0)])
+def test_people_in_a_room_have_ids_without_pixels(fps, speed):
     tracker = Tracker()
     for i in range(3 * fps):
-        walked = 1.2 * i / fps
-        both = in_a_room((walked, 0), (3 - walked, 0.5)).select(np.array([i % 2, 1 - i % 2]))
+        walked = speed * min(i / fps, 0.5) ** 2 + speed * max(i / fps - 0.5, 0)  # nobody runs at once
+        both = in_a_room((walked, 0), (3 - walked, 0.4)).select(np.array([i % 2, 1 - i % 2]))
         assert tracker.update(both, round(i / fps * SECOND))[0].ids.tolist() == [1 + i % 2, 2 - i % 2]
 
 
