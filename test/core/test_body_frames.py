@@ -151,6 +151,13 @@ def test_what_is_not_seen_has_no_frame(lost: str, unknown: set[str]) -> None:
     assert np.isnan(described(poses, None).frames[1][~known[1]]).all()
 
 
+def test_toes_say_how_a_foot_is_tilted_wherever_the_ankle_is() -> None:
+    points, rotations = isb.build(isb.BENT)
+    moved = {**points, "left_ankle": points["left_ankle"] + rotations["left_foot"] @ (0, 0.02, 0)}
+    assert away(frames(isb.poses("halpe26", moved))["left_foot"][1][0], rotations["left_foot"]) < 0.1
+    assert away(frames(isb.poses("mediapipe33", moved))["left_foot"][1][0], rotations["left_foot"]) > 5
+
+
 def test_rows_do_not_depend_on_one_another(rng: np.random.Generator) -> None:
     bodies = [isb.build(isb.random_angles(rng), Rotation.random(rng=rng).as_matrix())[0] for _ in range(5)]
     poses = isb.poses("mediapipe33", *bodies)
