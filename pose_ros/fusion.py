@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pose_ros.core.describe import described
 from pose_ros.core.point_filter import PointFilter
@@ -33,8 +33,9 @@ class Fusion:
         self.time_jumps = 0
 
     def __call__(
-        self, rig: Rig, views: Mapping[str, tuple[int, Poses]], stamp_ns: int, stages: Stages | None = None
-    ) -> Result:
+        self, rig: Rig, views: Mapping[str, tuple[int, Poses]], stamp_ns: int, stages: Stages | None = None,
+        now: Callable[[], int] | None = None,
+    ) -> Result:  # fmt: skip
         """Return who is where.
 
         Args:
@@ -42,12 +43,14 @@ class Fusion:
             views: Camera -> when, nanoseconds, and what it saw; all in one skeleton.
             stamp_ns: The moment to speak of.
             stages: Takes the times.
+            now: Says what time it is, nanoseconds, for points as they should be by now where the filter's options ask
+                for them.
 
         Raises:
             UnknownNameError: A view is of a camera that is not in the rig.
             ConfigError: There is no view, or they have different skeletons.
         """
-        stages = stages or Stages()
+        stages, later = stages or Stages(), None
         if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
             self.time_jumps += 1
             self.reset()
@@ -60,11 +63,14 @@ class Fusion:
         if self.smoother is not None:
             with stages("filter"):
                 poses = self.smoother(poses, stamp_ns)
+                if now is not None and self.smoother.options.predict_to_now:
+                    later = max(now(), stamp_ns)
+                    poses = self.smoother.predicted(poses, later)
         if poses.skeleton.measures or poses.skeleton.frames:
             with stages("describe"):
                 poses = described(poses, None)
         ended, self._ended = tuple(self._ended), []
-        return Result(poses, ended, stages)
+        return Result(poses, ended, stages, stamp_ns=later)
 
     def reset(self) -> None:
         """Forget everything about earlier moments; the ids that end with it stand in the next result."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -23,8 +23,8 @@ class SyncOptions:
         "cameras are not triggered together.", unit="s", low=0.0, high=1.0, live=True,
     )
     max_wait: float = option(
-        0.1, "A set is complete without the cameras that sent nothing for so long since its first view.", unit="s",
-        low=0.0, high=5.0, live=True,
+        0.1, "A set is complete without the cameras whose views are missing, when others are so much further.",
+        unit="s", low=0.0, high=5.0, live=True,
     )
     max_silence: float = option(
         1.0, "A camera that sent nothing for this long is not waited for until it sends again.", unit="s", low=0.05,
@@ -42,7 +42,11 @@ class Views(NamedTuple, Generic[T]):
 
 
 class Sync(Generic[T]):
-    """Collect one view of each camera. Of two of one camera the newer one counts."""
+    """Collect one view of each camera, in the order of time.
+
+    Networks of different cameras take their time, so that views of one moment may arrive before those of an earlier
+    one. Of a camera that is faster than the others, the views that are nearest to theirs count.
+    """
 
     def __init__(self, cameras: Iterable[str], options: SyncOptions | None = None) -> None:
         """Wait for these cameras."""
@@ -50,60 +54,89 @@ class Sync(Generic[T]):
         self.cameras = tuple(cameras)
         #: Camera -> how many of its views are in no set.
         self.dropped: Counter[str] = Counter()
-        self._pending: dict[str, tuple[int, T]] = {}
-        self._last: dict[str, int] = {}
-        self._done_ns: int | None = None
-        #: Stamp of the first view since the last set.
-        self._since_ns: int | None = None
+        self.reset()
 
     def reset(self) -> None:
         """Forget what is pending; counts stay."""
-        self._pending.clear()
-        self._last.clear()
-        self._done_ns = self._since_ns = None
+        self._pending: dict[str, deque[tuple[int, T]]] = {name: deque() for name in self.cameras}
+        #: Newest stamp of each camera, and how much newer it is than the one before.
+        self._last: dict[str, int] = {}
+        self._every: dict[str, int] = {}
+        self._done_ns: int | None = None
 
     def __call__(self, camera: str, stamp_ns: int, view: T) -> Views[T] | None:
-        """Take a view; returns the set that it completes, if it does.
+        """Take a view; returns a set that it completes, if it does; :meth:`more` returns others.
 
         A stamp before the last one of its camera starts over: time was set back.
 
         Raises:
             UnknownNameError: There is no such camera.
         """
-        if camera not in self.cameras:
+        if camera not in self._pending:
             raise UnknownNameError("camera", camera, self.cameras)
-        if stamp_ns < self._last.get(camera, stamp_ns):
-            self.dropped.update(self._pending.keys())
+        last = self._last.get(camera, stamp_ns)
+        if stamp_ns < last:
+            self.dropped.update({name: len(views) for name, views in self._pending.items()})
             self.reset()
+        elif 0 < stamp_ns - last < self.options.max_silence * 1e9:
+            self._every[camera] = stamp_ns - last
         self._last[camera] = stamp_ns
-        if self._done_ns is not None and stamp_ns < self._done_ns:
+        if self._done_ns is not None and stamp_ns <= self._done_ns:
             self.dropped[camera] += 1
+        else:
+            self._pending[camera].append((stamp_ns, view))
+        return self.more()
+
+    def more(self) -> Views[T] | None:
+        """Return the oldest set, if there is one and nothing to wait for any more."""
+        if not self._last:
             return None
-        newest = max(self._last.values())
-        # A set that has waited enough goes without this view, which may belong to the next moment.
-        if self._since_ns is not None and newest - self._since_ns >= self.options.max_wait * 1e9:
-            views = self._complete()
-            self._pending[camera], self._since_ns = (stamp_ns, view), stamp_ns
-            return views
-        if camera in self._pending:
-            self.dropped[camera] += 1
-        self._pending[camera] = (stamp_ns, view)
-        self._since_ns = stamp_ns if self._since_ns is None else min(self._since_ns, stamp_ns)
-
-        first = min(stamp for stamp, _ in self._pending.values())
+        newest, tolerance = max(self._last.values()), self.options.tolerance * 1e9
         live = {name for name, last in self._last.items() if newest - last <= self.options.max_silence * 1e9}
-        together = newest - first <= self.options.tolerance * 1e9
         # Nobody is known to be silent before everybody had the time to speak.
-        known = self._done_ns is not None or live == {*self.cameras}
-        return self._complete() if together and known and self._pending.keys() >= live else None
+        wanted = {*self.cameras} if self._done_ns is None else live
+        while heads := {name: views[0][0] for name, views in self._pending.items() if views}:
+            first = min(heads, key=lambda name: heads[name])
+            begin = heads[first]
+            waiting = newest - begin < self.options.max_wait * 1e9
+            group = {first: begin}
+            for name, views in self._pending.items():
+                if name != first and views:
+                    stamp = min((stamp for stamp, _ in views), key=lambda stamp: abs(stamp - begin))
+                    # The next view of the first camera may suit it better.
+                    if stamp - begin <= min(tolerance, abs(self._next(first) - stamp)):
+                        group[name] = stamp
+            late = [name for name in wanted - group.keys() if self._may_come(name, begin + tolerance)]
+            if late and waiting:
+                return None
+            if len(group) == 1 < len(live):
+                self._drop(first)
+                continue
+            return self._take(group)
+        return None
 
-    def _complete(self) -> Views[T]:
-        """Return what is pending and near the newest."""
-        least = max(stamp for stamp, _ in self._pending.values()) - self.options.tolerance * 1e9
-        views = {name: view for name, view in self._pending.items() if view[0] >= least}
-        self.dropped.update(self._pending.keys() - views.keys())
-        self._pending.clear()
-        self._since_ns = None
-        stamps = [stamp for stamp, _ in views.values()]
-        self._done_ns = max(stamps)
-        return Views((min(stamps) + self._done_ns) // 2, views)
+    def _next(self, camera: str) -> int:
+        """Return the stamp of the view after the oldest one that is pending, or when it is to be expected."""
+        views = self._pending[camera]
+        return views[1][0] if len(views) > 1 else views[0][0] + self._every.get(camera, 1 << 62)
+
+    def _may_come(self, camera: str, until_ns: float) -> bool:
+        """Return whether a view up to some stamp is still to be expected."""
+        return camera not in self._last or self._last[camera] + self._every.get(camera, 0) <= until_ns
+
+    def _drop(self, camera: str) -> None:
+        self._pending[camera].popleft()
+        self.dropped[camera] += 1
+
+    def _take(self, group: Mapping[str, int]) -> Views[T]:
+        """Return the views of these stamps, and forget what is older."""
+        found = {}
+        for name, stamp in group.items():
+            while self._pending[name][0][0] < stamp:
+                self._drop(name)
+            found[name] = self._pending[name].popleft()
+        self._done_ns = max(group.values())
+        for name, views in self._pending.items():
+            while views and views[0][0] <= self._done_ns:
+                self._drop(name)
+        return Views((min(group.values()) + self._done_ns) // 2, found)

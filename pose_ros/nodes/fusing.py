@@ -137,9 +137,10 @@ class Fusing:
             self.viewpoints[name].refuse(off)
             return
         views = self.sync(name, stamp_ns(sight), sight)
-        if views is not None:
+        while views is not None:
             self._held.append(_Held(views, time.monotonic() + self._options().tf_wait))
-            self._turn()
+            views = self.sync.more()
+        self._turn()
 
     def _turn(self) -> None:
         """Answer the sets whose transforms are there, or do not come."""
@@ -170,20 +171,26 @@ class Fusing:
             return
         self._rig = self._same(cameras)
         jumps = self.fusion.time_jumps
-        result = self.fusion(self._rig, seen, views.stamp_ns, stages)
+        result = self.fusion(self._rig, seen, views.stamp_ns, stages, self._now)
         if self.fusion.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
         model = f"multiview({', '.join(sorted({sights[name].model for name in seen}))})"
         if self._announced != (result.poses.skeleton, model):
             self._announced = result.poses.skeleton, model
             self._outputs.announce(*self._announced)
-        header = Header(frame_id=self._options().world_frame, stamp=Time(nanoseconds=views.stamp_ns).to_msg())
+        stamp = views.stamp_ns if result.stamp_ns is None else result.stamp_ns
+        header = Header(frame_id=self._options().world_frame, stamp=Time(nanoseconds=stamp).to_msg())
         self._outputs.publish(header, (0, 0), result)
         self._health.finished(self._since(views.stamp_ns), stages.ms["fuse"], len(result.poses), {})
 
     def _since(self, stamp: int) -> float:
         """Return milliseconds since a stamp by the node's clock."""
-        return (self._node.get_clock().now().nanoseconds - stamp) * 1e-6
+        return (self._now() - stamp) * 1e-6
+
+    def _now(self) -> int:
+        """Return the time of the node's clock, nanoseconds."""
+        now: int = self._node.get_clock().now().nanoseconds
+        return now
 
     def _skeleton(self, sights: Mapping[str, Sight]) -> Skeleton:
         """Return the skeleton that is asked for, or that most cameras send."""

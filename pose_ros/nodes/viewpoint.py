@@ -101,7 +101,7 @@ class Viewpoint:
 
     def use(self) -> None:
         """Note that the newest sight was of use."""
-        self.problem, self._well = "", time.monotonic()
+        self.problem, self._well, self._off_s = "", time.monotonic(), 0.0
         self._used.tick()
 
     def miss(self, stamp: int) -> None:
@@ -154,7 +154,7 @@ class Viewpoint:
     @property
     def unmatched(self) -> str:
         """Why sights come and are in no set; empty while they are."""
-        if self.silent or self.problem or self._used.age_s < _PASSING_S or not self._off_s:
+        if self.silent or self.problem or self._used.age_s - self._rate.age_s < _PASSING_S or not self._off_s:
             return ""
         return (f"its stamps are {abs(self._off_s):.3f} s {'ahead of' if self._off_s > 0 else 'behind'} those of the "
                 "others: synchronise the clocks or the triggers of the cameras, or set parameter sync.tolerance")

@@ -161,7 +161,7 @@ def test_skeletons_that_cannot_be_converted_are_told(room):
     [
         (-12_300_000_000, "its stamps are 12.3 s behind those of the others"),
         (12_300_000_000, "its stamps are 12.3 s ahead of those of the others"),
-        (-300_000_000, "its stamps are 0.3"),
+        (-300_000_000, "its stamps are 0."),
     ],
     ids=["behind", "ahead", "a little"],
 )
