@@ -117,8 +117,9 @@ def place_true_shapes(testdata: Path) -> None:
             poses, sigma = BodySize()(Poses(target, keypoints, np.isfinite(keypoints[..., 0]), local_points=local), 0)
             found = placed(poses, camera, sigma)
             assert found.points is not None
+            assert poses.local_points is not None
             root, depth = found.points[0, index[:2]].mean(axis=0), np.linalg.norm(truth[joints["root"]])
-            size = np.nanmean(poses.local_points[0, index] / local[0, index]) if poses.local_points is not None else 0
+            size = np.nanmean(poses.local_points[0, index] / local[0, index])
             error = root - truth[[joints["left_hip"], joints["right_hip"]]].mean(axis=0)
             print(f"  {name:38} {kind:5} {1e3 * np.linalg.norm(error):6.0f} mm at {depth:.2f} m: body taken for "
                   f"{100 * size:.0f} % of its size, claimed sigma {100 * sigma[0]:.1f} %")
@@ -136,6 +137,7 @@ def estimators(testdata: Path, model: str) -> None:
             print(f"  {name:38} nobody found")
             continue
         poses = poses.to(h36m)
+        assert poses.points is not None
         truth = np.array(person["kp3d_camera_m"], np.float64)[:, :3]
         both = [poses.points[0][rows].astype(np.float64), truth[[joints[limb] for limb in LIMBS]]]
         roots = [points[:2].mean(axis=0) for points in both]
@@ -211,7 +213,8 @@ def main() -> None:
     parser.add_argument("--lifter", default="videopose3d-27", help="of the video (default: %(default)s)")
     parser.add_argument("--video", default="mmpose_demo.mp4", help="below TESTDATA/video (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=100, help="of the video at most (default: %(default)s)")
-    parser.add_argument("--lifters", nargs="+", default=list(_LIFTERS), help="whose speed is measured; MotionBERT takes seconds a call")
+    parser.add_argument("--lifters", nargs="+", default=list(_LIFTERS),
+                        help="whose speed is measured; MotionBERT takes seconds a call")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--rounds", type=int, default=11)
     args = parser.parse_args()
