@@ -40,7 +40,7 @@ class FuserOptions:
     """Options of :class:`Fuser`."""
 
     noise: float = option(
-        0.015, "Standard deviation of where a keypoint with score 1 is seen, as a part of the subject's size in the "
+        0.007, "Standard deviation of where a keypoint with score 1 is seen, as a part of the subject's size in the "
         "image (square root of width times height).", low=0.0005, high=0.2, live=True,
     )
     max_offset: float = option(
@@ -194,7 +194,8 @@ class Fuser:
         """Return the standard deviation of keypoints with score 1, (N,) pixels."""
         with np.errstate(all="ignore"):
             extent = np.fmax.reduce(poses.keypoints, axis=1) - np.fmin.reduce(poses.keypoints, axis=1)
-            return np.hypot(self.options.noise * np.sqrt(np.nan_to_num(extent.prod(axis=1))), _FINEST).astype(np.float64)
+            size = np.sqrt(np.nan_to_num(extent.prod(axis=1)))
+        return np.asarray(np.hypot(self.options.noise * size, _FINEST), np.float64)
 
     def _located(
         self, names: Sequence[str], skeleton: Skeleton, sights: _Sights, found: Triangulation, known: Known,

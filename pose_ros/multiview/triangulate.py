@@ -28,8 +28,13 @@ _VIEWS_TO_PAIR = 12
 _HUBER = 2.0
 #: Depth below which a point weighs no more, metres; what is nearer to a camera is its own housing.
 _NEAREST = 0.05
+#: How much farther, squared, views may be from a point that two of them make: it has the noise of those.
+_LOOSER = 2.0
 #: The assumed noise counts as much as so many residuals, and the noise of a subject as so many of a keypoint.
 _NOISE_KNOWN, _SUBJECT_KNOWN = 10.0, 12.0
+#: Rays are parallel if the determinant is less than this part of the cube of the trace; those that meet at a tenth of a
+#: degree are. What is left of single precision there is worth more than pixels with noise are.
+_FLATTEST = 4e-7
 #: A symmetric matrix of its upper half.
 _SYMMETRIC = [0, 1, 2, 1, 3, 4, 2, 4, 5]
 
@@ -87,6 +92,8 @@ class _Stand(NamedTuple):
     #: (V, 3) and (V, 1): depth is ``axes @ x + offsets``.
     axes: np.ndarray
     offsets: np.ndarray
+    #: (V, 1, 2), pixels: principal points.
+    middles: np.ndarray
 
     @classmethod
     @functools.lru_cache(16)
@@ -97,7 +104,9 @@ class _Stand(NamedTuple):
         rotations = np.array([camera.rotation for camera in rig])
         offsets = np.array([camera.translation for camera in rig]) + rotations @ origin
         pose = np.concatenate([rotations, -offsets[:, :, None]], axis=2).transpose(2, 1, 0)[..., None]
-        return cls(origin, centres, pose, rotations[:, 2], offsets[:, 2:])
+        middles = np.array([camera.camera.K[:2, 2] for camera in rig])[:, None]
+        pose, axes, deep = (a.astype(np.float32) for a in (pose, rotations[:, 2], offsets[:, 2:]))
+        return cls(origin, centres.astype(np.float32), pose, axes, deep, middles)
 
 
 class _Sights(NamedTuple):
@@ -116,13 +125,11 @@ class _Sights(NamedTuple):
     weights: np.ndarray
 
     def of(self, points: np.ndarray) -> _Sights:
-        """Return the sights of some points, in single precision, which does to choose among them."""
-        rows, right, axes, offsets, sums, weights = (
-            array.astype(np.float32, order="C")
-            for array in (self.rows[..., points], self.right[..., points], self.axes, self.offsets,
-                          self.sums[..., points], self.weights[:, points])
-        )  # fmt: skip
-        return _Sights(rows, right, axes, offsets, sums, weights)
+        """Return the sights of some points."""
+        rows, right, sums, weights = (
+            array.take(points, axis=-1) for array in (self.rows, self.right, self.sums, self.weights)
+        )
+        return _Sights(rows, right, self.axes, self.offsets, sums, weights)
 
 
 def triangulate(
@@ -166,12 +173,13 @@ def triangulate(
     bad = np.flatnonzero(wrong & ((weights > 0).sum(axis=0) > 2))
     if len(bad):
         weights = weights.copy()
-        weights[:, bad] *= _agreeing(sights.of(bad), limit)
-        x[:, bad], _ = _solve(_sum(sights.sums[:, :, bad], weights[:, bad]))
-        squares, depth = _residuals(sights, x)
+        agreed, rough = _agreeing(sights.of(bad), _LOOSER * limit)
+        weights[:, bad] *= agreed
+        depth[:, bad] = sights.axes @ rough + sights.offsets
     for last in (False, True):
-        far = np.fmax(depth, _NEAREST)
-        robust = weights / (far * far) * np.fmin(1, _HUBER / np.sqrt(np.fmax(squares * weights, 1e-12)))
+        robust = weights / np.square(np.fmax(depth, _NEAREST))
+        if last:
+            robust *= np.fmin(1, _HUBER / np.sqrt(np.fmax(squares * weights, 1e-12)))
         x, inverse = _solve(_sum(sights.sums, robust))
         squares, depth = _residuals(sights, x)
         if not last:
@@ -224,20 +232,23 @@ def _sights(rig: Rig, pixels: np.ndarray, scores: np.ndarray, noise: np.ndarray 
     v, m = scores.shape
     stand = _Stand.of(rig)
     # With p a pixel's ray, J how the pixel moves with it: J (x / z - p) z = J (R[:2] - p R[2]) x + J (t[:2] - p t[2])
-    rays, stretch = lens.rays([posed.camera for posed in rig], pixels)
-    seen = np.isfinite(rays[0]) & np.isfinite(rays[1]) & (scores >= least) & (scores > 0)
+    seen = np.isfinite(pixels[..., 0]) & np.isfinite(pixels[..., 1]) & (scores >= least) & (scores > 0)
     if not seen.all():
-        rays[:, ~seen] = 0
+        pixels = np.where(seen[..., None], pixels, stand.middles)
+    rays, stretch = lens.rays([posed.camera for posed in rig], pixels)
+    nowhere = np.isnan(rays[0])
+    if nowhere.any():
+        rays[:, nowhere], stretch[:, :, nowhere], seen = 0, 0, seen & ~nowhere
     # One column after the other: arrays that fit the processor's cache are worth a loop over four.
-    sides = np.empty((2, 4, v, m))
+    sides = np.empty((2, 4, v, m), np.float32)
     for i, (rightwards, down, forward) in enumerate(stand.pose):
         across, along = rightwards - forward * rays[0], down - forward * rays[1]
         for a in (0, 1):
             np.multiply(stretch[a, 0], across, out=sides[a, i])
             sides[a, i] += stretch[a, 1] * along
     rows, right = sides[:, :3], sides[:, 3]
-    weights = np.where(seen, scores, 0) / np.square(noise)
-    sums = np.empty((v, 9, m))
+    weights = (np.where(seen, scores, 0) / np.square(noise)).astype(np.float32)
+    sums = np.empty((v, 9, m), np.float32)
     for place, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
         sums[:, place] = rows[0, i] * rows[0, j] + rows[1, i] * rows[1, j]
     for i in range(3):
@@ -258,9 +269,9 @@ def _solve(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inverse[0], inverse[1], inverse[2] = d * f - e * e, c * e - b * f, b * e - c * d
     inverse[3], inverse[4], inverse[5] = a * f - c * c, b * c - a * e, a * d - b * b
     determinant = a * inverse[0] + b * inverse[1] + c * inverse[2]
-    # Of a single ray, but for rounding, it is zero.
+    # Of a single ray it is zero, but for rounding.
     trace = a + d + f
-    inverse /= np.where(determinant > 1e-15 * trace * trace * trace, determinant, np.nan)
+    inverse /= np.where(determinant > _FLATTEST * trace * trace * trace, determinant, np.nan)
     positions = np.empty((3, *a.shape), a.dtype)
     positions[0] = inverse[0] * x + inverse[1] * y + inverse[2] * z
     positions[1] = inverse[1] * x + inverse[3] * y + inverse[4] * z
@@ -286,10 +297,13 @@ def _residuals(sights: _Sights, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return squares, depth
 
 
-def _agreeing(sights: _Sights, limit: float) -> np.ndarray:
-    """Return which views to believe, (V, M) bool: all but one where these agree, else those that the best pair does."""
+def _agreeing(sights: _Sights, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return which views to believe, (V, M) bool, and about where the points are, (3, M).
+
+    They are all but one where these agree, else those that agree with the best pair.
+    """
     views = len(sights.weights)
-    fits, left = _best(sights, 1 - np.eye(views, dtype=np.float32), sights.sums * sights.weights[:, None], limit)
+    fits, x, left = _best(sights, 1 - np.eye(views, dtype=np.float32), sights.sums * sights.weights[:, None], limit)
     torn = np.flatnonzero((fits.sum(axis=0) < left) & (left > 2))
     if len(torn):
         some = sights.of(torn)
@@ -300,11 +314,13 @@ def _agreeing(sights: _Sights, limit: float) -> np.ndarray:
         pairs = np.array(list(itertools.combinations(range(len(terms)), 2)))
         chosen = np.zeros((len(pairs), len(terms)), np.float32)
         np.put_along_axis(chosen, pairs, 1, axis=1)
-        fits[:, torn], _ = _best(some, chosen, terms, limit)
-    return fits
+        fits[:, torn], x[:, torn], _ = _best(some, chosen, terms, limit)
+    return fits, x
 
 
-def _best(sights: _Sights, chosen: np.ndarray, terms: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+def _best(
+    sights: _Sights, chosen: np.ndarray, terms: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return which views agree with the best of P choices of views, and how many should.
 
     Args:
@@ -314,7 +330,8 @@ def _best(sights: _Sights, chosen: np.ndarray, terms: np.ndarray, limit: float) 
         limit: Square of the most standard deviations.
 
     Returns:
-        (V, M) bool, and (M,) how many views but one there are.
+        (V, M) bool, none where two choices are as good; (3, M) where that choice puts the points; and (M,) how many
+        views but one there are.
     """
     count = sights.weights.shape[1]
     total = (chosen @ terms.reshape(len(terms), -1)).reshape(len(chosen), 9, count)
@@ -325,8 +342,15 @@ def _best(sights: _Sights, chosen: np.ndarray, terms: np.ndarray, limit: float) 
     np.copyto(squares, limit, where=~((squares < limit) & (depth > 0)))
     seen = sights.weights > 0
     cost = np.einsum("vpm,vm->pm", squares, seen)
-    best = squares[:, cost.argmin(axis=0), np.arange(count)]
-    return (best < limit) & seen, seen.sum(axis=0) - 1
+    fits = (squares < limit) & seen[:, None]
+    best = cost.argmin(axis=0), np.arange(count)
+    # Two views alone may agree by chance. If others do, too, nobody can tell who is right.
+    agreed = fits[:, best[0], best[1]]
+    few = np.flatnonzero(agreed.sum(axis=0) == 2)
+    rivals = fits[:, :, few]
+    torn = ((rivals.sum(axis=0) >= 2) & (rivals != agreed[:, None, few]).any(axis=0)).any(axis=0)
+    agreed[:, few[torn]] = False
+    return agreed, x[:, best[0], best[1]], seen.sum(axis=0) - 1
 
 
 def _report(
@@ -353,7 +377,7 @@ def _report(
     freedom = np.where(found, 2 * views - 3, 0)
     each = (_NOISE_KNOWN + misfit.reshape(n, k).sum(axis=1)) / (_NOISE_KNOWN + freedom.reshape(n, k).sum(axis=1))
     scale = (_SUBJECT_KNOWN * np.repeat(each, k) + misfit) / (_SUBJECT_KNOWN + freedom)
-    covariances = (inverse * np.where(found, scale, np.nan))[_SYMMETRIC]
+    covariances = (inverse * np.where(found, scale, np.nan))[_SYMMETRIC].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.sqrt((squares * used).sum(axis=0) / views)
     points = np.where(found, x + stand.origin[:, None], np.nan)

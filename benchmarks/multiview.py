@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several cameras: how fast, how exact, and what becomes of real recordings.
+
+    python benchmarks/multiview.py --testdata FOLDER
+    python benchmarks/multiview.py --testdata FOLDER --oracle-python anipose/bin/python     # beside aniposelib 0.8.0
+    python benchmarks/multiview.py --testdata FOLDER --only pose2sim --pictures FOLDER
+
+speed       5 cameras of CMU Panoptic, 10 people of 133 keypoints, pixels with noise, missing ones and lies
+panoptic    the coco19 truth of three people, projected into 5 cameras, with noise, missing ones and lies
+shelf       people that HRNet found in 5 cameras: who is who
+pose2sim    a walking person before 4 cameras, found by a network
+hd5         three people before 5 cameras, found by a network
+
+One thread; the fastest of the rounds, there and here, so that what else the machine does is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pose_ros.core.frame import Frame
+from pose_ros.core.poses import Poses, Source
+from pose_ros.media.draw import draw
+from pose_ros.multiview.associate import associate
+from pose_ros.multiview.files import read_rig
+from pose_ros.multiview.fuse import Fuser
+from pose_ros.multiview.rig import Rig
+from pose_ros.multiview.triangulate import Triangulation, triangulate
+from pose_ros.skeletons import catalogue
+from pose_ros.wiring import build
+
+#: Those of which there are images, too.
+_PANOPTIC_CAMERAS = ("00_03", "00_06", "00_12", "00_13", "00_23")
+_SIZE_WH = (1920, 1080)
+_RANSAC_POINTS = 100
+#: Runs in an environment that has aniposelib 0.8.0; reads and writes arrays.
+_ORACLE = """
+import sys, time
+import cv2, numpy as np
+from aniposelib.cameras import Camera, CameraGroup
+cv2.setNumThreads(1)
+data = dict(np.load(sys.argv[1]))
+group = CameraGroup([
+    Camera(matrix=k, dist=d, size=(1920, 1080), rvec=cv2.Rodrigues(r)[0].ravel(), tvec=t, name=str(i))
+    for i, (k, d, r, t) in enumerate(zip(data["K"], data["D"], data["R"], data["t"]))])
+points, few, rounds = data["pixels"], int(data["few"]), int(data["rounds"])
+group.triangulate(points[:, :few], progress=False)
+group.triangulate_ransac(points[:, :2], min_cams=2, progress=False)
+times = []
+for _ in range(rounds):
+    start = time.perf_counter()
+    plain = group.triangulate(points, progress=False)
+    times.append(time.perf_counter() - start)
+start = time.perf_counter()
+robust = group.triangulate_ransac(points[:, :few], min_cams=2, progress=False)[0]
+np.savez(sys.argv[2], plain=plain, robust=robust, time=min(times), robust_time=time.perf_counter() - start)
+"""
+
+
+def timed(run: Callable[[], object], rounds: int) -> float:
+    """Return the shortest time, milliseconds."""
+    run()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times) * 1e3
+
+
+def panoptic_rig(testdata: Path) -> Rig:
+    """Return five cameras of the hall."""
+    whole = read_rig(testdata / "multiview/panoptic_160906_band1/calibration_160906_band1_hd.json")
+    return Rig([camera for camera in whole if camera.name in _PANOPTIC_CAMERAS])
+
+
+def seen(
+    rig: Rig, points: np.ndarray, rng: np.random.Generator, noise: float, lies: float, missing: float = 0.05
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels (V, N, K, 2) with every fault, NaN outside of the images, and scores."""
+    pixels = rig.project(points)
+    pixels[((pixels < 0) | (pixels >= np.array(_SIZE_WH))).any(axis=3)] = np.nan
+    scores = rng.uniform(0.4, 1, pixels.shape[:3])
+    pixels += rng.normal(0, noise, pixels.shape) / np.sqrt(scores)[..., None]
+    lied = rng.random(scores.shape) < lies
+    angle = rng.uniform(0, 2 * np.pi, lied.sum())
+    pixels[lied] += rng.uniform(40, 200, (lied.sum(), 1)) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    pixels[rng.random(scores.shape) < missing] = np.nan
+    scores[np.isnan(pixels[..., 0])] = 0
+    return pixels, scores
+
+
+def oracle(python: str, rig: Rig, pixels: np.ndarray, rounds: int) -> dict[str, np.ndarray]:
+    """Return what aniposelib makes of the same pixels (V, M, 2)."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder, "given.npz"), Path(folder, "made.npz")
+        np.savez(
+            given, K=[c.camera.K for c in rig], D=[c.camera.D for c in rig], R=[c.rotation for c in rig],
+            t=[c.translation for c in rig], pixels=pixels, few=_RANSAC_POINTS, rounds=rounds,
+        )  # fmt: skip
+        subprocess.run([python, "-c", _ORACLE, given, made], check=True, capture_output=True)
+        return dict(np.load(made))
+
+
+def millimetres(points: np.ndarray, truth: np.ndarray) -> str:
+    """Return how far points (..., 3) are from the truth."""
+    error = 1e3 * np.linalg.norm(points - truth, axis=-1).ravel()
+    there = np.isfinite(error)
+    return (f"median {np.median(error[there]):6.2f}  mean {error[there].mean():7.2f}  "
+            f"95 % {np.percentile(error[there], 95):7.2f} mm  of {there.mean():.1%} of the points")  # fmt: skip
+
+
+def honest(found: Triangulation, truth: np.ndarray) -> str:
+    """Return how the errors fit their covariances."""
+    error = (found.points - truth)[found.views > 0]
+    square = np.einsum("ni,nij,nj->n", error, np.linalg.inv(found.covariances[found.views > 0]), error)
+    return f"covariance: square {square.mean() / 3:.2f} (1), {(square < 7.8147).mean():.1%} in 95 %"
+
+
+def beside(name: str, python: str | None, rig: Rig, pixels: np.ndarray, truth: np.ndarray, rounds: int, ms: float,
+           few: np.ndarray) -> None:
+    """Print what aniposelib makes of it."""
+    if python is None:
+        return
+    flat, points = pixels.reshape(len(rig), -1, 2), truth.reshape(-1, 3)
+    enough = np.isfinite(flat[..., 0]).sum(axis=0) >= 2
+    flat, points, few, ms = flat[:, enough], points[enough], few[enough], ms * enough.mean()
+    made = oracle(python, rig, flat, rounds)
+    plain, robust = float(made["time"]) * 1e3, float(made["robust_time"]) * 1e3
+    print(f"  aniposelib triangulate        {millimetres(made['plain'], points)}")
+    print(f"  aniposelib triangulate_ransac {millimetres(made['robust'], points[:_RANSAC_POINTS])}, {_RANSAC_POINTS} "
+          "points")  # fmt: skip
+    print(f"  here, the same points         {millimetres(few[:_RANSAC_POINTS], points[:_RANSAC_POINTS])}")
+    each, own = robust / _RANSAC_POINTS, ms / len(points)
+    print(f"  {name}: {ms:.2f} ms here, {plain:.2f} ms triangulate ({plain / ms:.1f} x), "
+          f"{each:.2f} ms for each point triangulate_ransac ({each / own:.0f} x)")  # fmt: skip
+
+
+def speed(args: argparse.Namespace) -> None:
+    """Triangulate 1330 points and associate 10 people."""
+    rig, rng = panoptic_rig(args.testdata), np.random.default_rng(0)
+    truth = rng.uniform([-0.4, -1.8, -0.4], [0.4, 0, 0.4], (10, 133, 3)) + rng.uniform(-1, 1, (10, 1, 3)) * [1, 0, 1]
+    for lies in (0.0, 0.1):
+        pixels, scores = seen(rig, truth, rng, 2.0, lies)
+        found = triangulate(rig, pixels, scores)
+        ms = timed(functools.partial(triangulate, rig, pixels, scores), args.rounds)
+        print(f"\n5 views x 10 people x 133 keypoints, noise 2 px, {lies:.0%} lies, "
+              f"{np.isnan(pixels[..., 0]).mean():.0%} missing: {ms:.2f} ms")  # fmt: skip
+        print(f"  here                          {millimetres(found.points, truth)}; {honest(found, truth)}")
+        beside("1330 points", args.oracle_python, rig, pixels, truth, 11, ms, found.points.reshape(-1, 3))
+    for name in ("coco17", "wholebody133"):
+        skeleton = catalogue.get(name)
+        k = len(skeleton)
+        body = rng.uniform([-0.3, -1.7, -0.2], [0.3, 0, 0.2], (k, 3))
+        places = np.array([[i % 4 - 1.5, 0, i // 4 - 1.0] for i in range(10)]) * 0.9
+        people = body + places[:, None] + rng.normal(0, 0.05, (10, k, 3))
+        pixels, scores = seen(rig, people, rng, 3.0, 0.02)
+        rows = [rng.permutation(np.flatnonzero((s > 0).sum(axis=1) > k // 4)) for s in scores]
+        views = [Poses(skeleton, p[r], s[r]) for p, s, r in zip(pixels, scores, rows, strict=True)]
+        groups = associate(rig, views)
+        mixed = sum(len({int(rows[v][i]) for v, i in enumerate(g) if i >= 0}) > 1 for g in groups)
+        ms = timed(functools.partial(associate, rig, views), args.rounds)
+        print(f"association, 10 people of {k} keypoints in 5 views ({sum(map(len, views))} sights): {ms:.2f} ms; "
+              f"{len(groups)} groups of {(groups >= 0).sum()} sights, {mixed} mixed")  # fmt: skip
+
+
+def panoptic(args: argparse.Namespace) -> None:
+    """Compare with the truth of three people."""
+    rig, rng = panoptic_rig(args.testdata), np.random.default_rng(0)
+    files = sorted((args.testdata / "multiview/panoptic_160906_band1/hdPose3d_stage1_coco19").glob("*.json"))
+    frames = []
+    for file in files:
+        bodies = json.loads(file.read_text())["bodies"]
+        joints = np.array([body["joints19"] for body in bodies]).reshape(-1, 19, 4)
+        frames.append(np.where(joints[..., 3:] > 0.1, joints[..., :3] / 100, np.nan))
+    skeleton = catalogue.get("coco19")
+    for noise, lies in ((2.0, 0.0), (5.0, 0.0), (5.0, 0.05)):
+        truth = np.concatenate(frames)
+        pixels, scores = seen(rig, truth, rng, noise, lies)
+        found = triangulate(rig, pixels, scores)
+        print(f"\npanoptic_160906_band1, {len(frames)} frames, noise {noise:g} px, {lies:.0%} lies")
+        print(f"  triangulate                   {millimetres(found.points, truth)}; {honest(found, truth)}")
+        beside(f"{truth.shape[0] * 19} points", args.oracle_python, rig, pixels, truth, 3,
+               timed(functools.partial(triangulate, rig, pixels, scores), 11), found.points.reshape(-1, 3))
+        # As it comes: nobody knows who is who.
+        fuser, off, people, at = Fuser(), [], [], 0
+        for tick, points in enumerate(frames):
+            n, views = len(points), {}
+            for v, camera in enumerate(rig):
+                order = rng.permutation(n)
+                views[camera.name] = (tick * 33_333_333, Poses(skeleton, pixels[v, at + order], scores[v, at + order]))
+            at += n
+            poses = fuser(rig, views, tick * 33_333_333)
+            distance = np.linalg.norm(np.asarray(poses.points)[:, None] - points, axis=3)
+            nearest = np.nanmedian(distance, axis=2).argmin(axis=1)
+            people.append(len(poses))
+            off.append(distance[np.arange(len(poses)), nearest].ravel())
+        error = 1e3 * np.concatenate(off)
+        print(f"  Fuser, who is who not known   median {np.nanmedian(error):6.2f}  mean {np.nanmean(error):7.2f}  "
+              f"95 % {np.nanpercentile(error, 95):7.2f} mm; people in each frame: {sorted(set(people))}")  # fmt: skip
+
+
+def shelf(args: argparse.Namespace) -> None:
+    """Find who is who in five cameras."""
+    folder = args.testdata / "multiview/shelf"
+    rig, skeleton = read_rig(folder / "calibration_shelf.json", size_wh=(1032, 776)), catalogue.get("coco17")
+    seen_by = json.loads((folder / "pred_shelf_maskrcnn_hrnet_coco.json").read_text())
+    print("\nshelf: people of HRNet in 5 cameras")
+    for frame in range(3):
+        views = []
+        for v in range(5):
+            people = np.array(seen_by[f"{v}_{frame}"]).reshape(-1, 17, 3)
+            views.append(Poses(skeleton, people[..., :2], people[..., 2].clip(0, 1)))
+        poses = (fuser := Fuser())(rig, {c.name: (0, p) for c, p in zip(rig, views, strict=True)}, 0)
+        print(f"  frame {frame}: {sum(map(len, views))} sights, {len(poses)} people; {_described(poses, fuser)}")
+        # Cycle consistency: leave out one camera, and the others must still agree on who is who.
+        whole, broken = associate(rig, views), 0
+        for left in range(5):
+            others = [v for v in range(5) if v != left]
+            part = associate(Rig([rig.cameras[v] for v in others]), [views[v] for v in others])
+            for group in part:
+                there = {int(np.flatnonzero(whole[:, others[j]] == i)[0]) if (whole[:, others[j]] == i).any() else -1
+                         for j, i in enumerate(group) if i >= 0}  # fmt: skip
+                broken += len(there - {-1}) > 1
+        print(f"    groups without one of the cameras that contradict those of all: {broken}")
+
+
+def _described(poses: Poses, fuser: Fuser) -> str:
+    """Return how well the cameras agree."""
+    measured = poses.sources == Source.MEASURED
+    errors = np.asarray(poses.reprojection_errors)[measured]
+    cameras = [int(sum(rows[i] >= 0 for rows in fuser.members.values())) for i in range(len(poses))]
+    return (f"cameras of each: {cameras}, keypoints with a position {measured.mean():.1%}, reprojection median "
+            f"{np.median(errors):.1f}, 95 % {np.percentile(errors, 95):.1f} px, views "
+            f"{np.asarray(poses.views)[measured].mean():.1f}")  # fmt: skip
+
+
+def limbs(said: Sequence[Poses], pairs: Sequence[tuple[str, str]]) -> None:
+    """Print lengths and how much they change."""
+    points = np.concatenate([poses.points for poses in said if len(poses) == 1])
+    index = said[0].skeleton.index
+    for a, b in pairs:
+        for side in ("left", "right"):
+            length = np.linalg.norm(points[:, index[f"{side}_{a}"]] - points[:, index[f"{side}_{b}"]], axis=1)
+            length = length[np.isfinite(length)]
+            middle = np.median(length)
+            spread = 1.4826 * np.median(np.abs(length - middle))
+            print(f"    {side:5} {a:8} - {b:8} {middle:.3f} m, spread {spread / middle:.1%} (standard deviation "
+                  f"{length.std() / middle:.1%}), {len(length)} frames")  # fmt: skip
+
+
+def pose2sim(args: argparse.Namespace) -> None:
+    """Follow one person by four cameras."""
+    folder = args.testdata / "multiview/pose2sim_singleperson"
+    rig = read_rig(folder / "calib_converted.toml")
+    pipelines = {c.name: build({"model": args.model, "top_down": {"max_subjects": 1}}) for c in rig}
+    videos = {c.name: cv2.VideoCapture(str(folder / f"{c.name}.mp4")) for c in rig}
+    fuser, said, times = Fuser(), [], []
+    for tick in range(args.frames):
+        stamp, views, images = tick * 16_666_667, {}, {}
+        for name, video in videos.items():
+            good, image = video.read()
+            if good:
+                images[name] = np.ascontiguousarray(image[..., ::-1])
+                views[name] = (stamp, pipelines[name](Frame(images[name], stamp, name)).poses)
+        if not views:
+            break
+        start = time.perf_counter()
+        said.append(fuser(rig, views, stamp))
+        times.append(time.perf_counter() - start)
+        if args.pictures and tick == 40:
+            _picture(args.pictures / "pose2sim.png", rig, images, said[-1])
+    errors = np.concatenate([np.asarray(p.reprojection_errors)[p.sources == Source.MEASURED] for p in said])
+    views_of = np.concatenate([np.asarray(p.views)[p.sources == Source.MEASURED] for p in said])
+    alone, more = sum(len(p) == 1 for p in said), sum(len(p) > 1 for p in said)
+    print(f"\npose2sim_singleperson, {args.model}, {len(said)} moments, {alone} with one person, {more} with more; "
+          f"fusing {1e3 * min(times):.1f} ms")  # fmt: skip
+    print(f"  reprojection median {np.median(errors):.1f}, 95 % {np.percentile(errors, 95):.1f} px; views "
+          f"{views_of.mean():.2f} of 4; keypoints with a position "
+          f"{np.mean([(p.sources == Source.MEASURED).mean() for p in said if len(p)]):.1%}")  # fmt: skip
+    for name, health in fuser.health.items():
+        print(f"    {name}: {health.residual:.1f} px, {health.dropped:.0%} dropped{', left out' * health.left_out}")
+    limbs(said, (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")))
+
+
+def hd5(args: argparse.Namespace) -> None:
+    """Find three people in five images."""
+    folder = args.testdata / "multiview/panoptic_160422_hd5"
+    whole = read_rig(folder / "camera_parameters.json")
+    rig = Rig([camera for camera in whole if camera.name in _PANOPTIC_CAMERAS])
+    pipeline = build({"model": args.model, "top_down": {"max_subjects": 5}})
+    for number in (4500, 5514):
+        images, views = {}, {}
+        for camera in rig:
+            image = np.asarray(cv2.imread(str(folder / camera.name / f"{camera.name}_{number:08d}.jpg")))
+            images[camera.name] = np.ascontiguousarray(image[..., ::-1])
+            pipeline.reset()
+            views[camera.name] = (0, pipeline(Frame(images[camera.name])).poses)
+        poses = (fuser := Fuser())(rig, views, 0)
+        counts = [len(p) for _, p in views.values()]
+        print(f"\npanoptic_160422_hd5, image {number}, {args.model}: {counts} people in the images, {len(poses)} in "
+              "the hall")  # fmt: skip
+        if len(poses):
+            print(f"  {_described(poses, fuser)}")
+            index, points = poses.skeleton.index, np.asarray(poses.points)
+            wide = np.linalg.norm(points[:, index["left_shoulder"]] - points[:, index["right_shoulder"]], axis=1)
+            print(f"  shoulders {[round(100 * float(w), 1) for w in wide]} cm apart")
+        if args.pictures:
+            _picture(args.pictures / f"hd5_{number}.png", rig, images, poses)
+
+
+def _picture(path: Path, rig: Rig, images: dict[str, np.ndarray], poses: Poses) -> None:
+    """Draw the subjects, projected into all cameras."""
+    shown = []
+    for camera in rig:
+        pixels = camera.project(np.asarray(poses.points))
+        ids = np.arange(1, len(poses) + 1)
+        there = Poses(poses.skeleton, pixels, np.isfinite(pixels[..., 0]) * poses.scores, ids=ids)
+        image = draw(images[camera.name], there)
+        shown.append(cv2.resize(image, None, fx=540 / image.shape[0], fy=540 / image.shape[0]))
+    cv2.imwrite(str(path), np.concatenate(shown, axis=1)[..., ::-1])
+
+
+def main() -> None:
+    """Measure and print."""
+    parts = {"speed": speed, "panoptic": panoptic, "shelf": shelf, "pose2sim": pose2sim, "hd5": hd5}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--testdata", type=Path, required=True)
+    parser.add_argument("--oracle-python", help="Python of an environment with aniposelib")
+    parser.add_argument("--only", nargs="*", choices=parts, default=list(parts))
+    parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--model", default="blazepose-full")
+    parser.add_argument("--frames", type=int, default=100, help="of pose2sim, at most")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of subjects projected into all cameras")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    for name in args.only:
+        parts[name](args)
+
+
+if __name__ == "__main__":
+    main()
