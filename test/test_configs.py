@@ -29,7 +29,7 @@ def of(config: Path) -> list[compose.NodeSpec]:
 
 
 def test_they_are_there():
-    uses = {"body", "hand", "face", "animal", "wholebody", "everything"}
+    uses = {"body", "hand", "face", "animal", "wholebody", "everything", "multiview"}
     assert {p.stem for p in CONFIGS} == {*uses, "demo", "topdown"}
     assert {p.name.removesuffix(".launch.py") for p in LAUNCHES} == uses
 
@@ -93,9 +93,11 @@ def test_a_launch_file_starts_the_configuration_of_its_name(launch_file):
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "describe"]
     (config,) = [call.args[0].value for call in calls]
     assert config == launch_file.name.replace(".launch.py", ".yaml")
-    nodes = [spec for spec in of(ROOT / "config" / config) if spec.plugin == "pose_node"]
-    # Arguments that are given reach all pose_nodes, and a model is for one.
-    assert any(k.arg == "one_model" for k in calls[0].keywords) == (len(nodes) > 1)
+    nodes = [spec.parameters for spec in of(ROOT / "config" / config) if spec.plugin == "pose_node"]
+    # Arguments that are given reach all pose_nodes: a model is for those that run the same, topics for one camera.
+    given = {keyword.arg for keyword in calls[0].keywords}
+    assert ("one_model" in given) == (len({node["model"] for node in nodes}) > 1)
+    assert ("one_camera" in given) == any(spec.plugin == "multiview_node" for spec in of(ROOT / "config" / config))
 
 
 @pytest.mark.parametrize("launch_file", LAUNCHES, ids=lambda p: p.name)
@@ -106,9 +108,17 @@ def test_launch_files_give_a_description(launch_file):
     spec.loader.exec_module(module)
     described = {a.name: a.description for a in module.generate_launch_description().get_launch_arguments()}
     assert all(len(text) > 10 for text in described.values())
-    assert {"image_topic", "camera_info_topic", "device", "params_file", "namespace", "use_rviz", "log_level",
-            "fixed_frame"} <= described.keys()
+    assert {"device", "params_file", "namespace", "use_rviz", "log_level", "fixed_frame"} <= described.keys()
+    assert ({"image_topic", "camera_info_topic"} <= described.keys()) == (launch_file.name != "multiview.launch.py")
     assert ("model" in described) == (launch_file.name != "everything.launch.py")
+
+
+def test_the_nodes_of_several_cameras_are_connected():
+    specs = of(ROOT / "config" / "multiview.yaml")
+    (room,) = (spec for spec in specs if spec.plugin == "multiview_node")
+    cameras = [name.strip() for name in room.parameters["cameras"].split(",")]
+    assert [spec.path for spec in specs if spec.plugin == "pose_node"] == [f"/{name}/pose" for name in cameras]
+    assert room.parameters["skeletons_topic"] == "/{camera}/pose/skeletons"
 
 
 def test_rviz_shows_what_the_nodes_publish():
@@ -116,7 +126,7 @@ def test_rviz_shows_what_the_nodes_publish():
     displays = data["Visualization Manager"]["Displays"]
     topics = [(d["Class"].partition("/")[2], d["Topic"]["Value"]) for d in displays if "Topic" in d]
     assert topics == [("MarkerArray", "pose/markers"), ("MarkerArray", "animals/markers"),
-                      ("Image", "pose/image_annotated")]
+                      ("MarkerArray", "multiview/markers"), ("Image", "pose/image_annotated")]
     assert [d["Enabled"] for d in displays if d["Class"].endswith("/TF")] == [True]
-    names = {spec.name for spec in of(ROOT / "config" / "everything.yaml")}
-    assert names == {"pose", "animals"}
+    names = {spec.name for name in ("everything", "multiview") for spec in of(ROOT / "config" / f"{name}.yaml")}
+    assert names == {"pose", "animals", "multiview"}

@@ -30,8 +30,15 @@ NODES: Mapping[str, tuple[str, str]] = {
     "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
     "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
 }
-#: The camera that is added to a composition without one.
-_CAMERA = "/camera"
+#: Nodes that read a source, and end with it.
+SOURCES = ("camera_node", "player_node")
+#: The camera that is added to a composition without one, and the player where there are several cameras.
+_CAMERA, _PLAYER = "/camera", "/player"
+#: What nodes hear of a bag: every image, however long that takes, and all cameras of each moment.
+_PLAYED: Mapping[str, Mapping[str, Any]] = {
+    "pose_node": {"reliability": "reliable", "depth": 100},
+    "multiview_node": {"sync.max_wait": 5.0, "sync.max_silence": 60.0},
+}
 #: Parameters that every ROS 2 node has.
 _OF_RCLPY = ("use_sim_time", "start_type_description_service")
 
@@ -73,7 +80,8 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
         path: A ROS 2 parameter file.
         overrides: ``node.key=value``, the value as in YAML; ``node`` is a name, a full path, or a plugin, which means
             all nodes of that kind.
-        source: What the camera_node shows; where the file has none, one is added, and the others hear it.
+        source: What the camera_node shows; where the file has none, one is added, and the others hear it. For several
+            cameras it is a bag, which a player_node plays.
 
     Raises:
         ConfigError: What does not fit.
@@ -94,12 +102,29 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
             raise ConfigError(f"{name}.plugin", f"missing; expected one of {', '.join(NODES)}")
         namespace, _, short = name.rpartition("/")
         result.append(NodeSpec(short, namespace, str(plugin), merged))
-    own_camera = any(spec.plugin == "camera_node" for spec in result)
-    if source is not None and own_camera:
-        overrides = [*overrides, f"camera_node.source={source}"]
+    own = {spec.plugin for spec in result}.intersection(SOURCES)
+    if source is not None:
+        overrides = [*overrides, *(f"{plugin}.source={source}" for plugin in sorted(own))]
     changes = [_override(text, result) for text in overrides]
     result = [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
-    return result if source is None or own_camera else _with_camera(result, source)
+    if source is None or own:
+        return result
+    several = any(spec.plugin == "multiview_node" for spec in result)
+    return _with_player(result, source) if several else _with_camera(result, source)
+
+
+def _with_player(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
+    """Return a composition with one more node, which plays a bag of all cameras, and nothing of it is left out."""
+    if any(spec.path == _PLAYER for spec in specs):
+        raise ConfigError("--source", f"expected a player_node in the file, or no other node of the name '{_PLAYER}'")
+    # Each pose_node hears images and camera_info.
+    topics = 2 * sum(spec.plugin == "pose_node" for spec in specs)
+    played = {"source": source, "wait_for_subscribers": topics}
+    result = [NodeSpec(_PLAYER.strip("/"), "", "player_node", {"plugin": "player_node", **played}, played)]
+    for spec in specs:
+        heard = _PLAYED.get(spec.plugin, {})
+        result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
+    return result
 
 
 def _with_camera(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:

@@ -26,12 +26,16 @@ _MODEL = {"model": "Model to run, '[detector+]estimator'; see 'pose-ros models l
 _DEVICE = {"device": "Where to run it: auto, cpu, cuda, tensorrt or openvino:NAME."}
 
 
-def describe(config: str, *, one_model: bool = True) -> LaunchDescription:
+def describe(
+    config: str, *, one_model: bool = True, one_camera: bool = True, fixed_frame: str = "camera_optical_frame"
+) -> LaunchDescription:
     """Return what ``ros2 launch`` runs.
 
     Args:
         config: Parameter file in ``config/``.
         one_model: Whether an argument ``model`` makes sense: all pose_nodes of the file run the same.
+        one_camera: Whether arguments for topics make sense: all pose_nodes of the file hear one camera.
+        fixed_frame: Of RViz.
     """
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
     from launch.conditions import IfCondition
@@ -41,7 +45,7 @@ def describe(config: str, *, one_model: bool = True) -> LaunchDescription:
     from launch import LaunchDescription
 
     folder = _folder()
-    parameters = {**_TOPICS, **(_MODEL if one_model else {}), **_DEVICE}
+    parameters = {**(_TOPICS if one_camera else {}), **(_MODEL if one_model else {}), **_DEVICE}
 
     def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return _nodes(context, parameters)
@@ -65,7 +69,7 @@ def describe(config: str, *, one_model: bool = True) -> LaunchDescription:
         argument("log_level", "info", "Least severe messages that are logged.",
                  "debug", "info", "warn", "error", "fatal"),
         argument("use_rviz", "false", "Also show skeletons, TF and the annotated image in RViz.", "true", "false"),
-        argument("fixed_frame", "camera_optical_frame", "Fixed frame of RViz, such as the frame_id of the images."),
+        argument("fixed_frame", fixed_frame, "Fixed frame of RViz, such as the frame_id of the images."),
         OpaqueFunction(function=nodes),
         rviz,
     ])

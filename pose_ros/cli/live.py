@@ -29,7 +29,7 @@ _COLUMNS = {
 
 def row(watched: Watched, total: bool) -> dict[str, Any]:
     """Return what is known about one node, at this moment or over the whole run."""
-    poses = watched.spec.plugin == "pose_node"
+    poses = watched.spec.plugin in ("pose_node", "multiview_node")
     p50, p95 = watched.latency_ms(0 if total else _LATENCY_OVER) if poses else (None, None)
     subjects = watched.most_subjects if total else watched.subjects
     return {

@@ -27,6 +27,8 @@ from pose_ros.ros.transport import make_room_for_images
 
 #: Seconds over which the live rate is taken.
 _RATE_OVER_S = 2.0
+#: Nodes that publish skeletons.
+SKELETONS = ("pose_node", "multiview_node")
 #: Messages that are counted: none may be missed while a table is drawn.
 _COUNTED = sensor("reliable", depth=100)
 #: A latency beyond this says that the stamps are of another clock, such as that of a recording.
@@ -45,7 +47,7 @@ class Watched:
         self.present = False
         #: Whether its latched skeleton info has come, that is, its model is loaded.
         self.loaded = False
-        #: Messages received: skeleton arrays of a pose_node, camera infos (one per image) of a camera_node.
+        #: Messages received: skeleton arrays, camera infos (one per image) of a camera_node.
         self.received = 0
         #: Subjects in the newest array, and the most in one.
         self.subjects = self.most_subjects = 0
@@ -144,7 +146,7 @@ class Monitor:
         rclpy.init(context=self._context, args=[])
         self._node = Node("pose_ros_monitor", context=self._context, use_global_arguments=False)
         for path, watched in self.nodes.items():
-            if watched.spec.plugin == "pose_node":
+            if watched.spec.plugin in SKELETONS:
                 self._node.create_subscription(SkeletonArray, f"{path}/skeletons", watched.take, _COUNTED)
                 self._node.create_subscription(SkeletonInfo, f"{path}/skeleton_info", watched.load, LATCHED)
             elif watched.spec.plugin == "camera_node":

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pose_ros.cli.compose import NodeSpec
+from pose_ros.cli.compose import SOURCES, NodeSpec
 from pose_ros.cli.live import Display
 from pose_ros.cli.monitor import Monitor, Watched
 from pose_ros.cli.supervise import Child, describe, environment, stop
@@ -38,7 +38,7 @@ class Run:
             display: Shows how it goes.
         """
         self._config, self._specs, self._log_dir, self._display = config, specs, log_dir, display
-        self._cameras = {s.path for s in specs if s.plugin == "camera_node"}
+        self._cameras = {s.path for s in specs if s.plugin in SOURCES}
         #: Full name -> process.
         self.children: dict[str, Child] = {}
         #: What the monitor knows about the nodes.

@@ -22,11 +22,12 @@ _FAILED = 1
 
 _EPILOG = """\
 CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take, or the name of a
-shipped one (demo, body, hand, face, animal, wholebody, everything, topdown):
+shipped one (demo, body, hand, face, animal, wholebody, everything, multiview, topdown):
 
   camera:
     ros__parameters:
-      plugin: camera_node        # which node runs under this name: camera_node, pose_node, recorder_node
+      plugin: camera_node        # which node runs under this name: camera_node, pose_node, multiview_node,
+                                 # player_node or recorder_node
       source: ""
   pose:
     ros__parameters:
@@ -45,6 +46,7 @@ examples:
   pose-ros up demo --source clip.mp4 --output found           your video, image folder, webcam number, stream or bag
   pose-ros up demo --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
   pose-ros up wholebody --source clip.mp4                     a robot's file; the camera that it lacks is added
+  pose-ros up multiview --source bag/                         several cameras, played from a bag
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 
 """
@@ -62,7 +64,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="ROS 2 parameter file or `demo`, see below")
     parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`; where the file "
-                        "has no camera_node, one is added and the others hear it")
+                        "has no camera_node, one is added and the others hear it; for several cameras, a bag")
     parser.add_argument("--output", metavar="DIR", help="where recorder nodes write, instead of the file's `output`")
     parser.add_argument("--set", dest="overrides", metavar="NODE.KEY=VALUE", action="append", default=[],
                         help="another value for one parameter; may be given many times")

@@ -165,6 +165,34 @@ def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
         compose.load(path, source="0")
 
 
+def test_a_bag_of_several_cameras_is_played(tmp_path):
+    path = tmp_path / "config.yaml"
+    room = "{ros__parameters: {plugin: multiview_node, cameras: 'a, b'}}"
+    path.write_text(f"a: {{pose: {POSE}}}\nb: {{pose: {POSE}}}\nmultiview: {room}\n")
+    player, one, other, fusing = compose.load(path, source="bag")
+    assert (player.path, player.plugin) == ("/player", "player_node")
+    assert player.parameters == {"plugin": "player_node", "source": "bag", "wait_for_subscribers": 4}
+    # Nothing of a bag is left out, however long its images take.
+    for spec in (one, other):
+        assert spec.overrides == {"reliability": "reliable", "depth": 100}
+    assert fusing.overrides.keys() == {"sync.max_wait", "sync.max_silence"}
+    for spec in (player, one, other, fusing):
+        compose.check(spec.path, spec.parameters, compose.options_of(spec.plugin, spec.parameters))
+    path.write_text(f"eye: {{ros__parameters: {{plugin: player_node, source: old}}}}\nmultiview: {room}\n")
+    assert compose.load(path, source="bag")[0].overrides == {"source": "bag"}
+    path.write_text(f"player: {POSE}\nmultiview: {room}\n")
+    with pytest.raises(ConfigError, match="no other node of the name '/player'"):
+        compose.load(path, source="bag")
+
+
+def test_options_of_the_pieces_of_a_multiview_node_are_known(tmp_path):
+    text = "room: {{ros__parameters: {{plugin: multiview_node, cameras: 'a, b', {}}}}}"
+    spec = load(tmp_path, text.format("sync: {tolerance: 0.02}, fuser: {noise: 0.02}, filter: {kind: none}"))["/room"]
+    assert spec.parameters["sync.tolerance"] == 0.02
+    with pytest.raises(UnknownNameError, match=r"'sync\.tolerance'"):
+        load(tmp_path, text.format("sync: {tolerence: 0.02}"))
+
+
 def test_parameters_of_parts_are_those_of_their_models(tmp_path):
     hands = "hands: {model: mediapipe-hand-landmark-full, retry: 1.0}"
     text = f"pose: {{ros__parameters: {{plugin: pose_node, model: blazepose-full, {hands}}}}}"
