@@ -26,8 +26,8 @@ _BONES = {
 _LENGTH_M, _POINT_M = 0.003, 0.02
 #: A bone whose length is off by more than this many standard deviations is a mistake, and pulls at no other point.
 _MISTAKE = 4.0
-#: Each round leaves about a tenth of the error of the one before.
-_ROUNDS = 3
+#: A third round changes a length by less than its own uncertainty, unless points are off by a quarter of a bone.
+_ROUNDS = 2
 
 
 class LimbFit:
@@ -107,7 +107,7 @@ def fitted(
         around = spread[:, index[:, 0]] + spread[:, index[:, 1]]
         # Of the length: times the length.
         deviation = np.sqrt(np.einsum("nli,nlij,nlj->nl", bones, around, bones))
-        taken = (np.abs(size - lengths) * size <= _MISTAKE * deviation) & (size > 0)
+        taken = np.abs(size - lengths) * size <= _MISTAKE * deviation
     start = np.where(np.isnan(seen), 0.0, seen)
     goal = np.where(taken, lengths, 0.0)
     fit = start

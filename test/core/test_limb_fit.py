@@ -73,6 +73,30 @@ def test_a_point_that_is_doubtful_moves_and_a_sure_one_stays() -> None:
     np.testing.assert_allclose(found[0, 2], (0, 0.5, 0.45), atol=2e-3)
 
 
+def test_bones_that_are_far_off_still_get_their_length() -> None:
+    """Two that are folded onto one another: a linear step alone would leave two millimetres."""
+    points = np.array([[[0, 0, 0], [0.1, 0, 0.4], [0.05, 0.03, 0.02]]])
+    ends, goal = np.array([[0, 1], [1, 2]]), np.array([[0.45, 0.36]])
+    spread = np.broadcast_to(np.diag([0.05, 0.02, 0.02]) ** 2, (1, 3, 3, 3))
+    found, _ = fitted(points, ends, goal, spread)
+    again, _ = fitted(found, ends, goal, spread)
+    size = [np.linalg.norm(found[0, a] - found[0, b]) for a, b in ends]
+    np.testing.assert_allclose(size, goal[0], atol=1e-3)
+    np.testing.assert_allclose(again, found, atol=1e-3)
+
+
+def test_a_left_bone_is_as_long_as_the_right_one(rng: np.random.Generator) -> None:
+    _, seen = walk(0.02, rng, seconds=1)
+    knee = COCO.index["left_knee"]
+    hidden = [p.replace(points=np.where(np.arange(17)[:, None] == knee, np.nan, p.points)) for p in seen]
+    fit = LimbFit()
+    run(fit, hidden[:-1])
+    found = fit(seen[-1], 1_000_000_000).points[0]
+    thigh, shank = (np.linalg.norm(found[knee] - found[COCO.index[f"left_{end}"]]) for end in ("hip", "ankle"))
+    right = lengths(found)[4:6]
+    np.testing.assert_allclose([thigh, shank], right, atol=0.004)
+
+
 def test_what_is_missing_stays_missing_and_holds_nothing() -> None:
     leg = [[0, 0, 0], [0, 0, 0.5], [0, 0.5, 0.5]]
     points = np.array([[*leg[:2], [np.nan] * 3], [[np.nan] * 3] * 3, leg])
