@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from pose_ros.core.frame import Frame
+import numpy as np
+
+from pose_ros.core.frame import Fixed, Frame
+from pose_ros.core.metric import HEIGHT_M, HEIGHT_SIGMA_M, lasting
 from pose_ros.core.place import placed
 from pose_ros.core.point_filter import PointFilter
 from pose_ros.core.poses import Poses
@@ -13,8 +17,24 @@ from pose_ros.core.rgbd import DepthMeasurer
 from pose_ros.core.stages import Stages
 from pose_ros.lifters.lifting import Lifting
 
-#: Says what time it is, nanoseconds, by the clock of the stamps.
-Clock = Callable[[], int]
+#: Networks that give shapes in metres from one picture do not know how large somebody is: they are wrong by what adults
+#: differ ...
+_SCALE_SIGMA = HEIGHT_SIGMA_M / HEIGHT_M
+#: ... and each coordinate by about this part of the way from the root to the farthest keypoint (docs/lifting.md).
+_SHAPE_SIGMA = 0.05
+
+
+class Moment(NamedTuple):
+    """For when points are wanted."""
+
+    #: Nanoseconds, by the clock of the stamps.
+    stamp_ns: int
+    #: Where the camera stands then; as in :class:`Frame`.
+    fixed: Fixed | None
+
+
+#: Says the present moment, of a frame.
+Now = Callable[[Frame], Moment]
 
 
 class Space:
@@ -41,7 +61,7 @@ class Space:
             if piece is not None:
                 piece.reset()
 
-    def __call__(self, poses: Poses, frame: Frame, stages: Stages, now: Clock | None = None) -> tuple[Poses, int]:
+    def __call__(self, poses: Poses, frame: Frame, stages: Stages, now: Now | None = None) -> tuple[Poses, int]:
         """Return the poses with all that is known of them in metres, and the stamp for which that holds.
 
         Args:
@@ -51,15 +71,31 @@ class Space:
             now: Where points are wanted as they should be by now, if the filter's options say so.
         """
         poses = self._metric(poses, frame, stages)
-        if self.filter is None or frame.camera is None:
+        local, stamp_ns = poses.local_points, frame.stamp_ns
+        if self.filter is not None and frame.camera is not None:
+            with stages("filter"):
+                poses, stamp_ns = self._filtered(self.filter, poses, frame, now)
+        if frame.depth is None and self.lifting is None and local is not None and poses.points is not None:
+            assert poses.covariances is not None
+            extent = np.fmax.reduce(np.linalg.norm(local, axis=2), axis=1, initial=0)
+            wrong = lasting(poses.points, _SCALE_SIGMA, _SHAPE_SIGMA * extent)
+            poses = poses.replace(covariances=poses.covariances + wrong)
+        return poses, stamp_ns
+
+    @staticmethod
+    def _filtered(filter: PointFilter, poses: Poses, frame: Frame, now: Now | None) -> tuple[Poses, int]:
+        """Return calm points, and the stamp for which they hold."""
+        fixed = frame.fixed or (None, None)
+        poses = filter(poses, frame.stamp_ns, *fixed)
+        if now is None or not filter.options.predict_to_now or filter.options.kind == "none":
             return poses, frame.stamp_ns
-        with stages("filter"):
-            fixed = frame.fixed or (None, None)
-            poses = self.filter(poses, frame.stamp_ns, *fixed)
-            if now is None or poses.points is None or not self.filter.options.predict_to_now:
-                return poses, frame.stamp_ns
-            stamp_ns = max(now(), frame.stamp_ns)
-            return self.filter.predicted(poses, stamp_ns, *fixed), stamp_ns
+        moment = now(frame)
+        if moment.stamp_ns <= frame.stamp_ns:
+            return poses, frame.stamp_ns
+        poses = filter.predicted(poses, moment.stamp_ns, *fixed)
+        if frame.fixed is not None and moment.fixed is not None:
+            poses = _seen_from(poses, frame.fixed, moment.fixed)
+        return poses, moment.stamp_ns
 
     def _metric(self, poses: Poses, frame: Frame, stages: Stages) -> Poses:
         if frame.camera is not None and frame.depth is not None:
@@ -72,3 +108,12 @@ class Space:
             with stages("place"):
                 return placed(poses, frame.camera)
         return poses
+
+
+def _seen_from(poses: Poses, old: Fixed, new: Fixed) -> Poses:
+    """Return points of a camera's frame in the frame that it has when it stands elsewhere."""
+    if poses.points is None or poses.covariances is None:
+        return poses
+    turn = new[0].T @ old[0]
+    shift = new[0].T @ (old[1] - new[1])
+    return poses.replace(points=poses.points @ turn.T + shift, covariances=turn @ poses.covariances @ turn.T)

@@ -123,11 +123,22 @@ def placed(poses: Poses, camera: Camera, scale_sigma: np.ndarray | float, shape_
     poses = place.placed(poses, camera)
     if poses.points is None or poses.covariances is None:
         return poses
-    points = poses.points.astype(np.float64)
-    variance = np.broadcast_to(np.square(scale_sigma), len(poses))[:, None, None, None]
-    size = variance * points[..., :, None] * points[..., None, :]
-    covariances = poses.covariances + size + shape_sigma_m**2 * np.eye(3)
-    return poses.replace(covariances=covariances.astype(np.float32))
+    return poses.replace(covariances=poses.covariances + lasting(poses.points, scale_sigma, shape_sigma_m))
+
+
+def lasting(points: np.ndarray, scale_sigma: np.ndarray | float, shape_sigma_m: np.ndarray | float) -> np.ndarray:
+    """Return the covariances (N, K, 3, 3) float32 of what is wrong with a shape; no filter over time takes it away.
+
+    Args:
+        points: (N, K, 3) metres in the optical frame.
+        scale_sigma: Standard deviation of the shape's scale, one or (N,).
+        shape_sigma_m: Standard deviation of each coordinate of a point around the root, metres, one or (N,).
+    """
+    points = points.astype(np.float64)
+    scale, shape = (
+        np.broadcast_to(np.square(sigma), len(points))[:, None, None, None] for sigma in (scale_sigma, shape_sigma_m)
+    )
+    return np.asarray(scale * points[..., :, None] * points[..., None, :] + shape * np.eye(3), np.float32)
 
 
 @lru_cache(maxsize=64)
