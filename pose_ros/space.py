@@ -70,13 +70,13 @@ class Space:
             stages: Takes the times.
             now: Where points are wanted as they should be by now, if the filter's options say so.
         """
+        guessed = frame.depth is None and self.lifting is None and poses.points is None
         poses = self._metric(poses, frame, stages)
         local, stamp_ns = poses.local_points, frame.stamp_ns
         if self.filter is not None and frame.camera is not None:
             with stages("filter"):
                 poses, stamp_ns = self._filtered(self.filter, poses, frame, now)
-        if frame.depth is None and self.lifting is None and local is not None and poses.points is not None:
-            assert poses.covariances is not None
+        if guessed and local is not None and poses.points is not None and poses.covariances is not None:
             extent = np.fmax.reduce(np.linalg.norm(local, axis=2), axis=1, initial=0)
             wrong = lasting(poses.points, _SCALE_SIGMA, _SHAPE_SIGMA * extent)
             poses = poses.replace(covariances=poses.covariances + wrong)
