@@ -161,7 +161,7 @@ def build(
             catalogue.get(skeleton) if skeleton else None,
             PoseSmoother() if options.smooth else None,
             parts,
-            Space(DepthMeasurer(depth_options), None if isinstance(source, (Part, OwnPart)) else _lifting(pieces),
+            Space(DepthMeasurer(depth_options), None if isinstance(source, (Part, OwnPart)) else _lifting(pieces, source),
                   PointFilter(filter_options) if options.track else None),
         )
 
@@ -207,15 +207,17 @@ def _lifter_card(options: LiftingOptions, store: Store) -> ModelCard | None:
     return card
 
 
-def _lifting(pieces: _Pieces) -> Lifting | None:
-    """Return what lifts bodies; None where nothing does."""
+def _lifting(pieces: _Pieces, source: PoseSource) -> Lifting | None:
+    """Return what lifts the bodies of a source; None where nothing does."""
     options = from_mapping(LiftingOptions, pieces.blocks["lifting"], "lifting")
     card = _lifter_card(options, pieces.store)
     if card is None:
         return None
     lifter = pieces.plugin("lifters", "lifter", card)
     assert isinstance(lifter, Lifter)
-    return Lifting(lifter, options)
+    lifting = Lifting(lifter, options)
+    lifting.check(source.skeleton)
+    return lifting
 
 
 def _part_options(block: Mapping[str, Any] | None, name: str) -> PartOptions:
