@@ -97,23 +97,26 @@ def line_of(errors: list[np.ndarray], asked: int, squares: list[np.ndarray] | No
 def run(scene: Iterator[Sight], options: DepthOptions | None) -> str:
     """Return the line of a scene; ``options`` None takes one pixel."""
     measurer = DepthMeasurer(options)
-    errors, squares, inferred, asked = [], [], [], 0
+    errors: list[np.ndarray] = []
+    squares: list[np.ndarray] = []
+    inferred: list[np.ndarray] = []
+    asked = 0
     for poses, joints, depth, stamp_ns in scene:
         clear = np.isfinite(poses.keypoints[:, BODY, 0])
         asked += int(clear.sum())
         if options is None:
-            points = one_pixel(poses, depth)
+            result = poses.replace(points=one_pixel(poses, depth))
         else:
             result = measurer(poses, COLOUR.camera, depth, stamp_ns)
-            points = result.points
-        off = (points - joints)[:, BODY]
+        assert result.points is not None
+        off = (result.points - joints)[:, BODY]
         good = np.isfinite(off[..., 0])
         if options is not None:
             completed = good & (result.sources[:, BODY] == Source.INFERRED)
             inferred.append(np.linalg.norm(off[completed], axis=1))
             good &= ~completed
         errors.append(np.linalg.norm(off[good], axis=1))
-        if options is not None:
+        if result.covariances is not None:
             c = result.covariances[:, BODY][good].astype(np.float64)
             squares.append(np.einsum("ki,ki->k", off[good], np.linalg.solve(c, off[good][..., None])[..., 0]))
     completed = np.concatenate(inferred) if inferred else np.empty(0)
@@ -272,6 +275,7 @@ def oracle(python: str) -> None:
         print(f"joints measured in {name}: median {1000 * np.nanmedian(error):.1f} mm, "
               f"most {1000 * np.nanmax(error):.1f} mm")
     wall = at_the_edge(truth, poses)
+    assert wall.points is not None
     chosen = wall.points[0, BODY, 2]
     print(f"keypoints 9 px beside their joints, depth off by more than 0.3 m: median of the patch "
           f"{share(np.nanmedian(patches[..., 2], axis=1), joints)}, after remove_statistical_outlier "

@@ -69,23 +69,29 @@ def surfaces(samples: np.ndarray, window: np.ndarray, least: int, count: int) ->
         count: C.
     """
     m, s = samples.shape
-    rows = np.arange(m)
-    with np.errstate(invalid="ignore"):
-        dense = samples[:, least - 1 :] - samples[:, : s - least + 1] <= window[:, None]
-    place = np.arange(s)
-    start = np.zeros(m, np.int64)
     z, spread, share = np.full((3, m, count), np.nan)
+    share[:] = 0
+    rows, start, place = np.arange(m), np.zeros(m, np.int64), np.arange(s - least + 1)
+    size = np.isfinite(samples).sum(axis=1)
     for c in range(count):
-        first = (dense & (place[: dense.shape[1]] >= start[:, None])).argmax(axis=1)
-        found = dense[rows, first] & (first >= start)
-        end = (samples <= (samples[rows, first] + window)[:, None]).sum(axis=1)
-        size = end - first
-        middle = samples[rows, first + (size - 1) // 2]
-        quarter, rest = samples[rows, first + size // 4], samples[rows, np.minimum(first + 3 * size // 4, s - 1)]
-        z[:, c] = np.where(found, middle, np.nan)
+        # Most patches show one surface: only those go on in which enough is left.
+        left = size - start >= least
+        rows, start, size, window = rows[left], start[left], size[left], window[left]
+        if not len(rows):
+            break
+        own = samples[rows]
         with np.errstate(invalid="ignore"):
-            spread[:, c] = np.where(found, (rest - quarter) / _QUARTILES, np.nan)
-        share[:, c] = np.where(found, size / s, 0)
+            dense = own[:, least - 1 :] - own[:, : s - least + 1] <= window[:, None]
+        if c:
+            dense &= place >= start[:, None]
+        first, each = dense.argmax(axis=1), np.arange(len(rows))
+        found = dense[each, first]
+        end = (own <= (own[each, first] + window)[:, None]).sum(axis=1)
+        many = end - first
+        quarter, middle, rest = (own[each, first + part] for part in (many // 4, (many - 1) // 2, 3 * many // 4))
+        z[rows[found], c] = middle[found]
+        spread[rows[found], c] = (rest[found] - quarter[found]) / _QUARTILES
+        share[rows[found], c] = many[found] / s
         start = np.where(found, end, s)
     return Surfaces(z, spread, share)
 
