@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ Files that are read: ROS camera_info (a folder), Anipose, Caliscope and Pose2Sim
 Shelf and Campus .json, OpenCV .yml and .xml. --output takes a folder (ROS) or a .toml. See docs/calibration.md.
 
 """
+#: Encoders cut an image to what their blocks divide; more than this share is another picture.
+_CUT = 0.05
 #: Said of a height that nobody gave.
 _HEIGHT = 1.7
 
@@ -278,10 +281,14 @@ def _cameras(path: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Camer
     for name, size in sizes.items():
         camera = known[name]
         if size != camera.size_wh:
-            same = abs(size[0] * camera.size_wh[1] / (size[1] * camera.size_wh[0]) - 1) < 1e-3
-            console.note(f"{name}: images are {size[0]} x {size[1]}, the calibration is of {camera.size_wh[0]} x "
-                         f"{camera.size_wh[1]}: {'scaled' if same else 'taken as if cut at the right and the bottom'}")
-            camera = resize_camera(camera, size) if same else camera
+            said = f"images are {size[0]} x {size[1]}, the calibration is of {camera.size_wh[0]} x {camera.size_wh[1]}"
+            shares = np.array(size) / camera.size_wh
+            if shares.min() < (1 - _CUT) * shares.max():
+                raise ConfigError("--cameras", f"{name}: {said}; expected the same shape")
+            whole = (round(camera.size_wh[0] * shares.max()), round(camera.size_wh[1] * shares.max()))
+            camera = dataclasses.replace(resize_camera(camera, whole), size_wh=size)
+            cut = "" if whole == size else ", and cut at the right or the bottom"
+            console.note(f"{name}: {said}: taken as scaled by {shares.max():.3g}{cut}")
         cameras[name] = camera
     return cameras
 

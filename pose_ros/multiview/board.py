@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -103,8 +103,21 @@ class Board:
         corners, ids, _, _ = self._detector.detectBoard(255 - gray if self.inverted else gray)
         found = np.full((len(self.points), 2), np.nan)
         if ids is not None and len(ids) >= _LEAST_CORNERS:
-            found[np.asarray(ids).ravel()] = np.asarray(corners, np.float64).reshape(-1, 2)
+            found[np.asarray(ids).ravel()] = np.asarray(corners, np.float64).reshape(-1, 2) - _shift()
         return found
+
+
+@lru_cache(maxsize=1)
+def _shift() -> np.ndarray:
+    """Return by how much OpenCV finds corners beside where they are: (2,) pixels, (0.5, 0.5) before 4.13, else 0.
+
+    The centre of the first pixel is (0, 0), but not to its refinement of ChArUco corners (opencv/opencv#25539).
+    """
+    board, pixels = Board(5, 5, 0.04, 0.03), 64
+    corners, ids, _, _ = board._detector.detectBoard(board.draw(pixels, margin=pixels)[..., 0])
+    true = (board.points[np.asarray(ids).ravel(), :2] / board.square + 1) * pixels - 0.5
+    off = np.median(np.asarray(corners).reshape(-1, 2) - true, axis=0)
+    return np.round(2 * off) / 2
 
 
 @dataclass(frozen=True, eq=False)

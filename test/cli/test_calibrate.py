@@ -180,11 +180,15 @@ def test_images_of_another_size_take_the_lens_along(cli, walked, capsys):
 
     half = _cameras(folder / "lenses.toml", {"camera0": (640, 360)})["camera0"]
     assert half.K[0, 0] == pytest.approx(known.K[0, 0] / 2)
-    cut = _cameras(folder / "lenses.toml", {"camera0": (1270, 720)})["camera0"]
-    np.testing.assert_array_equal(cut.K, known.K)
+    for width, share in ((1270, 1), (635, 0.5)):
+        cut = _cameras(folder / "lenses.toml", {"camera0": (width, round(720 * share))})["camera0"]
+        assert cut.K[0, 0] == pytest.approx(known.K[0, 0] * share)
+        assert cut.size_wh[0] == width
     said = capsys.readouterr().err
-    assert "scaled" in said
-    assert "cut at the right and the bottom" in said
+    assert "images are 640 x 360, the calibration is of 1280 x 720: taken as scaled by 0.5\n" in said
+    assert "taken as scaled by 0.5, and cut at the right or the bottom" in said
+    with pytest.raises(ConfigError, match=r"camera0: images are 960 x 720, .* expected the same shape"):
+        _cameras(folder / "lenses.toml", {"camera0": (960, 720)})
 
 
 def test_images_of_one_moment_belong_together():
