@@ -62,6 +62,7 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/messages.py
 	$(bin)/python benchmarks/runtimes.py
 	$(bin)/python benchmarks/decoders.py
+	$(bin)/python benchmarks/depth.py
 	$(bin)/python benchmarks/scenes.py
 	$(bin)/python benchmarks/lifting.py $(TESTDATA)
 	$(bin)/python benchmarks/tracking.py
