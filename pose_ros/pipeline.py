@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 
+from pose_ros.core.appearance import appearance
 from pose_ros.core.closeness import closeness
 from pose_ros.core.describe import described, tells
 from pose_ros.core.frame import Frame
@@ -23,7 +25,7 @@ from pose_ros.core.stages import Stages
 from pose_ros.core.track import Tracker
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
-from pose_ros.space import Clock, Space
+from pose_ros.space import Now, Space
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
@@ -327,7 +329,7 @@ class Pipeline:
         self.time_jumps = 0
 
     def __call__(
-        self, frame: Frame, stages: Stages | None = None, whole: Poses | None = None, now: Clock | None = None
+        self, frame: Frame, stages: Stages | None = None, whole: Poses | None = None, now: Now | None = None
     ) -> Result:
         """Process one frame.
 
@@ -335,7 +337,7 @@ class Pipeline:
             frame: The image, and what else is known of this moment.
             stages: Takes the times.
             whole: The subjects whose parts this pipeline looks at.
-            now: Says what time it is, for points as they should be by now where that is asked for.
+            now: Says the present moment, for points as they should be by now where that is asked for.
         """
         stages = stages or Stages()
         if self._stamp_ns is not None and frame.stamp_ns < self._stamp_ns:
@@ -345,7 +347,8 @@ class Pipeline:
         poses = self.source(frame, stages, whole)
         if self.tracker is not None:
             with stages("track"):
-                poses, gone = self.tracker.update(poses, frame.stamp_ns)
+                looks = appearance(frame.image, poses) if self.tracker.options.appearance else None
+                poses, gone = self.tracker.update(poses, frame.stamp_ns, looks)
             self._ended += gone
         elif self.parts:
             # Parts name what they belong to; without a tracker such a name is good for one frame.
@@ -354,13 +357,15 @@ class Pipeline:
         if self.tracker is not None and self.smoother is not None:
             with stages("track"):
                 poses = self.smoother(poses, frame.stamp_ns)
+        # All of one message holds for one moment.
+        now = None if now is None else cache(now)
+        frame = frame.complete(stages)
         poses, stamp_ns = self.space(poses, frame, stages, now)
         parts: dict[str, Result] = {}
         for name, part in self.parts.items():
             # A part is looked for where its subject was seen: what is smoothed lags behind.
             with stages(name):
-                # All of one message holds for one moment.
-                parts[name] = part(frame, whole=seen, now=None if now is None else lambda: stamp_ns)
+                parts[name] = part(frame, whole=seen, now=now)
         if parts and self.skeleton.blocks:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)

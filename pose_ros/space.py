@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pose_ros.core.frame import Fixed, Frame
+from pose_ros.core.limb_fit import LimbFit
 from pose_ros.core.metric import HEIGHT_M, HEIGHT_SIGMA_M, lasting
 from pose_ros.core.place import placed
-from pose_ros.core.point_filter import PointFilter
+from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses
 from pose_ros.core.rgbd import DepthMeasurer
 from pose_ros.core.stages import Stages
@@ -53,11 +54,16 @@ class Space:
             lifting: Lifts bodies where there is no depth.
             filter: Of points over time; needs ids.
         """
-        self.depth, self.lifting, self.filter = depth or DepthMeasurer(), lifting, filter
+        self.depth, self.lifting, self.filter, self.bones = depth or DepthMeasurer(), lifting, filter, LimbFit()
+
+    @property
+    def filter_options(self) -> FilterOptions:
+        """How points are filtered; not at all without a filter."""
+        return FilterOptions(kind="none") if self.filter is None else self.filter.options
 
     def reset(self) -> None:
         """Forget everything about earlier frames."""
-        for piece in (self.depth, self.lifting, self.filter):
+        for piece in (self.depth, self.lifting, self.filter, self.bones):
             if piece is not None:
                 piece.reset()
 
@@ -76,6 +82,9 @@ class Space:
         if self.filter is not None and frame.camera is not None:
             with stages("filter"):
                 poses, stamp_ns = self._filtered(self.filter, poses, frame, now)
+            if frame.depth is not None and self.filter.options.fit_bones:
+                with stages("fit"):
+                    poses = self.bones(poses, frame.stamp_ns)
         if guessed and local is not None and poses.points is not None and poses.covariances is not None:
             extent = np.fmax.reduce(np.linalg.norm(local, axis=2), axis=1, initial=0)
             wrong = lasting(poses.points, _SCALE_SIGMA, _SHAPE_SIGMA * extent)

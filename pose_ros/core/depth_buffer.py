@@ -13,7 +13,7 @@ T = TypeVar("T")
 #: What is kept: a second at 30 Hz.
 _KEPT = 30
 #: A stamp that is this much older than the newest one is no late message: time ran backwards, nanoseconds.
-_BACKWARDS_NS = 2_000_000_000
+_BACKWARDS_NS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,12 @@ class DepthBuffer(Generic[T]):
             del self._kept[:-_KEPT]
 
     def awaits(self, stamp_ns: int, tolerance_s: float) -> bool:
-        """Whether the depth of an image may still come: nothing as new has come yet."""
+        """Whether the depth of an image may still come: nothing as new has come yet, or only from before a jump."""
         with self._lock:
-            return not self._kept or self._kept[-1][0] < stamp_ns - tolerance_s * 1e9
+            if not self._kept:
+                return True
+            newest = self._kept[-1][0]
+            return newest < stamp_ns - tolerance_s * 1e9 or newest > stamp_ns + _BACKWARDS_NS
 
     def find(self, stamp_ns: int, tolerance_s: float) -> Match[T]:
         """Return the depth whose stamp is nearest to that of an image.

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
+from pose_ros.core.stages import Stages
 from pose_ros.errors import ShapeError
+
+#: Rotation (3, 3) and translation (3,) metres from a camera's optical frame to one that does not move.
+Fixed = tuple[np.ndarray, np.ndarray]
 
 
 def check_image(image: np.ndarray, name: str = "image") -> np.ndarray:
@@ -40,9 +45,12 @@ class Frame:
     camera: Camera | None = None
     #: What a depth camera measured at the same moment, if there is one.
     depth: Depth | None = None
-    #: Rotation (3, 3) and translation (3,) metres from the optical frame to one that does not move, at this moment:
-    #: what a moving camera sees is filtered there. None where the camera stands still.
-    fixed: tuple[np.ndarray, np.ndarray] | None = None
+    #: Where the camera stands at this moment: what a moving camera sees is filtered in a frame that does not move. None
+    #: where it stands still.
+    fixed: Fixed | None = None
+    #: Says depth and ``fixed``, which often come later than the image. It is asked when keypoints are known, as it may
+    #: have to wait.
+    late: Callable[[], tuple[Depth | None, Fixed | None]] | None = None
 
     def __post_init__(self) -> None:
         """Check the image."""
@@ -52,3 +60,11 @@ class Frame:
     def size_wh(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+    def complete(self, stages: Stages) -> Frame:
+        """Return the frame with what comes later than the image; ``stages`` takes the time that waiting for it took."""
+        if self.late is None:
+            return self
+        with stages("match"):
+            depth, fixed = self.late()
+        return replace(self, depth=depth, fixed=fixed, late=None)

@@ -146,6 +146,12 @@ class FrameTree:
             rotation, translation = turn.T @ rotation, turn.T @ (translation - place)
         return rotation, translation
 
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the last stamp for which :meth:`lookup` knows the way; None without a way, or where it never ends."""
+        path = self._path(target.lstrip("/"), source.lstrip("/"))
+        edges = [self._edges[name] for name in (*path[0], *path[1])] if path is not None else []
+        return min((edge.stamps_ns[-1] + self._reach_ns for edge in edges if not edge.static), default=None)
+
     def behind(self, target: str, source: str, stamp_ns: int) -> bool:
         """Return whether a way is known and only the newest transforms are lacking, which may be under way."""
         path = self._path(target.lstrip("/"), source.lstrip("/"))

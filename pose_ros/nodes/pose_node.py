@@ -23,6 +23,7 @@ from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.surroundings import Surroundings
 from pose_ros.ros.watchdog import why_silent
 from pose_ros.ros.wire import read_image
+from pose_ros.space import Space
 from pose_ros.srv import SetModel
 
 
@@ -42,6 +43,7 @@ class PoseNode(Managed):
             self.destroy_node()
             raise
         self._received = 0
+        self._surroundings: Surroundings | None = None
         options = self._switch.options
         self._qos = qos.sensor(options.reliability, options.depth)
         # A group of its own: while it waits for a model, everything else goes on.
@@ -58,15 +60,19 @@ class PoseNode(Managed):
     def _prepare(self) -> Sequence[Closable]:
         """Load the model and advertise."""
         pipeline = self._switch.first()
-        block, outputs = self._switch.block, Outputs(self, self._options)
-        surroundings = Surroundings(self, self._options, lambda: block("rgbd"), lambda: block("filter"),
-                                    self._health.say)
+        outputs = Outputs(self, self._options)
+
+        def space() -> Space:
+            return (self._switch.worker.pipeline if self._switch.worker is not None else pipeline).space
+
+        surroundings = Surroundings(self, self._options, lambda: space().depth.options,
+                                    lambda: space().filter_options, self._health.say)
         worker = Worker(self, pipeline, self._subscribe, surroundings, outputs, self._health)
-        self._switch.worker = worker
+        self._switch.worker, self._surroundings = worker, surroundings
         return [worker, surroundings, outputs]
 
     def _forget(self) -> None:
-        self._switch.worker = None
+        self._switch.worker = self._surroundings = None
 
     def _begun(self) -> str:
         assert self._switch.worker is not None
@@ -102,15 +108,17 @@ class PoseNode(Managed):
         source = worker.pipeline.source if worker is not None else None
         if worker is not None and state == "active":
             state = ("active" if worker.listening else "paused" if not worker.enabled else "idle: nobody listens")
-            warning = self._silence() if worker.listening else ""
+            assert self._surroundings is not None
+            warning = self._silence() or self._surroundings.lacks if worker.listening else ""
         elif not self._switch.loading:
             warning = self._waits(self._options().watchdog)
         if warning:
             self._health.say(warning)
+        depth = self._surroundings.counts if self._surroundings is not None else {}
         self._health.report(
-            f"{state}, loading {self._switch.loading}" if self._switch.loading else state, warning,
+            f"{state}, loading {self._switch.loading}" if self._switch.loading else state, warning, (),
             detections=getattr(source, "detections", ""), model=source.name if source else self._options().model,
-            device=source.device if source else self._options().device,
+            device=source.device if source else self._options().device, **depth,
         )
 
     def _silence(self) -> str:

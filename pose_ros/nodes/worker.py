@@ -130,10 +130,12 @@ class Worker:
 
     def _listen(self, wanted: bool) -> None:
         if wanted and self._intake is None:
+            self._surroundings.listen(True)
             self._intake = self._subscribe()
         elif not wanted and self._intake is not None:
             self._intake.close()
             self._intake = None
+            self._surroundings.listen(False)
 
     def _frame(self, message: object) -> None:
         header = message.header  # type: ignore[attr-defined]
@@ -142,9 +144,9 @@ class Worker:
         stages.add("transport", self._since(stamp_ns))
         with stages("convert"):
             rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
-        frame = self._surroundings.frame(rgb, header, stages)
+        frame = self._surroundings.frame(rgb, header)
         jumps = pipeline.time_jumps
-        result = pipeline(frame, stages, now=lambda: self._node.get_clock().now().nanoseconds)
+        result = pipeline(frame, stages, now=self._surroundings.now)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
         self._outputs.publish_frame(header, frame, result)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -15,16 +17,20 @@ from std_msgs.msg import Header
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
 from pose_ros.core.depth_buffer import DepthBuffer
+from pose_ros.core.frame import Fixed
 from pose_ros.core.options import option
 from pose_ros.errors import PoseRosError
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth import depth_values
-from pose_ros.ros.frames import Frames
 from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth
 from pose_ros.ros.qos import sensor
 
 #: Depth messages that may wait in the transport.
 _WAITING = 5
+#: After so many waits in which nothing at all came, nothing is waited for until something comes.
+_PATIENCE = 3
+#: Registered depth has the shape of the colour image; widths to heights that differ by more are of another view.
+_SAME_SHAPE = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,24 @@ class DepthSource:
 
     def __init__(
         self, node: Node, options: Callable[[], DepthSourceOptions], max_time_difference: Callable[[], float],
-        frames: Frames | None, say: Callable[[str], None],
+        transform: Callable[[str, str, int], Fixed | str], say: Callable[[str], None],
     ) -> None:
-        """Subscribe.
+        """Subscribe to the calibration; :meth:`listen` to depth.
 
         Args:
             node: Subscribes.
             options: Returns what holds at present.
             max_time_difference: Returns how far stamps may lie apart, seconds.
-            frames: Where TF is known, for depth that is not registered.
+            transform: Returns how things of a source frame stand in a target frame at a stamp, or why that is not
+                known, for depth that is not registered.
             say: Told why an image has no depth.
         """
-        self._node, self._options, self._difference, self._frames = node, options, max_time_difference, frames
+        self._node, self._options, self._difference, self._transforms = node, options, max_time_difference, transform
         self._listener = say
         self._buffer: DepthBuffer[Any] = DepthBuffer()
         self._came = threading.Condition()
+        #: Waits in a row in which nothing came.
+        self._in_vain = 0
         given = options()
         topic, self._calibration = given.depth_or_points_topic, None
         kind = PointCloud2
@@ -79,7 +88,19 @@ class DepthSource:
             calibration = CalibrationOptions(camera_info_topic=info.removeprefix("/") if "/" not in topic else info,
                                              camera_info_max_age=0.0)
             self._calibration = Calibration(node, lambda: calibration, self._say)
-        self._subscription = node.create_subscription(kind, topic, self._heard, sensor(depth=_WAITING))
+        self._kind, self._topic = kind, topic
+        self._subscription: Any = None
+
+    def listen(self, wanted: bool) -> None:
+        """Subscribe or unsubscribe."""
+        if wanted and self._subscription is None:
+            self._in_vain = 0
+            self._subscription = self._node.create_subscription(
+                self._kind, self._topic, self._heard, sensor(depth=_WAITING)
+            )
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -92,18 +113,24 @@ class DepthSource:
     def _heard(self, msg: Any) -> None:
         self._buffer.put(_stamp_ns(msg.header), msg)
         with self._came:
+            self._in_vain = 0
             self._came.notify_all()
 
-    def at(self, header: Header, camera: Camera) -> Depth | None:
+    def at(self, header: Header, camera: Camera, until: float) -> Depth | None:
         """Return the depth of an image; None, and a word why, where there is none.
 
         Args:
             header: Of the colour image.
             camera: Of the colour image.
+            until: Waits for it until ``time.monotonic()`` is this.
         """
         stamp_ns, difference = _stamp_ns(header), self._difference()
         with self._came:
-            self._came.wait_for(lambda: not self._buffer.awaits(stamp_ns, difference), self._options().depth_wait)
+            left = until - time.monotonic()
+            if self._in_vain < _PATIENCE and left > 0:
+                self._in_vain += 1  # unless something comes
+                if self._came.wait_for(lambda: not self._buffer.awaits(stamp_ns, difference), left):
+                    self._in_vain = 0
         match = self._buffer.find(stamp_ns, difference)
         if match.item is None:
             self._say(match.reason)
@@ -118,39 +145,44 @@ class DepthSource:
     def _image(self, msg: Any, header: Header, camera: Camera) -> Depth | None:
         image, scale = depth_values(msg)
         stamp_ns = _stamp_ns(msg.header)
-        if msg.header.frame_id == header.frame_id:
+        height, width = image.shape
+        if msg.header.frame_id != header.frame_id:
+            why = f"its frame is '{msg.header.frame_id}', the image's is '{header.frame_id}'"
+        elif abs(width / height * camera.size_wh[1] / camera.size_wh[0] - 1) > _SAME_SHAPE:
+            why = f"it is {width}x{height}, the image is {camera.size_wh[0]}x{camera.size_wh[1]}"
+        else:
             return Depth(image, camera, scale, stamp_ns)
-        transform = self._transform(msg.header, header)
         assert self._calibration is not None
-        own = self._calibration.camera(msg.header, (image.shape[1], image.shape[0]))
-        if transform is None:
-            return None
+        own = self._calibration.camera(msg.header, (width, height))
         if own is None:
             topic = self._options().depth_info_topic or "camera_info beside depth_topic"
-            self._say(f"its frame is '{msg.header.frame_id}', the image's is '{header.frame_id}', so that it needs a "
-                      f"calibration of its own, and none is known from {topic}; set depth_info_topic, or take "
-                      "depth that is registered to colour")
+            self._say(f"{why}, so that it needs a calibration of its own, and no usable one is known from {topic}; set "
+                      "depth_info_topic, or take depth that is registered to colour")
             return None
-        return Depth(image, own, scale, stamp_ns, *transform)
+        transform = self._transform(msg.header, header)
+        return None if transform is None else Depth(image, own, scale, stamp_ns, *transform)
 
     def _points(self, msg: PointCloud2, header: Header, camera: Camera) -> Depth | None:
-        transform = (None, None) if msg.header.frame_id == header.frame_id else self._transform(msg.header, header)
-        if transform is None:
-            return None
-        return cloud_to_depth(cloud_points(msg), camera, _stamp_ns(msg.header), *transform)
+        points = cloud_points(msg)
+        if msg.header.frame_id == header.frame_id:
+            return cloud_to_depth(points, camera, _stamp_ns(msg.header))
+        transform = self._transform(msg.header, header)
+        return None if transform is None else cloud_to_depth(points, camera, _stamp_ns(msg.header), *transform)
 
-    def _transform(self, own: Header, header: Header) -> tuple[Any, Any] | None:
+    def _transform(self, own: Header, header: Header) -> Fixed | None:
         """Return how the depth camera stands to the colour camera; None, and a word why, where TF does not say."""
-        assert self._frames is not None
-        stamp_ns = _stamp_ns(own)
-        found = self._frames.lookup(header.frame_id, own.frame_id, stamp_ns)
-        if found is None:
-            self._say(self._frames.why_not(header.frame_id, own.frame_id, stamp_ns))
-        return found
+        if own.frame_id == header.frame_id:
+            return np.eye(3), np.zeros(3)
+        found = self._transforms(header.frame_id, own.frame_id, _stamp_ns(own))
+        if not isinstance(found, str):
+            return found
+        if found:
+            self._say(found)
+        return None
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        self.listen(False)
         if self._calibration is not None:
             self._calibration.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,9 @@ from tf2_msgs.msg import TFMessage
 from pose_ros.core.frame_tree import FrameTree
 from pose_ros.errors import ConfigError
 from pose_ros.ros.qos import TF, TF_STATIC
+
+#: Time between two looks while a transform is under way, seconds.
+_LOOK_S = 0.005
 
 
 class Frames:
@@ -57,6 +61,16 @@ class Frames:
         """
         with self._lock:
             return self._tree.lookup(target, source, stamp_ns)
+
+    def wait_for(self, target: str, source: str, stamp_ns: int, until: float) -> None:
+        """Wait while the transforms of a moment are under way, at most until ``time.monotonic()`` is ``until``."""
+        while self.behind(target, source, stamp_ns) and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))
+
+    def newest(self, target: str, source: str) -> int | None:
+        """Return the last stamp for which :meth:`lookup` knows the way; None without a way, or where it never ends."""
+        with self._lock:
+            return self._tree.newest(target, source)
 
     def behind(self, target: str, source: str, stamp_ns: int) -> bool:
         """Return whether :meth:`lookup` returns None only because transforms of that moment have not come yet."""

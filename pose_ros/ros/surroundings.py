@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,18 +11,29 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from pose_ros.core.camera import Camera
+from pose_ros.core.depth import Depth
 from pose_ros.core.depth_options import DepthOptions
-from pose_ros.core.frame import Frame
+from pose_ros.core.frame import Fixed, Frame
+from pose_ros.core.options import option
 from pose_ros.core.point_filter import FilterOptions
-from pose_ros.core.stages import Stages
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth_source import DepthSource, DepthSourceOptions
 from pose_ros.ros.frames import Frames
+from pose_ros.space import Moment
+
+#: Who begins to hear TF says nothing of what is missing for so long, seconds.
+_DISCOVERY_S = 1.0
 
 
 @dataclass(frozen=True)
 class SurroundingsOptions(CalibrationOptions, DepthSourceOptions):
     """Where all that comes from."""
+
+    tf_wait: float = option(
+        0.05, "How long an image waits for transforms of its moment, where filter.filtering_frame or depth of another "
+        "frame need them.", unit="s", low=0.0, high=2.0, live=True,
+    )
 
 
 class Surroundings:
@@ -31,7 +43,7 @@ class Surroundings:
         self, node: Node, options: Callable[[], SurroundingsOptions], rgbd: Callable[[], DepthOptions],
         filter: Callable[[], FilterOptions], say: Callable[[str], None],
     ) -> None:
-        """Subscribe.
+        """Subscribe to the calibration.
 
         Args:
             node: Subscribes.
@@ -40,49 +52,108 @@ class Surroundings:
             filter: Returns how points are filtered.
             say: Told what is missing, and why.
         """
-        self._filter, self._say = filter, say
+        self._node, self._options, self._rgbd, self._filter, self._listener = node, options, rgbd, filter, say
         self.calibration = Calibration(node, options, say)
-        depth = bool(options().depth_or_points_topic)
-        self._frames = Frames(node, say) if depth or filter().filtering_frame else None
         self._depth = (
-            DepthSource(node, options, lambda: rgbd().max_time_difference, self._frames, say) if depth else None
+            DepthSource(node, options, lambda: rgbd().max_time_difference, self._transform, self._say)
+            if options().depth_or_points_topic else None
         )
+        self._frames: Frames | None = None
+        self._heard_since = 0.0
+        #: Why the last image has no depth, or no transform; empty when it has what it should.
+        self.lacks = ""
+        self._lacking: list[str] = []
 
     @property
     def counts(self) -> dict[str, int]:
         """What diagnostics say of depth; empty where there is none."""
         return {} if self._depth is None else self._depth.counts
 
-    def frame(self, image: np.ndarray, header: Header, stages: Stages) -> Frame:
-        """Return an image with all that belongs to it.
+    def listen(self, wanted: bool) -> None:
+        """Begin or end to hear depth, which is much to hear when nobody needs it."""
+        if self._depth is not None:
+            self._depth.listen(wanted)
+        if not wanted:
+            self.lacks = ""
+
+    def frame(self, image: np.ndarray, header: Header) -> Frame:
+        """Return an image with all that belongs to it; what may come later is asked for by :meth:`Frame.complete`.
 
         Args:
             image: RGB uint8 (H, W, 3).
             header: Of its message.
-            stages: Takes the time that it waits for depth.
         """
+        came = time.monotonic()
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         camera = self.calibration.camera(header, (image.shape[1], image.shape[0]))
-        depth = None
-        if self._depth is not None:
-            if camera is None:
-                self._say("depth: the colour camera is not calibrated, and depth is of no use without; "
-                          "set camera_info_topic")
-            else:
-                with stages("match"):
-                    depth = self._depth.at(header, camera)
-        return Frame(image, stamp_ns, header.frame_id, camera, depth, self._fixed(header.frame_id, stamp_ns))
 
-    def _fixed(self, frame_id: str, stamp_ns: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return how the camera stands in the filtering frame; None where there is none, or TF does not say."""
-        target = self._filter().filtering_frame
-        if not target or self._frames is None:
+        def late() -> tuple[Depth | None, Fixed | None]:
+            self._lacking = []
+            found = self._depth_at(header, camera, came), self._fixed(header.frame_id, stamp_ns, came)
+            self.lacks = next(iter(self._lacking), "")
+            return found
+
+        wanted = self._depth is not None or self._filtering_frame
+        return Frame(image, stamp_ns, header.frame_id, camera, late=late if wanted else None)
+
+    def now(self, frame: Frame) -> Moment:
+        """Return the present moment, or the last one for which it is known where a camera that moves stands.
+
+        Args:
+            frame: Of the camera.
+        """
+        stamp_ns = self._node.get_clock().now().nanoseconds
+        if frame.fixed is None or self._frames is None:
+            return Moment(stamp_ns, frame.fixed)
+        known_ns = self._frames.newest(self._filtering_frame, frame.frame_id)
+        stamp_ns = stamp_ns if known_ns is None else min(stamp_ns, known_ns)
+        fixed = self._frames.lookup(self._filtering_frame, frame.frame_id, stamp_ns)
+        return Moment(frame.stamp_ns, frame.fixed) if fixed is None else Moment(stamp_ns, fixed)
+
+    @property
+    def _filtering_frame(self) -> str:
+        return self._filter().filtering_frame
+
+    def _say(self, text: str) -> None:
+        """Say why the image at hand lacks something."""
+        self._lacking.append(text)
+        self._listener(text)
+
+    def _depth_at(self, header: Header, camera: Camera | None, came: float) -> Depth | None:
+        if self._depth is None:
             return None
-        found = self._frames.lookup(target, frame_id, stamp_ns)
-        if found is None:
-            self._say(f"filter.filtering_frame: {self._frames.why_not(target, frame_id, stamp_ns)}; "
-                      "points are filtered in the camera's frame")
+        if camera is None:
+            self._say("depth: the colour camera is not calibrated, and depth is of no use without; "
+                      "set camera_info_topic")
+            return None
+        return self._depth.at(header, camera, came + self._options().depth_wait)
+
+    def _fixed(self, frame_id: str, stamp_ns: int, came: float) -> Fixed | None:
+        """Return how the camera stands in the filtering frame; None where there is none, or TF does not say."""
+        target = self._filtering_frame
+        if not target:
+            return None
+        found = self._lookup(target, frame_id, stamp_ns, came)
+        if isinstance(found, str):
+            if found:
+                self._say(f"filter.filtering_frame: {found}; points are filtered in the camera's frame")
+            return None
         return found
+
+    def _transform(self, target: str, source: str, stamp_ns: int) -> Fixed | str:
+        """Return how one frame stands to another, or why that is not known."""
+        return self._lookup(target, source, stamp_ns, time.monotonic())
+
+    def _lookup(self, target: str, source: str, stamp_ns: int, came: float) -> Fixed | str:
+        if self._frames is None:
+            self._frames, self._heard_since = Frames(self._node, self._listener), time.monotonic()
+        frames = self._frames
+        frames.wait_for(target, source, stamp_ns, came + self._options().tf_wait)
+        found = frames.lookup(target, source, stamp_ns)
+        if found is not None:
+            return found
+        young = time.monotonic() - self._heard_since < _DISCOVERY_S
+        return "" if young else frames.why_not(target, source, stamp_ns)
 
     def close(self) -> None:
         """Unsubscribe."""
