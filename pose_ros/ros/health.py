@@ -126,7 +126,7 @@ class Health:
         self._node.get_logger().warning(text + details)
 
     def report(
-        self, state: str, warning: str = "", others: Iterable[DiagnosticStatus] = (), **values: object
+        self, state: str, warning: str = "", others: Iterable[DiagnosticStatus] = (), /, **values: object
     ) -> DiagnosticStatus:
         """Publish and return the status.
 
