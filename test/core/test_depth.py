@@ -67,6 +67,9 @@ def test_what_is_no_measurement(nothing: float) -> None:
     values = sample(Depth(wall(nothing), CAMERA), np.array([[300.0, 200]]), np.array([3.0]), 0.1, 10)
     assert np.isinf(values).all()
     assert np.isinf(sample(Depth(wall(nothing), CAMERA), np.array([[300.0, 200]]), None, 0.1, 10)).all()
+    # Not even where any depth is wanted.
+    anything = sample(Depth(wall(nothing), CAMERA), np.array([[300.0, 200]]), np.array([3.0]), 0.0, 100)
+    assert np.isinf(anything).all() == (nothing not in (0.05, 12.0))
 
 
 def test_surfaces_are_nearest_first_and_need_enough_samples() -> None:

@@ -393,11 +393,14 @@ def test_lengths_are_learnt_and_forgotten() -> None:
     assert np.isnan(known.known(poses.replace(ids=np.array([9])))).all()
     assert np.isnan(known.known(poses.replace(ids=np.array([0])))).all()
     # Another one is seen for longer than it is kept in mind.
-    for stamp in (5_000_000_000, 11_000_000_000):
-        known.update(poses.replace(ids=np.array([9])), stamp)
+    other = poses.replace(ids=np.array([9]))
+    for second in range(5, 12):
+        known.update(other, second * 1_000_000_000)
     assert np.isnan(known.known(poses)).all()
+    assert np.isfinite(known.known(other)[0, forearm])
+    # Time runs backwards: everything starts over.
     known.update(poses, 0)
-    assert np.isnan(known.known(poses.replace(ids=np.array([9])))).all()
+    assert np.isnan(known.known(other)).all()
 
 
 def test_a_length_that_was_learnt_wrong_is_unlearnt() -> None:
