@@ -36,6 +36,7 @@ from scenes.rays import pillar
 from scenes.scoring import Score, score, switches
 
 from pose_ros.core.depth_options import DepthOptions
+from pose_ros.core.limb_fit import LimbFit
 from pose_ros.core.options import from_mapping
 from pose_ros.core.place import placed
 from pose_ros.core.point_filter import FilterOptions, PointFilter
@@ -108,13 +109,25 @@ def scored(estimates: Estimates, people: list[Person], options: Options, camera:
             "filtered": score(((t, smooth) for t, _, smooth in both), people, camera, least)}  # fmt: skip
 
 
+class Calm:
+    """What nodes do to measured points over time: filter, then give bones their length."""
+
+    def __init__(self, options: FilterOptions) -> None:
+        self._filter, self._bones, self._options = PointFilter(options), LimbFit(), options
+
+    def __call__(self, poses: Poses, stamp_ns: int) -> Poses:
+        """Return calm poses."""
+        poses = self._filter(poses, stamp_ns)
+        return self._bones(poses, stamp_ns) if self._options.fit_bones else poses
+
+
 def multiview(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Sync, fuse, track and filter, as the node does."""
     people = scene.people(seconds)
     recording = observe(people, scene.cameras, seconds=seconds, rate_hz=scene.rate_hz, faults=scene.faults, seed=seed)
     sync = Sync([camera.name for camera in recording.rig], options["sync"])
     fusion = Fusion(Fuser(options["fuser"], options["associate"], options["triangulate"]), Tracker(options["tracker"]))
-    smooth = PointFilter(options["filter"])
+    smooth = Calm(options["filter"])
 
     def estimates() -> Estimates:
         for shot in recording.shots:
@@ -137,7 +150,7 @@ def one_camera(scene: Scene, options: Options, seconds: float, seed: int) -> tup
 def rgbd(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Track in pixels, measure depth, filter."""
     people, shots = one_camera(scene, options, seconds, seed)
-    tracker, smooth = Tracker(options["tracker"]), PointFilter(options["filter"])
+    tracker, smooth = Tracker(options["tracker"]), Calm(options["filter"])
     measure = DepthMeasurer(options["depth"])
     colour = shots[0].camera
     truth = at(people, [(shot.stamp_ns - EPOCH_NS) / 1e9 for shot in shots])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pose_ros.core.describe import described
+from pose_ros.core.limb_fit import LimbFit
 from pose_ros.core.point_filter import PointFilter
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
@@ -27,6 +28,7 @@ class Fusion:
             smoother: Filters the positions of tracked subjects over time.
         """
         self.fuser, self.tracker, self.smoother = fuser, tracker, smoother
+        self._bones = LimbFit()
         self._ended: list[int] = []
         self._stamp_ns: int | None = None
         #: How often time ran backwards.
@@ -66,6 +68,8 @@ class Fusion:
                 if now is not None and self.smoother.options.predict_to_now:
                     later = max(now(), stamp_ns)
                     poses = self.smoother.predicted(poses, later)
+                if self.smoother.options.fit_bones:
+                    poses = self._bones(poses, stamp_ns)
         if poses.skeleton.measures or poses.skeleton.frames:
             with stages("describe"):
                 poses = described(poses, None)
@@ -77,5 +81,6 @@ class Fusion:
         self._stamp_ns = None
         self.fuser.reset()
         self._ended += self.tracker.reset()
+        self._bones.reset()
         if self.smoother is not None:
             self.smoother.reset()

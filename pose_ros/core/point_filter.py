@@ -56,6 +56,10 @@ class FilterOptions:
         15.0, "One-Euro: rise of the cutoff with speed; higher lags less.", unit="Hz per m/s", low=0.0, high=1000.0,
         live=True,
     )
+    fit_bones: bool = option(
+        True, "Points of depth images and of several cameras are moved to where bones have the length that they had so "
+        "far.", live=True,
+    )
     filtering_frame: str = option(
         "", "TF frame that does not move, such as odom, in which a camera that moves filters; empty: the camera's own."
     )
