@@ -155,14 +155,14 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
     return Adjusted(*state, np.where(seen[..., None], residuals, np.nan), np.where(seen, trust, 0.0), covariances)
 
 
-def misfit(sightings: Sightings, adjusted: Adjusted) -> np.ndarray:
-    """Return how badly each camera's sightings of each moment fit what came out, (V, T); 0 where it saw nothing.
-
-    They may be others than those that it came out of.
-    """
-    ours = _residuals(sightings, adjusted.rotations, adjusted.translations, adjusted.scene)[0]
-    near = np.nanmedian(np.linalg.norm(adjusted.residuals, axis=-1))
-    return (sightings.weights * np.log1p((ours**2).sum(axis=-1) / near**2)).sum(axis=2)
+def misfit(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, near: float) -> np.ndarray:
+    """Return how badly the rays of each moment meet, (T,): the mean of log(1 + (pixels off / near)^2); 0 for none."""
+    points = meet(rotations, translations, sightings)
+    met = np.isfinite(points[..., 0])
+    off = _off(sightings, rotations, translations, np.where(met[..., None], points, 0.0))[0]
+    weights = sightings.weights * met
+    bad = weights * np.log1p((off**2).sum(axis=-1) / near**2)
+    return bad.sum(axis=(0, 2)) / np.maximum(weights.sum(axis=(0, 2)), 1e-9)
 
 
 def meet(rotations: np.ndarray, translations: np.ndarray, sightings: Sightings) -> np.ndarray:
@@ -211,7 +211,13 @@ def _residuals(
     sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how far images lie from what was seen (V, T, K, 2), in pixels, and the points in the camera frames."""
-    local = np.einsum("vij,tkj->vtki", rotations, scene.points()) + translations[:, None, None]
+    return _off(sightings, rotations, translations, scene.points())
+
+
+def _off(
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    local = np.einsum("vij,tkj->vtki", rotations, points) + translations[:, None, None]
     # A point behind a camera has no image; one that is pushed there feels a wall, not a hole.
     depth = np.maximum(local[..., 2:], 1e-3)
     off = (sightings.pixels @ (local[..., :2] / depth - sightings.rays)[..., None])[..., 0]

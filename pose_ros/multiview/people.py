@@ -23,9 +23,10 @@ from pose_ros.multiview.pairing import AGREE, COMMON, NEAR, Pairs
 from pose_ros.multiview.subjects import Jointed
 
 _SIDES, _JOINTS = ("left", "right"), ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-#: A joint's namesake on the other side; how often swapped sides are looked for.
+#: A joint's namesake on the other side; how often swapped sides are looked for, one camera of each moment at a time;
+#: how much less badly rays have to meet then.
 _OTHER_SIDE = np.arange(2 * len(_JOINTS)) ^ 1
-_UNSWAPS = 3
+_UNSWAPS, _CLEARLY = 4, 0.7
 #: Joints that networks find well from all sides.
 JOINTS = tuple(f"{side}_{joint}" for joint in _JOINTS for side in _SIDES)
 #: Limb -> length as a share of the body's height (Drillis and Contini, 1966; Winter, Biomechanics, 2009, fig. 4.1).
@@ -197,14 +198,30 @@ def _first(rotations: np.ndarray, translations: np.ndarray) -> tuple[np.ndarray,
 
 
 def _unswapped(sightings: Sightings, adjusted: Adjusted) -> tuple[Sightings, int]:
-    """Take left for right where a network saw somebody from behind as from the front; returns how often."""
-    other = Sightings(*(column[:, :, _OTHER_SIDE] for column in (sightings.rays, sightings.pixels, sightings.weights)))
-    swap = misfit(other, adjusted) < 0.5 * misfit(sightings, adjusted)
-    columns = ((sightings.rays, other.rays), (sightings.pixels, other.pixels), (sightings.weights, other.weights))
-    # What is swapped may leave a joint that one camera sees alone.
-    rays, pixels, weights = (np.where(swap.reshape(*swap.shape, *(1,) * (a.ndim - 2)), b, a) for a, b in columns)
-    weights = np.where((weights > 0).sum(axis=0) > 1, weights, 0.0)
-    return Sightings(rays, pixels, weights), int(swap.sum())
+    """Take left for right in the camera whose rays then meet the others', where a network has mixed them up.
+
+    Returns:
+        The sightings, of which points that one camera sees alone do not count, and how often that was.
+    """
+    pose = adjusted.rotations, adjusted.translations
+    near = float(np.nanmedian(np.linalg.norm(adjusted.residuals, axis=-1)))
+    before = misfit(sightings, *pose, near)
+    columns = [sightings.rays, sightings.pixels, sightings.weights]
+    others = [column[:, :, _OTHER_SIDE] for column in columns]
+    after = []
+    for view in range(len(columns[2])):
+        tried = [column.copy() for column in columns]
+        for column, other in zip(tried, others, strict=True):
+            column[view] = other[view]
+        after.append(misfit(Sightings(*tried), *pose, near))
+    view, moment = np.argmin(after, axis=0), np.arange(len(before))
+    moment = moment[np.min(after, axis=0) < _CLEARLY * before]
+    view = view[moment]
+    changed = [column.copy() for column in columns]
+    for column, other in zip(changed, others, strict=True):
+        column[view, moment] = other[view, moment]
+    changed[2] = np.where((changed[2] > 0).sum(axis=0) > 1, changed[2], 0.0)
+    return Sightings(*changed), len(moment)
 
 
 def _filled(places: np.ndarray, person: np.ndarray) -> np.ndarray:

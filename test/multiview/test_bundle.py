@@ -35,12 +35,16 @@ def bodies(points: np.ndarray) -> Jointed:
     return Jointed(points, LIMBS, lengths[None], np.zeros(len(points), int), 0.03, float(lengths.mean()))
 
 
+def too_large(points: np.ndarray) -> Jointed:
+    return dataclasses.replace(bodies(points), scale=0.9999 * bodies(points).scale)
+
+
 def board(points: np.ndarray) -> Rigid:
     moved = turns(np.random.default_rng(1).normal(0, 0.2, (len(points), 3)))
     return Rigid(points[0] - points[0].mean(axis=0), moved, points.mean(axis=1))
 
 
-@pytest.mark.parametrize("make", [bodies, board])
+@pytest.mark.parametrize("make", [bodies, too_large, board])
 def test_derivatives_are_those_of_the_cost(make):
     """Half the cost's slope is the pull, with the opposite sign, along every number."""
     cameras, seen, points = scene(3.0, moments=4)
@@ -109,6 +113,9 @@ def test_covariance_covers_the_errors(alike):
         sightings = Sightings.of([c.camera for c in cameras], seen)
         found = adjust(sightings, *poses(cameras), bodies(points))
         assert not found.covariances[0].any()
+        # Of the size of the whole, which counts as known, they would be several centimetres.
+        places = np.sqrt(found.covariances[:, range(3, 6), range(3, 6)].sum(axis=1))
+        assert places.max() < (0.02 if alike == 1 else 0.04)
         # The scale is that of the limbs, which noise makes longer; it is not what the covariance is about.
         ours = np.array([-r.T @ t for r, t in zip(found.rotations, found.translations, strict=True)])
         true = np.array([c.centre for c in cameras])
