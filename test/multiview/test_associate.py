@@ -89,7 +89,9 @@ def test_a_position_that_is_out_of_date_does_not_hold_who_is_seen_elsewhere() ->
     shots = whole_ticks(recording)[0]
     points = recording.truth(shots[0].stamp_ns).points("coco17")[0]
     ray = whole.cameras[0].centre - points[0].mean(axis=0)
-    previous = world_poses(shots[0].poses.skeleton, points + 0.35 * ray)
+    previous = world_poses(shots[0].poses.skeleton, points + 0.08 * ray)
+    alone = [shots[0].poses, *[Poses.empty(shots[0].poses.skeleton)] * 2]
+    assert associate(whole, alone, previous).tolist() == [[0, -1, -1]]
     groups = associate(whole, [shot.poses for shot in shots], previous)
     assert groups.tolist() == [[-1, -1, -1], [0, 0, 0]]
 

@@ -13,6 +13,7 @@ from scenes.scoring import Score, score
 from pose_ros.core.poses import LEFT, RIGHT, Poses, Source
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.multiview.fuse import Fuser, FuserOptions, with_parents
+from pose_ros.multiview.health import Judge
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.sync import Sync, SyncOptions
 from pose_ros.skeletons import catalogue
@@ -132,6 +133,33 @@ def test_between_two_cameras_none_is_left_out() -> None:
     two = rig(2)
     fuser, _, _ = fused(crossing(2), two, Faults(sigma_px=1), believed=turned(two, "camera1", 4.0), seconds=1)
     assert not any(health.left_out for health in fuser.health.values())
+
+
+def test_the_worst_camera_is_left_out_but_never_one_of_two() -> None:
+    for names, expected in ((("a", "b"), []), (("a", "b", "c"), ["b"]), (("a", "b", "c", "d"), ["b"])):
+        judge = Judge()
+        for name in names:
+            judge.count(name, 0, 100, {"a": 300, "b": 400}.get(name, 5), 100 * 2.0**2)
+        judge.decide(0.6)
+        assert [name for name, health in judge.health.items() if health.left_out] == expected
+        assert judge.trusted(list(names)) == [name for name in names if name not in expected]
+        assert judge.health["a"].dropped == 0.75
+        assert judge.health["a"].residual == 2.0
+
+
+def test_two_cameras_that_exchange_left_and_right_see_no_second_person() -> None:
+    whole, skeleton = rig(5, models=("",)), catalogue.get("coco17")
+    aside = [0.6 * (name.startswith("left") - name.startswith("right")) for name in skeleton.keypoints]
+    person = np.column_stack([aside, np.zeros(17), np.linspace(1.8, 0.1, 17)])
+    views = {
+        one.name: (0, Poses(skeleton, one.project(person[skeleton.flip_index] if i in (0, 2) else person)[None],
+                            np.ones((1, 17))))
+        for i, one in enumerate(whole)
+    }  # fmt: skip
+    fuser = Fuser()
+    poses = fuser(whole, views, 0)
+    np.testing.assert_allclose(poses.points, person[None], atol=0.01)
+    assert [name for name, rows in fuser.members.items() if rows[0] < 0] == ["camera0", "camera2"]
 
 
 def test_a_camera_dies_and_comes_back() -> None:

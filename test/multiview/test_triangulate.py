@@ -116,6 +116,17 @@ def test_two_views_that_disagree_give_nothing(rng: np.random.Generator) -> None:
     assert (found.views.ravel()[1:] == 2).all()
 
 
+def test_two_pairs_of_views_that_tell_different_stories_give_nothing(rng: np.random.Generator) -> None:
+    whole = rig(4, models=("",))
+    points, pixels, scores = seen(rng, whole)
+    pixels[2:] = whole.project(points + np.array([0.2, -0.3, 0.3]))[2:]
+    found = triangulate(whole, pixels, scores)
+    assert (found.views == 0).mean() > 0.9
+    pixels[3] = whole.project(points)[3]
+    found = triangulate(whole, pixels, scores)
+    assert (found.views == 3).mean() > 0.9
+
+
 def test_one_view_or_nearly_parallel_rays_give_nothing(rng: np.random.Generator) -> None:
     whole = rig(3)
     _, pixels, scores = seen(rng, whole)
