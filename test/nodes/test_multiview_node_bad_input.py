@@ -8,9 +8,11 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 import numpy as np
-from multiview_room import NAMES, Room, standing
+from multiview_room import NAMES, RIG, Room, standing
 from tf2_msgs.msg import TFMessage
 
+from pose_ros.multiview.files import write_rig
+from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.nodes import managed, viewpoint
 
 A, B, C = NAMES
@@ -253,3 +255,14 @@ def test_services_pause_and_end_tracks(room, ros):
     assert room.node.trigger_deactivate().name == "SUCCESS"
     assert room.play(3) == []
     assert room.node.trigger_cleanup().name == "SUCCESS"
+
+
+def test_images_of_another_size_than_the_calibration_file_says_are_told(room, tmp_path):
+    from scenes import camera
+
+    other = [PosedCamera(c.name, camera((320, 240)) if c.name == B else c.camera, c.rotation, c.translation)
+             for c in RIG]  # fmt: skip
+    write_rig(Rig(other), tmp_path / "rig.toml")
+    room = room(tf=False, calibration=str(tmp_path / "rig.toml"))
+    assert good(room, room.play()[-1])
+    left_out(room, B, "its calibration is for images of 320x240 pixels, they have 640x480")
