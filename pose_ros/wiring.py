@@ -155,14 +155,14 @@ def build(
     filter_options = from_mapping(FilterOptions, blocks["filter"], "filter")
 
     def pipeline(source: PoseSource, skeleton: str = "", parts: Mapping[str, Pipeline] | None = None) -> Pipeline:
+        lifting = None if isinstance(source, (Part, OwnPart)) else _lifting(pieces, source)
         return Pipeline(
             source,
             Tracker(tracker_options, numbers) if options.track else None,
             catalogue.get(skeleton) if skeleton else None,
             PoseSmoother() if options.smooth else None,
             parts,
-            Space(DepthMeasurer(depth_options), None if isinstance(source, (Part, OwnPart)) else _lifting(pieces, source),
-                  PointFilter(filter_options) if options.track else None),
+            Space(DepthMeasurer(depth_options), lifting, PointFilter(filter_options) if options.track else None),
         )
 
     whole = _source(options, pieces)
