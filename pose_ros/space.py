@@ -41,7 +41,8 @@ Now = Callable[[Frame], Moment]
 class Space:
     """Depth where there is a depth image; else what a lifter says; else the estimator's own shape, placed by its rays.
 
-    Then the points are filtered over time. Without a calibrated camera there are no points.
+    Then the points are filtered over time. Without a calibrated camera there are no points. While depth is missing for
+    a moment, a filter that predicts knows better where everybody is than any guess, and nothing is guessed.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Space:
             filter: Of points over time; needs ids.
         """
         self.depth, self.lifting, self.filter, self.bones = depth or DepthMeasurer(), lifting, filter, LimbFit()
+        #: When there was depth last.
+        self._measured_ns: int | None = None
 
     @property
     def filter_options(self) -> FilterOptions:
@@ -63,6 +66,7 @@ class Space:
 
     def reset(self) -> None:
         """Forget everything about earlier frames."""
+        self._measured_ns = None
         for piece in (self.depth, self.lifting, self.filter, self.bones):
             if piece is not None:
                 piece.reset()
@@ -76,8 +80,10 @@ class Space:
             stages: Takes the times.
             now: Where points are wanted as they should be by now, if the filter's options say so.
         """
-        guessed = frame.depth is None and self.lifting is None and poses.points is None
-        poses = self._metric(poses, frame, stages)
+        bridged = self._bridged(frame)
+        guessed = frame.depth is None and self.lifting is None and poses.points is None and not bridged
+        if not bridged:
+            poses = self._metric(poses, frame, stages)
         local, stamp_ns = poses.local_points, frame.stamp_ns
         if self.filter is not None and frame.camera is not None:
             with stages("filter"):
@@ -105,6 +111,15 @@ class Space:
         if frame.fixed is not None and moment.fixed is not None:
             poses = _seen_from(poses, frame.fixed, moment.fixed)
         return poses, moment.stamp_ns
+
+    def _bridged(self, frame: Frame) -> bool:
+        """Return whether there is no depth, and the filter predicts since there was some."""
+        if frame.depth is not None:
+            self._measured_ns = frame.stamp_ns
+        options, since_ns = self.filter_options, self._measured_ns
+        if frame.depth is not None or options.kind != "kalman" or since_ns is None:
+            return False
+        return frame.stamp_ns - since_ns <= options.max_gap * 1e9
 
     def _metric(self, poses: Poses, frame: Frame, stages: Stages) -> Poses:
         if frame.camera is not None and frame.depth is not None:

@@ -42,7 +42,8 @@ class Calibration:
         """
         self._node, self._options, self._say = node, options, say
         self._info: CameraInfo | None = None
-        self._made: tuple[tuple, Camera | None] = ((), None)
+        #: What the camera was made of, the camera, and why there is none.
+        self._made: tuple[tuple, Camera | None, str] = ((), None, "")
         self._subscription = node.create_subscription(
             CameraInfo, options().camera_info_topic, self._heard, sensor(depth=5)
         )
@@ -74,10 +75,11 @@ class Calibration:
                info.roi.width, info.roi.height)
         if self._made[0] != key:
             try:
-                self._made = key, camera_from_info(info, size_wh, rectified=options.rectified)
+                self._made = key, camera_from_info(info, size_wh, rectified=options.rectified), ""
             except PoseRosError as error:
-                self._made = key, None
-                self._say(f"{error}: no 3D")
+                self._made = key, None, f"{error}: no 3D"
+        if self._made[2]:
+            self._say(self._made[2])
         return self._made[1]
 
     def close(self) -> None:

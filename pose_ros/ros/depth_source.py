@@ -145,6 +145,9 @@ class DepthSource:
     def _image(self, msg: Any, header: Header, camera: Camera) -> Depth | None:
         image, scale = depth_values(msg)
         stamp_ns = _stamp_ns(msg.header)
+        if not (image > 0).any():
+            self._say("the image has no measurement at all; is the sensor covered, too near, or without its light?")
+            return None
         height, width = image.shape
         if msg.header.frame_id != header.frame_id:
             why = f"its frame is '{msg.header.frame_id}', the image's is '{header.frame_id}'"

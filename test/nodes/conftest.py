@@ -16,7 +16,7 @@ import pytest
 
 _HERE = Path(__file__).parent
 _CARD = """\
-kind: estimator
+kind: {kind}
 plugin: {plugin}
 summary: Known answers.
 file: {{path: tiny.onnx{sha256}}}
@@ -43,6 +43,7 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-pose\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[pose_ros.estimators]\nstub = stub_pose:Stub\nstub_hand = stub_pose:StubHand\nbroken = stub_pose:Nothing\n"
+        "written = stub_pose:Written\n[pose_ros.lifters]\nstub_lifter = stub_pose:StubLifter\n"
     )
     _load(_HERE.parent / "runtime" / "onnx_file.py").write(folder / "tiny.onnx", size=(3, 8, 8))
     cards = {
@@ -53,11 +54,15 @@ def stub_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "broken": ("broken", "coco17", ""),
         "nameless": ("stubb", "coco17", ""),
         "tampered": ("stub", "coco17", ", sha256: " + "ab" * 32),
+        "written": ("written", "coco17", ""),
+        "stub-lifter": ("stub_lifter", "coco17", ""),
+        "hand-lifter": ("stub_lifter", "hand21", ""),
     }
     for name, (plugin, skeleton, sha256) in cards.items():
-        (folder / f"{name}.yaml").write_text(_CARD.format(plugin=plugin, skeleton=skeleton, sha256=sha256))
+        kind = "lifter" if name.endswith("lifter") else "estimator"
+        (folder / f"{name}.yaml").write_text(_CARD.format(kind=kind, plugin=plugin, skeleton=skeleton, sha256=sha256))
     (folder / "gone.yaml").write_text(
-        _CARD.format(plugin="stub", skeleton="coco17", sha256="").replace("tiny.onnx", "gone.onnx")
+        _CARD.format(kind="estimator", plugin="stub", skeleton="coco17", sha256="").replace("tiny.onnx", "gone.onnx")
     )
     return folder
 

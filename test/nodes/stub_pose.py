@@ -3,6 +3,9 @@
 
 The red value of the first pixel is the number of subjects; keypoint k of subject n lies at (40 n + k, k). Keypoint k
 of a hand lies k / 2 pixels beside and above the middle of the region: a left hand's to the left, others to the right.
+
+``Written`` reads its answers from the pixels: after the red value of the first one stand the float32 numbers x, y and
+score of all keypoints. ``StubLifter`` makes everybody stand upright in the image's plane.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, Poses
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.lifters.base import Lifter
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,47 @@ class StubHand(CropEstimator):
         metric = np.concatenate([keypoints / 100, np.full((n, k, 1), 2.0)], axis=2)
         scores = np.full((n, k), self.options.score)
         return Poses(self.skeleton, keypoints, scores, side_scores=np.ones(n), points=metric, regions=regions)
+
+
+def write(image, keypoints, scores):
+    """Write subjects (N, K, 2) with scores (N, K) into the pixels of an image (H, W, 3) for Written to read."""
+    numbers = np.concatenate([keypoints, scores[..., None]], axis=2).astype(np.float32).tobytes()
+    flat = image.reshape(-1)
+    flat[0] = len(keypoints)
+    flat[1 : 1 + len(numbers)] = np.frombuffer(numbers, np.uint8)
+
+
+class Written(Stub):
+    """Subjects that are written into the image."""
+
+    def estimate(self, image):
+        self.calls += 1
+        time.sleep(self.options.delay)
+        flat, k = image.reshape(-1), len(self.skeleton)
+        size = int(flat[0]) * k * 3 * 4
+        numbers = np.frombuffer(flat[1 : 1 + size].tobytes(), np.float32).reshape(-1, k, 3)
+        return Poses(self.skeleton, numbers[..., :2], numbers[..., 2])
+
+
+@dataclass(frozen=True)
+class StubLifterOptions:
+    """Options of the lifter."""
+
+    tall: float = option(1.5, "From the highest keypoint to the lowest one.", unit="m", low=0.1, high=3.0)
+
+
+class StubLifter(Lifter):
+    """Flat people."""
+
+    Options = StubLifterOptions
+    window, ahead, step_s = 3, 0, 1 / 30
+
+    def __init__(self, model, options=None):
+        super().__init__(model, options)
+        self.takes = self.skeleton
+
+    def lift(self, keypoints, scores, size_wh):
+        now = keypoints[:, -1]
+        extent = np.ptp(now[..., 1], axis=1)[:, None, None]
+        flat = (now - now[:, [self.skeleton.root]]) / extent * self.options.tall
+        return np.concatenate([flat, np.zeros((*flat.shape[:2], 1))], axis=2).astype(np.float32)
