@@ -30,9 +30,10 @@ ROSDEP = {
     "yaml": "python3-yaml",
 }
 #: Libraries that rosdep has no key for.
-WITHOUT_KEY = {"ai_edge_litert", "openvino"}
-#: Libraries that only checkpoints, their export and measuring accuracy need: extras, which no robot has to have.
-EXTRAS = {"onnx", "onnxscript", "pycocotools", "safetensors", "torch"}
+WITHOUT_KEY = {"ai_edge_litert", "openvino", "tomli"}
+#: Libraries that only checkpoints, their export, measuring accuracy and files of motion capture need: extras, which no
+#: robot has to have.
+EXTRAS = {"ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "safetensors", "torch"}
 
 
 def test_version_is_written_once() -> None:
