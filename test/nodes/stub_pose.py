@@ -93,7 +93,7 @@ class Written(Stub):
 class StubLifterOptions:
     """Options of the lifter."""
 
-    tall: float = option(1.5, "From the highest keypoint to the lowest one.", unit="m", low=0.1, high=3.0)
+    tall: float = option(1.5, "From the highest keypoint to the lowest one.", unit="m", low=0.1, high=3.0, live=True)
 
 
 class StubLifter(Lifter):
