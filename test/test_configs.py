@@ -29,7 +29,7 @@ def of(config: Path) -> list[compose.NodeSpec]:
 
 
 def test_they_are_there():
-    uses = {"body", "hand", "face", "animal", "wholebody", "everything", "multiview"}
+    uses = {"body", "hand", "face", "animal", "wholebody", "everything", "multiview", "rgbd", "lifted"}
     assert {p.stem for p in CONFIGS} == {*uses, "demo", "topdown"}
     assert {p.name.removesuffix(".launch.py") for p in LAUNCHES} == uses
 
@@ -71,15 +71,19 @@ def test_the_nodes_of_the_demo_are_connected():
     assert (recorder["image_topic"], recorder["skeletons_topic"]) == ("camera/image", "pose/skeletons")
 
 
+def opened(config):
+    """Return the keys and values of the node of a file, those that are commented among them."""
+    head, body = config.read_text().split("ros__parameters:\n")
+    # A commented key is `# key: value # words` in the place where it would stand.
+    text = re.sub(r"^( *)# (( {2})?[a-z_]+:( |$))", r"\1\2", body, flags=re.MULTILINE)
+    return dict(compose._flat(yaml.safe_load(f"{head}ros__parameters:\n{text}")["pose"]["ros__parameters"], "", "pose"))
+
+
 def test_commented_keys_of_the_robots_file_are_real_and_show_their_defaults():
     """The file names every option of pose_node and of the parts of its model."""
     config = ROOT / "config" / "body.yaml"
     (spec,) = of(config)
-    head, body = config.read_text().split("ros__parameters:\n")
-    # A commented key is `# key: value # words` in the place where it would stand.
-    opened = re.sub(r"^( *)# (( {2})?[a-z_]+:( |$))", r"\1\2", body, flags=re.MULTILINE)
-    data = yaml.safe_load(f"{head}ros__parameters:\n{opened}")["pose"]["ros__parameters"]
-    shown = dict(compose._flat(data, "", "pose"))
+    shown = opened(config)
     known = compose.options_of("pose_node", spec.parameters)
     assert shown.keys() == known.keys()
     different = {k for k, s in known.items() if shown[k] != s.default}
@@ -111,6 +115,29 @@ def test_launch_files_give_a_description(launch_file):
     assert {"device", "params_file", "namespace", "use_rviz", "log_level", "fixed_frame"} <= described.keys()
     assert ({"image_topic", "camera_info_topic"} <= described.keys()) == (launch_file.name != "multiview.launch.py")
     assert ("model" in described) == (launch_file.name != "everything.launch.py")
+    assert ("depth_topic" in described) == (launch_file.name == "rgbd.launch.py")
+
+
+def test_a_bag_with_depth_is_played_and_a_video_without_is_shown():
+    rgbd, lifted = (compose.load(ROOT / "config" / f"{name}.yaml", source="bag") for name in ("rgbd", "lifted"))
+    assert [spec.plugin for spec in rgbd] == ["player_node", "pose_node"]
+    # Images, camera_info and depth.
+    assert rgbd[0].parameters["wait_for_subscribers"] == 3
+    assert rgbd[1].parameters["image_topic"] == "/camera/camera/color/image_raw"
+    assert [spec.plugin for spec in lifted] == ["camera_node", "pose_node"]
+
+
+@pytest.mark.parametrize("name", ["rgbd", "lifted"])
+def test_commented_keys_are_real_and_show_their_defaults(name):
+    """Those of rgbd.yaml and lifted.yaml, some of which are blocks of models that are named in a comment."""
+    config = ROOT / "config" / f"{name}.yaml"
+    (spec,) = of(config)
+    shown = opened(config)
+    known = compose.options_of("pose_node", {**spec.parameters, "lifting.model": "videopose3d-27"})
+    assert shown.keys() <= known.keys()
+    different = {k for k in shown if shown[k] != known[k].default}
+    assert different == {"image_topic", "camera_info_topic", *({"depth_topic", "rgbd.max_range"} if name == "rgbd"
+                                                              else ())}
 
 
 def test_the_nodes_of_several_cameras_are_connected():

@@ -81,7 +81,7 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
         overrides: ``node.key=value``, the value as in YAML; ``node`` is a name, a full path, or a plugin, which means
             all nodes of that kind.
         source: What the camera_node shows; where the file has none, one is added, and the others hear it. For several
-            cameras it is a bag, which a player_node plays.
+            cameras, or one with depth, it is a bag, which a player_node plays.
 
     Raises:
         ConfigError: What does not fit.
@@ -109,16 +109,21 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
     result = [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
     if source is None or own:
         return result
-    several = any(spec.plugin == "multiview_node" for spec in result)
+    several = any(spec.plugin == "multiview_node" or _depth(spec) for spec in result)
     return _with_player(result, source) if several else _with_camera(result, source)
 
 
+def _depth(spec: NodeSpec) -> bool:
+    """Return whether a node hears depth, which no camera_node shows."""
+    return any(spec.parameters.get(key) for key in ("depth_topic", "points_topic"))
+
+
 def _with_player(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
-    """Return a composition with one more node, which plays a bag of all cameras, and nothing of it is left out."""
+    """Return a composition with one more node, which plays a bag of all topics, and nothing of it is left out."""
     if any(spec.path == _PLAYER for spec in specs):
         raise ConfigError("--source", f"expected a player_node in the file, or no other node of the name '{_PLAYER}'")
-    # Each pose_node hears images and camera_info.
-    topics = 2 * sum(spec.plugin == "pose_node" for spec in specs)
+    # Each pose_node hears images and camera_info, and perhaps depth.
+    topics = sum(2 + _depth(spec) for spec in specs if spec.plugin == "pose_node")
     played = {"source": source, "wait_for_subscribers": topics}
     result = [NodeSpec(_PLAYER.strip("/"), "", "player_node", {"plugin": "player_node", **played}, played)]
     for spec in specs:
@@ -181,7 +186,7 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
         from pose_ros.wiring import PipelineOptions
 
         model = str(parameters.get("model", PipelineOptions().model))
-        blocks = {**_blocks_of_model(model), **_blocks_of_parts(parameters)}
+        blocks = {**_blocks_of_model(model), **_blocks_of_parts(parameters), **_blocks_of_space(parameters)}
         for block, piece in blocks.items():
             known.update({f"{block}.{s.name}": s for s in specs(piece)})
     return known
@@ -195,6 +200,20 @@ def pipeline_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
     for block in BLOCKS:
         config[block] = {k.partition(".")[2]: v for k, v in parameters.items() if k.startswith(f"{block}.")}
     return config
+
+
+def _blocks_of_space(parameters: Mapping[str, Any]) -> dict[str, type]:
+    """Return block -> options of what knows of metres, and of the lifter where there is one."""
+    from pose_ros import registry
+    from pose_ros.core.depth_options import DepthOptions
+    from pose_ros.core.point_filter import FilterOptions
+    from pose_ros.lifters.lifting import LiftingOptions
+    from pose_ros.models.store import Store
+
+    blocks: dict[str, type] = {"rgbd": DepthOptions, "filter": FilterOptions, "lifting": LiftingOptions}
+    if model := str(parameters.get("lifting.model", "")):
+        blocks["lifter"] = registry.load("lifters", Store().card(model).plugin).Options
+    return blocks
 
 
 def _blocks_of_parts(parameters: Mapping[str, Any]) -> dict[str, type]:

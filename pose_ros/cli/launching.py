@@ -22,12 +22,17 @@ _TOPICS = {
     "image_topic": "Image topic. One that ends in /compressed is read as CompressedImage.",
     "camera_info_topic": "CameraInfo topic of the same camera.",
 }
+_DEPTH = {
+    "depth_topic": "Depth images of the same camera; one that ends in /compressedDepth is compressed.",
+    "depth_info_topic": "CameraInfo topic of a depth camera that is not registered.",
+}
 _MODEL = {"model": "Model to run, '[detector+]estimator'; see 'pose-ros models list'."}
 _DEVICE = {"device": "Where to run it: auto, cpu, cuda, tensorrt or openvino:NAME."}
 
 
 def describe(
-    config: str, *, one_model: bool = True, one_camera: bool = True, fixed_frame: str = "camera_optical_frame"
+    config: str, *, one_model: bool = True, one_camera: bool = True, depth: bool = False,
+    fixed_frame: str = "camera_optical_frame",
 ) -> LaunchDescription:
     """Return what ``ros2 launch`` runs.
 
@@ -35,6 +40,7 @@ def describe(
         config: Parameter file in ``config/``.
         one_model: Whether an argument ``model`` makes sense: all pose_nodes of the file run the same.
         one_camera: Whether arguments for topics make sense: all pose_nodes of the file hear one camera.
+        depth: Whether the camera measures depth.
         fixed_frame: Of RViz.
     """
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -45,7 +51,9 @@ def describe(
     from launch import LaunchDescription
 
     folder = _folder()
-    parameters = {**(_TOPICS if one_camera else {}), **(_MODEL if one_model else {}), **_DEVICE}
+    parameters = {
+        **(_TOPICS if one_camera else {}), **(_DEPTH if depth else {}), **(_MODEL if one_model else {}), **_DEVICE
+    }
 
     def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return _nodes(context, parameters)

@@ -10,8 +10,6 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: What is kept: a second at 30 Hz.
-_KEPT = 30
 #: A stamp that is this much older than the newest one is no late message: time ran backwards, nanoseconds.
 _BACKWARDS_NS = 500_000_000
 
@@ -31,8 +29,9 @@ class Match(Generic[T]):
 class DepthBuffer(Generic[T]):
     """Keep the last depths, whatever they are, by their stamps. Several threads may use it."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, most: int = 30) -> None:
+        """Start empty; ``most`` depths are kept: a second at 30 Hz."""
+        self._most = most
         self._lock = threading.Lock()
         self._kept: list[tuple[int, int, T]] = []
         self._count = 0
@@ -52,7 +51,7 @@ class DepthBuffer(Generic[T]):
             self._count += 1
             # The count keeps two of one stamp apart, and decides for the later one.
             insort(self._kept, (stamp_ns, self._count, item))
-            del self._kept[:-_KEPT]
+            del self._kept[: -self._most]
 
     def awaits(self, stamp_ns: int, tolerance_s: float) -> bool:
         """Whether the depth of an image may still come: nothing as new has come yet, or only from before a jump."""

@@ -66,7 +66,7 @@ class PoseNode(Managed):
             return (self._switch.worker.pipeline if self._switch.worker is not None else pipeline).space
 
         surroundings = Surroundings(self, self._options, lambda: space().depth.options,
-                                    lambda: space().filter_options, self._health.say)
+                                    lambda: space().filter_options, self._health.say, self._qos)
         worker = Worker(self, pipeline, self._subscribe, surroundings, outputs, self._health)
         self._switch.worker, self._surroundings = worker, surroundings
         return [worker, surroundings, outputs]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -19,14 +20,16 @@ from pose_ros.core.depth import Depth
 from pose_ros.core.depth_buffer import DepthBuffer
 from pose_ros.core.frame import Fixed
 from pose_ros.core.options import option
-from pose_ros.errors import PoseRosError
+from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth import depth_values
 from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth
 from pose_ros.ros.qos import sensor
 
-#: Depth messages that may wait in the transport.
-_WAITING = 5
+#: Depths that are kept beside those of the images that may wait: a second at 30 Hz.
+_KEPT = 30
+#: Depth messages that may wait in the transport, beside as many as images may.
+_WAITING = 4
 #: After so many waits in which nothing at all came, nothing is waited for until something comes.
 _PATIENCE = 3
 #: Registered depth has the shape of the colour image; widths to heights that differ by more are of another view.
@@ -61,7 +64,7 @@ class DepthSource:
 
     def __init__(
         self, node: Node, options: Callable[[], DepthSourceOptions], max_time_difference: Callable[[], float],
-        transform: Callable[[str, str, int], Fixed | str], say: Callable[[str], None],
+        transform: Callable[[str, str, int], Fixed | str], say: Callable[[str], None], images: QoSProfile,
     ) -> None:
         """Subscribe to the calibration; :meth:`listen` to depth.
 
@@ -72,14 +75,22 @@ class DepthSource:
             transform: Returns how things of a source frame stand in a target frame at a stamp, or why that is not
                 known, for depth that is not registered.
             say: Told why an image has no depth.
+            images: How images are heard: depth is heard as reliably.
+
+        Raises:
+            ConfigError: Depth is to come from two topics.
         """
         self._node, self._options, self._difference, self._transforms = node, options, max_time_difference, transform
         self._listener = say
-        self._buffer: DepthBuffer[Any] = DepthBuffer()
+        self._buffer: DepthBuffer[Any] = DepthBuffer(_KEPT + images.depth)
+        self._qos = sensor(images.reliability.name, images.depth + _WAITING)
         self._came = threading.Condition()
         #: Waits in a row in which nothing came.
         self._in_vain = 0
         given = options()
+        if given.depth_topic and given.points_topic:
+            raise ConfigError("points_topic", f"expected none beside depth_topic, got '{given.points_topic}' and "
+                                              f"'{given.depth_topic}'; leave one of them empty")
         topic, self._calibration = given.depth_or_points_topic, None
         kind = PointCloud2
         if given.depth_topic:
@@ -96,7 +107,7 @@ class DepthSource:
         if wanted and self._subscription is None:
             self._in_vain = 0
             self._subscription = self._node.create_subscription(
-                self._kind, self._topic, self._heard, sensor(depth=_WAITING)
+                self._kind, self._topic, self._heard, self._qos
             )
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)

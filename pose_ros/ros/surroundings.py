@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from pose_ros.core.camera import Camera
@@ -41,7 +42,7 @@ class Surroundings:
 
     def __init__(
         self, node: Node, options: Callable[[], SurroundingsOptions], rgbd: Callable[[], DepthOptions],
-        filter: Callable[[], FilterOptions], say: Callable[[str], None],
+        filter: Callable[[], FilterOptions], say: Callable[[str], None], images: QoSProfile,
     ) -> None:
         """Subscribe to the calibration.
 
@@ -51,11 +52,15 @@ class Surroundings:
             rgbd: Returns how depth is used.
             filter: Returns how points are filtered.
             say: Told what is missing, and why.
+            images: How images are heard.
+
+        Raises:
+            ConfigError: Depth is to come from two topics.
         """
         self._node, self._options, self._rgbd, self._filter, self._listener = node, options, rgbd, filter, say
         self.calibration = Calibration(node, options, say)
         self._depth = (
-            DepthSource(node, options, lambda: rgbd().max_time_difference, self._transform, self._say)
+            DepthSource(node, options, lambda: rgbd().max_time_difference, self._transform, self._say, images)
             if options().depth_or_points_topic else None
         )
         self._frames: Frames | None = None
