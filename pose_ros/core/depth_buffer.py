@@ -58,8 +58,8 @@ class DepthBuffer(Generic[T]):
         with self._lock:
             if not self._kept:
                 return True
-            newest = self._kept[-1][0]
-            return newest < stamp_ns - tolerance_s * 1e9 or newest > stamp_ns + _BACKWARDS_NS
+            oldest, newest = self._kept[0][0], self._kept[-1][0]
+            return newest < stamp_ns - tolerance_s * 1e9 or oldest > stamp_ns + _BACKWARDS_NS
 
     def find(self, stamp_ns: int, tolerance_s: float) -> Match[T]:
         """Return the depth whose stamp is nearest to that of an image.

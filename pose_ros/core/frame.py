@@ -48,9 +48,9 @@ class Frame:
     #: Where the camera stands at this moment: what a moving camera sees is filtered in a frame that does not move. None
     #: where it stands still.
     fixed: Fixed | None = None
-    #: Says depth and ``fixed``, which often come later than the image. It is asked when keypoints are known, as it may
-    #: have to wait.
-    late: Callable[[], tuple[Depth | None, Fixed | None]] | None = None
+    #: Returns the frame with what often comes later than its image, such as depth. It is asked when keypoints are
+    #: known, as it may have to wait.
+    late: Callable[[Frame], Frame] | None = None
 
     def __post_init__(self) -> None:
         """Check the image."""
@@ -66,5 +66,4 @@ class Frame:
         if self.late is None:
             return self
         with stages("match"):
-            depth, fixed = self.late()
-        return replace(self, depth=depth, fixed=fixed, late=None)
+            return self.late(replace(self, late=None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rclpy.node import Node
@@ -92,11 +92,12 @@ class Surroundings:
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         camera = self.calibration.camera(header, (image.shape[1], image.shape[0]))
 
-        def late() -> tuple[Depth | None, Fixed | None]:
+        def late(frame: Frame) -> Frame:
             self._lacking = []
-            found = self._depth_at(header, camera, came), self._fixed(header.frame_id, stamp_ns, came)
+            camera = frame.camera or self.calibration.camera(header, frame.size_wh)
+            depth, fixed = self._depth_at(header, camera, came), self._fixed(header.frame_id, stamp_ns, came)
             self.lacks = next(iter(self._lacking), "")
-            return found
+            return replace(frame, camera=camera, depth=depth, fixed=fixed)
 
         wanted = self._depth is not None or self._filtering_frame
         return Frame(image, stamp_ns, header.frame_id, camera, late=late if wanted else None)

@@ -186,3 +186,14 @@ def test_what_may_be_under_way_is_told_from_what_never_comes(tree):
     assert not tree.behind("world", "camera", 10 * S)
     assert not tree.behind("world", "camera", 9 * S)
     assert not tree.behind("world", "eye", 11 * S)
+
+
+def test_how_far_a_way_is_known(tree):
+    assert tree.newest("odom", "camera") is None
+    tree.put("base", "camera", 0, (0, 0, 1), (0, 0, 0, 1), static=True)
+    assert tree.newest("base", "camera") is None
+    tree.put("odom", "base", NOW, (1, 0, 0), (0, 0, 0, 1))
+    newest = tree.newest("odom", "camera")
+    assert newest == NOW + 50_000_000
+    assert tree.lookup("odom", "camera", newest) is not None
+    assert tree.lookup("odom", "camera", newest + 1) is None
