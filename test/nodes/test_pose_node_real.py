@@ -67,7 +67,7 @@ def test_hands_and_face_of_a_person_are_linked_placed_and_named(models, scene, r
     calibration = scene.other.create_publisher(CameraInfo, "camera_info", 1)
     assert ros.spin_until(calibration.get_subscription_count)
     calibration.publish(camera_to_info(guess_camera(size_wh, 1.0), header))
-    assert ros.spin_until(lambda: scene.node._switch.worker._calibration.known)
+    assert ros.spin_until(lambda: scene.node._switch.worker._surroundings.calibration.known)
     scene.send(rgb_to_image(rgb, header))
     assert ros.spin_until(lambda: got.keys() == {*topics, "tf"})
 
