@@ -23,7 +23,7 @@ from pose_ros.multiview.associate import AssociateOptions, associate
 from pose_ros.multiview.health import CameraHealth, Judge
 from pose_ros.multiview.memory import Known
 from pose_ros.multiview.rig import PosedCamera, Rig
-from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, triangulate
+from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, leave_one_out, triangulate
 
 #: However small a subject is, no keypoint is seen better than this, pixels.
 _FINEST = 1.0
@@ -33,6 +33,8 @@ _ENOUGH = 0.4
 _OFTEN = 3
 #: Who is nearer to another one than this part of its own size (root mean square from the middle) is the same one.
 _INSIDE = 0.5
+#: By about so many keypoints of each subject cameras are judged.
+_JUDGED = 17
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,12 @@ class FuserOptions:
         0.5, "How much faster or slower than it should a keypoint moves (standard deviation) while one camera sees it "
         "alone.", unit="m/s", low=0.01, high=20.0, live=True,
     )
-    max_dropped: float = option(
-        0.6, "A camera of whose sights more than this share disagrees with the others is left out, until they agree; 1 "
-        "leaves none out.", low=0.1, high=1.0, live=True,
+    leave_out: bool = option(
+        True, "A camera that disagrees with all others is left out until it agrees; else it is only named.", live=True
+    )
+    max_misfit: float = option(
+        1.75, "A camera disagrees if its keypoints are so many times further from where the others put them, in "
+        "standard deviations, than those of the others are among themselves.", low=1.2, high=100.0, live=True,
     )
 
 
@@ -152,7 +157,7 @@ class Fuser:
         there = ~new | ((found.views > 0).sum(axis=1) > _ENOUGH * tried)
         there &= ~(new & _crowded(np.asarray(poses.points)))
         self._known = known.select(there)
-        self._watch(used, trusted, views, sights, found, poses, stamp_ns)
+        self._watch(used, trusted, views, sights, found, poses, known, stamp_ns)
         seen = there & (poses.sources > 0).any(axis=1)
         self.members = {name: sights.rows[v, seen] for v, name in enumerate(trusted)}
         return _described(poses.select(seen), self.members, views)
@@ -225,41 +230,45 @@ class Fuser:
 
     def _watch(
         self, used: Sequence[str], trusted: Sequence[str], views: Mapping[str, tuple[int, Poses]], sights: _Sights,
-        found: Triangulation, poses: Poses, stamp_ns: int,
+        found: Triangulation, poses: Poses, known: Known, stamp_ns: int,
     ) -> None:  # fmt: skip
-        """Compare each camera with what all that are trusted agreed on."""
-        measured, points = found.views > 0, found.points
-        for name in used:
-            seen_ns, mine = views[name]
+        """Compare each camera with what those that are trusted agree on without it."""
+        part = slice(None, None, -(-poses.scores.shape[1] // _JUDGED))
+        shape = (len(used), *poses.scores[:, part].shape)
+        pixels, scores, sigmas = np.full((*shape, 2), np.nan), np.zeros(shape), np.ones(shape)
+        agreed, rows = np.zeros(shape, bool), np.full(shape[:2], -1)
+        for i, name in enumerate(used):
             if name in trusted:
                 v = trusted.index(name)
-                rows, agree = sights.rows[v], found.used[v]
-                off, against = found.residuals[v], measured & np.isfinite(found.residuals[v]) & ~agree
-            else:
-                rows, agree, against, off = self._compared(self._of([name]), mine, poses, stamp_ns - seen_ns)
+                rows[i], agreed[i] = sights.rows[v], found.used[v, :, part]
+                pixels[i], scores[i] = sights.keypoints[v, :, part], sights.scores[v, :, part]
+                sigmas[i] = sights.sigmas[v]
+                continue
+            seen_ns, mine = views[name]
+            rows[i] = associate(self._of([name]), [mine], poses, self.association)[: len(poses), 0]
+            here = np.flatnonzero(rows[i] >= 0)
+            mine = mine.select(rows[i, here])
+            pixels[i, here] = _moved(self._of([name]).cameras[0], mine, known.select(here), seen_ns, stamp_ns)[:, part]
+            scores[i, here], sigmas[i, here] = mine.scores[:, part], self._noise(mine)[:, None]
+        # Where too few agree, all speak against all.
+        all_ = np.array([name in trusted for name in used])[:, None, None] & (scores > 0)
+        agreed = np.where(agreed.sum(axis=0) >= 2, agreed, all_)
+        flat = (len(used), -1)
+        deviations = leave_one_out(
+            self._of(used), pixels.reshape(*flat, 2), scores.reshape(flat), sigmas.reshape(flat), agreed.reshape(flat),
+            self.triangulation.min_score,
+        )  # fmt: skip
+        for i, name in enumerate(used):
             # Subjects that it should see, and others that it sees where nobody is.
-            pixels = self._of([name]).project(points)[0]
-            inside = ((pixels >= 0) & (pixels < self._of([name]).cameras[0].camera.size_wh)).all(axis=2).sum(axis=1)
-            missed = np.sort(inside[(rows < 0) & (inside > 0)])[::-1][: len(mine) - (rows >= 0).sum()]
-            self._judge.count(
-                name, seen_ns, float(agree.sum()), float(against.sum() + missed.sum()),
-                float(np.square(off[agree]).sum()),
-            )  # fmt: skip
-        self._judge.decide(self.options.max_dropped)
-
-    def _compared(
-        self, rig: Rig, mine: Poses, poses: Poses, late_ns: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return for each subject what a camera that is left out saw: rows, agreement and not, distances in pixels."""
-        rows = associate(rig, [mine], poses, self.association)[: len(poses), 0]
-        off = np.full(poses.scores.shape, np.nan)
-        limit = np.ones_like(off)
-        here = np.flatnonzero(rows >= 0)
-        theirs = mine.select(rows[here])
-        off[here] = np.linalg.norm(rig.project(np.asarray(poses.points)[here])[0] - theirs.keypoints, axis=2)
-        limit[here] = self.triangulation.limit * self._noise(theirs)[:, None] / np.sqrt(np.fmax(theirs.scores, 0.01))
-        with np.errstate(invalid="ignore"):
-            return rows, off <= limit, off > limit, off
+            camera = self._of([name]).cameras[0]
+            there = camera.project(found.points[:, part])
+            inside = ((there >= 0) & (there < camera.camera.size_wh)).all(axis=2).sum(axis=1)
+            missed = np.sort(inside[(rows[i] < 0) & (inside > 0)])[::-1]
+            elsewhere = int(missed[: len(views[name][1]) - (rows[i] >= 0).sum()].sum())
+            own, others, off = (column[i][np.isfinite(column[i])] for column in deviations)
+            self._judge.count(name, views[name][0], own, others, off, elsewhere)
+        limit = self.triangulation.limit**2 / 2
+        self._judge.decide(self.options.max_misfit, limit, self.options.leave_out)
 
 
 def world_poses(skeleton: Skeleton, points: np.ndarray, **columns: Any) -> Poses:
