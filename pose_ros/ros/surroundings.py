@@ -25,6 +25,8 @@ from pose_ros.space import Moment
 
 #: Who begins to hear TF says nothing of what is missing for so long, seconds.
 _DISCOVERY_S = 1.0
+#: Nobody knows where people are after so long; stamps that are older are of another clock, seconds.
+_PREDICTABLE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Surroundings:
         self._heard_since = 0.0
         #: Why the last image has no depth, or no transform; empty when it has what it should.
         self.lacks = ""
-        self._lacking: list[str] = []
+        #: Of the image at hand: when it came, and what it lacks.
+        self._came, self._lacking = 0.0, list[str]()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,58 +91,63 @@ class Surroundings:
             image: RGB uint8 (H, W, 3).
             header: Of its message.
         """
-        came = time.monotonic()
+        self._came, self._lacking = time.monotonic(), []
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         camera = self.calibration.camera(header, (image.shape[1], image.shape[0]))
 
         def late(frame: Frame) -> Frame:
-            self._lacking = []
             camera = frame.camera or self.calibration.camera(header, frame.size_wh)
-            depth, fixed = self._depth_at(header, camera, came), self._fixed(header.frame_id, stamp_ns, came)
+            depth, fixed = self._depth_at(header, camera), self._fixed(header.frame_id, stamp_ns)
             self.lacks = next(iter(self._lacking), "")
             return replace(frame, camera=camera, depth=depth, fixed=fixed)
 
-        wanted = self._depth is not None or self._filtering_frame
+        wanted = self._depth is not None or self._filter().filtering_frame
+        if not wanted:
+            self.lacks = ""
         return Frame(image, stamp_ns, header.frame_id, camera, late=late if wanted else None)
 
     def now(self, frame: Frame) -> Moment:
         """Return the present moment, or the last one for which it is known where a camera that moves stands.
 
         Args:
-            frame: Of the camera.
+            frame: Of the camera; its own moment is returned where its stamp is of another clock.
         """
-        stamp_ns = self._node.get_clock().now().nanoseconds
+        stamp_ns, then = self._node.get_clock().now().nanoseconds, Moment(frame.stamp_ns, frame.fixed)
+        age_s = (stamp_ns - frame.stamp_ns) * 1e-9
+        if not 0 <= age_s <= _PREDICTABLE_S:
+            self._say(f"filter.predict_to_now: the image is {age_s:.1f} s old by the node's clock, expected 0 to "
+                      f"{_PREDICTABLE_S:g} s, and nothing is predicted; set use_sim_time where a bag is played, or "
+                      "synchronise the clocks")
+            self.lacks = self._lacking[0]
+            return then
         if frame.fixed is None or self._frames is None:
             return Moment(stamp_ns, frame.fixed)
-        known_ns = self._frames.newest(self._filtering_frame, frame.frame_id)
+        names = self._filter().filtering_frame, frame.frame_id
+        known_ns = self._frames.newest(*names)
         stamp_ns = stamp_ns if known_ns is None else min(stamp_ns, known_ns)
-        fixed = self._frames.lookup(self._filtering_frame, frame.frame_id, stamp_ns)
-        return Moment(frame.stamp_ns, frame.fixed) if fixed is None else Moment(stamp_ns, fixed)
-
-    @property
-    def _filtering_frame(self) -> str:
-        return self._filter().filtering_frame
+        fixed = self._frames.lookup(*names, stamp_ns)
+        return then if fixed is None else Moment(stamp_ns, fixed)
 
     def _say(self, text: str) -> None:
         """Say why the image at hand lacks something."""
         self._lacking.append(text)
         self._listener(text)
 
-    def _depth_at(self, header: Header, camera: Camera | None, came: float) -> Depth | None:
+    def _depth_at(self, header: Header, camera: Camera | None) -> Depth | None:
         if self._depth is None:
             return None
         if camera is None:
             self._say("depth: the colour camera is not calibrated, and depth is of no use without; "
                       "set camera_info_topic")
             return None
-        return self._depth.at(header, camera, came + self._options().depth_wait)
+        return self._depth.at(header, camera, self._came + self._options().depth_wait)
 
-    def _fixed(self, frame_id: str, stamp_ns: int, came: float) -> Fixed | None:
+    def _fixed(self, frame_id: str, stamp_ns: int) -> Fixed | None:
         """Return how the camera stands in the filtering frame; None where there is none, or TF does not say."""
-        target = self._filtering_frame
+        target = self._filter().filtering_frame
         if not target:
             return None
-        found = self._lookup(target, frame_id, stamp_ns, came)
+        found = self._transform(target, frame_id, stamp_ns)
         if isinstance(found, str):
             if found:
                 self._say(f"filter.filtering_frame: {found}; points are filtered in the camera's frame")
@@ -147,14 +155,11 @@ class Surroundings:
         return found
 
     def _transform(self, target: str, source: str, stamp_ns: int) -> Fixed | str:
-        """Return how one frame stands to another, or why that is not known."""
-        return self._lookup(target, source, stamp_ns, time.monotonic())
-
-    def _lookup(self, target: str, source: str, stamp_ns: int, came: float) -> Fixed | str:
+        """Return how one frame stands to another, or why that is not known; empty if it may be a moment later."""
         if self._frames is None:
             self._frames, self._heard_since = Frames(self._node, self._listener), time.monotonic()
         frames = self._frames
-        frames.wait_for(target, source, stamp_ns, came + self._options().tf_wait)
+        frames.wait_for(target, source, stamp_ns, self._came + self._options().tf_wait)
         found = frames.lookup(target, source, stamp_ns)
         if found is not None:
             return found

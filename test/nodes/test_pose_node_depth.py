@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 import numpy as np
 from depth_room import BODY, COLOUR, DEPTH, STEP_NS, DepthRoom, cloud, compressed, points, stamp_of, transform
 from geometry_msgs.msg import TransformStamped
+from pose_ros.msg import SkeletonArray
 from rclpy.time import Time
 from scenes import EPOCH_NS, Person, line, posed
 from sensor_msgs.msg import Image
@@ -331,19 +332,21 @@ def test_prediction_to_now(room, ros, monkeypatch):
     """Points hold for the stamp of the array; pictures keep that of the image."""
     walker = [Person(line((3.4, 0.0), (2.0, 0.0)), 1.75, 1.2, gait=0.0)]  # as if on a belt
     late_ns = 100_000_000
-    room = room(people=walker, filter__predict_to_now=True, annotated_rate=0.0)
-    drawn = []
+    room = room(people=walker, filter__predict_to_now=True, annotated_rate=0.0, hands__model="stub-hand")
+    drawn, hands = [], []
+    room.scene.other.create_subscription(SkeletonArray, "/pose/hands/skeletons", hands.append, 100)
     room.scene.other.create_subscription(Image, "/pose/image_annotated", drawn.append, 10)
-    surroundings = room.scene.node._surroundings
-    now = surroundings.now
     monkeypatch.setattr(
-        surroundings, "now", lambda frame: now(frame)._replace(stamp_ns=frame.stamp_ns + late_ns)
+        room.scene.node.get_clock(), "now", lambda: Time(nanoseconds=room.stamp_ns + late_ns)
     )
     assert ros.spin_until(room.scene.node._switch.worker._outputs._annotated.get_subscription_count)
     for _ in range(20):
         array = room.moment()
     assert stamp_of(array) == room.stamp_ns + late_ns
     assert ros.spin_until(lambda: drawn and stamp_of(drawn[-1]) == room.stamp_ns)
+    # All that is said of one moment has one stamp; depth was asked for once, for bodies and hands.
+    assert ros.spin_until(lambda: hands and hands[-1].header == array.header)
+    assert room.scene.diagnostics()[1]["depth_matched"] == "20"
     trunk = [5, 6, 11, 12]
     ahead = np.median(room.errors(array)[:, trunk])
     then = np.linalg.norm(points(array) - room.truth(room.stamp_ns), axis=2)
@@ -359,7 +362,7 @@ def test_prediction_to_now(room, ros, monkeypatch):
 def test_prediction_of_a_camera_that_moves_is_seen_from_where_it_is_by_then(room, ros, monkeypatch):
     room = room(filter__filtering_frame="odom", filter__predict_to_now=True)
     monkeypatch.setattr(
-        room.scene.node.get_clock(), "now", lambda: Time(nanoseconds=room.stamp_ns + 10**9)
+        room.scene.node.get_clock(), "now", lambda: Time(nanoseconds=room.stamp_ns + 9 * 10**8)
     )
     drive(room, 1, tf_ahead_ns=STEP_NS)
     assert ros.spin_until(room.tf.get_subscription_count)

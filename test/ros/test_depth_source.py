@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
+from rclpy.time import Time
 from scenes import camera as ideal
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -224,16 +225,34 @@ def test_transforms_that_are_late_are_waited_for(surroundings, ros):
     assert translation.tolist() == [1.5, 0, 0]
 
 
-def test_now_is_no_later_than_what_tf_knows(surroundings, ros):
-    made, _, _ = surroundings("odom")
+def clock(node, monkeypatch, stamp_ns):
+    monkeypatch.setattr(node.get_clock(), "now", lambda: Time(nanoseconds=stamp_ns))
+
+
+@pytest.mark.parametrize("stamp_ns", [10 * S, S - 1])
+def test_images_of_another_clock_are_not_predicted(surroundings, monkeypatch, stamp_ns):
+    made, node, said = surroundings()
+    clock(node, monkeypatch, stamp_ns)
+    frame = made.frame(IMAGE, header(S))
+    assert made.now(frame).stamp_ns == S
+    assert "set use_sim_time" in made.lacks
+    assert said == [made.lacks]
+    clock(node, monkeypatch, S + 90_000_000)
+    assert made.now(made.frame(IMAGE, header(S))).stamp_ns == S + 90_000_000
+    assert made.lacks == ""
+
+
+def test_now_is_no_later_than_what_tf_knows(surroundings, ros, monkeypatch):
+    made, node, _ = surroundings("odom")
+    clock(node, monkeypatch, 2 * S)
     made.frame(IMAGE, header(S)).complete(Stages())
     tf = ros.node("other").create_publisher(TFMessage, "/tf", 10)
     assert ros.spin_until(tf.get_subscription_count)
-    tf.publish(TFMessage(transforms=[moved(S, 1.0), moved(2 * S, 2.0)]))
+    tf.publish(TFMessage(transforms=[moved(S, 1.0), moved(3 * S // 2, 1.5)]))
     assert ros.spin_until(lambda: made._frames.newest("odom", "colour"))
     frame = made.frame(IMAGE, header(S)).complete(Stages())
     moment = made.now(frame)
-    assert 2 * S <= moment.stamp_ns < 2.1 * S
-    assert moment.fixed[1].tolist() == [2, 0, 0]
+    assert 1.5 * S <= moment.stamp_ns < 1.6 * S
+    assert moment.fixed[1].tolist() == [1.5, 0, 0]
     # A camera that stands still: the clock.
-    assert made.now(made.frame(IMAGE, header(S))).stamp_ns > 1000 * S
+    assert made.now(made.frame(IMAGE, header(S))).stamp_ns == 2 * S
