@@ -19,10 +19,9 @@ Ours (``schema`` is ``pose_ros.run/1``)::
              "faces": [{"measures": {"mouth_opening": 0.4, ...}, "frames": {"gaze": [x, y, z, qx, qy, qz, qw], ...},
                         ...}, ...]}}]}]}
 
-Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``points`` are metres in the
-camera's optical frame, where it is calibrated; ``local_points`` are metres from the subject's root, axes parallel to
-that frame. Both are absent where they are not known. What was
-found is null. ``id`` is the track of a subject in a video, null in single images, unless parts are looked at: then they
+Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``points`` are metres in
+the camera's optical frame, where it is calibrated; ``local_points`` are metres from the subject's root, axes parallel to
+that frame. Both are absent where they are not known. What was not found is null. ``id`` is the track of a subject in a video, null in single images, unless parts are looked at: then they
 count the subjects of the image. ``parts`` are there when hands or faces are looked at, each with the fields of whole
 subjects; ``parent`` is the ``id`` of the subject that a part belongs to, null where it is nobody's. ``label`` (what
 the detector calls the subject), ``side``, ``measures`` and ``frames`` (metres in the optical frame) are absent where

@@ -176,7 +176,7 @@ def test_people_refuse_what_they_cannot_use(cli, walked):
 def test_images_of_another_size_take_the_lens_along(cli, walked, capsys):
     _, _, folder = walked
     known = read_rig(folder / "lenses.toml").cameras[0].camera
-    from pose_ros.cli.calibrate import _cameras
+    from pose_ros.cli.calibrating import _cameras
 
     half = _cameras(folder / "lenses.toml", {"camera0": (640, 360)})["camera0"]
     assert half.K[0, 0] == pytest.approx(known.K[0, 0] / 2)

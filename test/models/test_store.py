@@ -158,4 +158,6 @@ def test_folder_from_the_environment(monkeypatch, tmp_path):
 def test_names_by_kind(store):
     assert {"blazepose-full", "simplepose-ultralight"} <= set(store.names("estimator"))
     assert {"mediapipe-pose-detection", "yolox-nano"} <= set(store.names("detector"))
-    assert sorted(store.names("detector") + store.names("estimator")) == store.names()
+    assert "martinez-h36m" in store.names("lifter")
+    kinds = [name for kind in ("detector", "estimator", "lifter") for name in store.names(kind)]
+    assert sorted(kinds) == store.names()
