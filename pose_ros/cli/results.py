@@ -20,12 +20,13 @@ Ours (``schema`` is ``pose_ros.run/1``)::
                         ...}, ...]}}]}]}
 
 Keypoints stand in the skeleton's order, in pixels, the centre of the first pixel at (0, 0). ``points`` are metres in
-the camera's optical frame, where it is calibrated; ``local_points`` are metres from the subject's root, axes parallel to
-that frame. Both are absent where they are not known. What was not found is null. ``id`` is the track of a subject in a video, null in single images, unless parts are looked at: then they
-count the subjects of the image. ``parts`` are there when hands or faces are looked at, each with the fields of whole
-subjects; ``parent`` is the ``id`` of the subject that a part belongs to, null where it is nobody's. ``label`` (what
-the detector calls the subject), ``side``, ``measures`` and ``frames`` (metres in the optical frame) are absent where
-there are none. A source that could not be read, or not to its end, has ``error``.
+the camera's optical frame, where it is calibrated; ``local_points`` are metres from the subject's root, axes parallel
+to that frame. Both are absent where they are not known. What was not found is null. ``id`` is the track of a subject
+in a video, null in single images, unless parts are looked at: then they count the subjects of the image. ``parts`` are
+there when hands or faces are looked at, each with the fields of whole subjects; ``parent`` is the ``id`` of the
+subject that a part belongs to, null where it is nobody's. ``label`` (what the detector calls the subject), ``side``,
+``measures`` and ``frames`` (metres in the optical frame) are absent where there are none. A source that could not be
+read, or not to its end, has ``error``.
 """
 
 from __future__ import annotations
