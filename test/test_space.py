@@ -12,11 +12,11 @@ from scenes import EPOCH_NS, Person, at, line, posed, stand
 from scenes.depth import DepthFaults, render
 
 from pose_ros.core.frame import Frame
-from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.stages import Stages
 from pose_ros.skeletons import catalogue
 from pose_ros.space import Moment, Space
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 
 COCO = catalogue.get("coco17")
 VIEW = posed("camera", (0, 0, 1.2), (4, 0, 0.95), (320, 240))
@@ -215,4 +215,5 @@ def test_a_reset_forgets_everything():
     assert space(*gap[:2], Stages())[0].points is None
     # And learnt limbs and depth of another run of time are not used.
     placed, _ = space(*moment(1, depth=False)[:2], Stages())
+    assert placed.points is not None
     assert (placed.sources[0, BODY] != Source.HELD).all()

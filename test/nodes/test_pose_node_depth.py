@@ -153,7 +153,9 @@ def test_depth_of_another_frame_waits_for_tf(room, ros):
     room = room(registered=False, tf=False)
     for _ in range(2):
         assert_no_points(room.moment())
-    ros.spin_for(1.0)  # nobody is blamed before TF had a chance to be heard
+    # Nobody is blamed before TF had a chance to be heard.
+    assert room.scene.node._surroundings.lacks == ""
+    ros.spin_for(1.0)
     assert_no_points(room.moment())
     expected = f"no transform from '{DEPTH.name}' to '{COLOUR.name}'"
     assert expected in room.scene.diagnostics()[0].message
@@ -339,6 +341,8 @@ def test_prediction_to_now(room, ros, monkeypatch):
     monkeypatch.setattr(
         room.scene.node.get_clock(), "now", lambda: Time(nanoseconds=room.stamp_ns + late_ns)
     )
+    now, asked = room.scene.node._surroundings.now, []
+    monkeypatch.setattr(room.scene.node._surroundings, "now", lambda frame: asked.append(frame) or now(frame))
     assert ros.spin_until(room.scene.node._switch.worker._outputs._annotated.get_subscription_count)
     for _ in range(20):
         array = room.moment()
@@ -347,6 +351,7 @@ def test_prediction_to_now(room, ros, monkeypatch):
     # All that is said of one moment has one stamp; depth was asked for once, for bodies and hands.
     assert ros.spin_until(lambda: hands and hands[-1].header == array.header)
     assert room.scene.diagnostics()[1]["depth_matched"] == "20"
+    assert len(asked) == 20
     trunk = [5, 6, 11, 12]
     ahead = np.median(room.errors(array)[:, trunk])
     then = np.linalg.norm(points(array) - room.truth(room.stamp_ns), axis=2)
