@@ -27,12 +27,12 @@ from scenes.depth import DepthFaults, render
 from scenes.rays import capsules
 
 from pose_ros.core.depth import Depth
-from pose_ros.core.depth_buffer import DepthBuffer
-from pose_ros.core.depth_options import DepthOptions
-from pose_ros.core.depth_view import in_colour
 from pose_ros.core.poses import Poses, Source
-from pose_ros.core.rgbd import DepthMeasurer, measured
 from pose_ros.multiview.rig import PosedCamera
+from pose_ros.rgbd.buffer import DepthBuffer
+from pose_ros.rgbd.measure import DepthMeasurer, measured
+from pose_ros.rgbd.options import DepthOptions
+from pose_ros.rgbd.view import in_colour
 from pose_ros.ros.point_cloud import cloud_to_depth
 from pose_ros.skeletons import catalogue
 

@@ -10,10 +10,10 @@ from functools import partial
 
 import numpy as np
 
-from pose_ros.core import face
+from pose_ros.anatomy import face
+from pose_ros.anatomy.describe import described
+from pose_ros.anatomy.limb_fit import LimbFit
 from pose_ros.core.camera import Camera
-from pose_ros.core.describe import described
-from pose_ros.core.limb_fit import LimbFit
 from pose_ros.core.poses import RIGHT, Poses
 from pose_ros.skeletons import catalogue
 
@@ -50,7 +50,7 @@ def main() -> None:
     ]  # fmt: skip
     poses = subjects("facemesh478", 1, False)
     rows += [("describe facemesh478, 1", lambda: described(poses, CAMERA)),
-             ("the same by core.face alone", lambda: face.described(poses, CAMERA))]  # fmt: skip
+             ("the same by anatomy.face alone", lambda: face.described(poses, CAMERA))]  # fmt: skip
     for count in (1, 10):
         fit, body = LimbFit(), subjects("halpe26", count, True)
         for stamp_ns in range(10):

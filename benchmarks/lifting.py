@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from families import measure, variants
 
+from pose_ros.anatomy.metric import HEIGHT_M, BodySize, placed
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
-from pose_ros.core.metric import HEIGHT_M, BodySize, placed
 from pose_ros.core.poses import Poses, Source
 from pose_ros.errors import PoseRosError
 from pose_ros.media.sources import open_source

@@ -35,14 +35,10 @@ from scenes.people import at
 from scenes.rays import pillar
 from scenes.scoring import Score, score, switches
 
-from pose_ros.core.depth_options import DepthOptions
-from pose_ros.core.limb_fit import LimbFit
+from pose_ros.anatomy.limb_fit import LimbFit
 from pose_ros.core.options import from_mapping
 from pose_ros.core.place import placed
-from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses, Source
-from pose_ros.core.rgbd import DepthMeasurer
-from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.fusion import Fusion
 from pose_ros.multiview.associate import AssociateOptions
 from pose_ros.multiview.fuse import Fuser, FuserOptions
@@ -50,7 +46,11 @@ from pose_ros.multiview.people import find_rig
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.sync import Sync, SyncOptions
 from pose_ros.multiview.triangulate import TriangulateOptions
+from pose_ros.rgbd.measure import DepthMeasurer
+from pose_ros.rgbd.options import DepthOptions
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
+from pose_ros.tracking.track import Tracker, TrackerOptions
 
 OPTIONS = {
     "associate": AssociateOptions, "depth": DepthOptions, "filter": FilterOptions, "fuser": FuserOptions,

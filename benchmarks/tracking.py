@@ -25,13 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
 
 from scenes import Faults, Person, circling, crossing, observe, posed
 
-from pose_ros.core.appearance import appearance
-from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.smooth import PoseSmoother
-from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.appearance import appearance
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
+from pose_ros.tracking.smooth import PoseSmoother
+from pose_ros.tracking.track import Tracker, TrackerOptions
 
 STEP_NS = 33_333_333
 RATE_HZ = 1e9 / STEP_NS

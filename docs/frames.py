@@ -2,7 +2,7 @@
 """Draw what frames and angles of bodies and hands mean: SVG files in ``docs/frames``.
 
 ``python docs/frames.py`` writes, ``python docs/frames.py --check`` only compares. Bodies are those of the tests, put
-together by angles; axes and numbers are what :func:`pose_ros.core.describe.described` says of their points.
+together by angles; axes and numbers are what :func:`pose_ros.anatomy.describe.described` says of their points.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent / "test" / "core"))
+sys.path.insert(0, str(FOLDER.parent / "test" / "anatomy"))
 
 import isb  # noqa: E402
 
+from pose_ros.anatomy.describe import described  # noqa: E402
 from pose_ros.core import quaternion  # noqa: E402
-from pose_ros.core.describe import described  # noqa: E402
 
 _INK, _GREY, _NEAR, _FAR = "#202020", "#c0c0c0", "#0072b2", "#d55e00"
 _AXES = ("#d00000", "#008000", "#0050ff")

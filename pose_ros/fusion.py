@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pose_ros.core.describe import described
-from pose_ros.core.limb_fit import LimbFit
-from pose_ros.core.point_filter import PointFilter
+from pose_ros.anatomy.describe import described
+from pose_ros.anatomy.limb_fit import LimbFit
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
-from pose_ros.core.track import Tracker
 from pose_ros.multiview.fuse import Fuser
 from pose_ros.multiview.rig import Rig
 from pose_ros.pipeline import Result
+from pose_ros.tracking.point_filter import PointFilter
+from pose_ros.tracking.track import Tracker
 
 
 class Fusion:

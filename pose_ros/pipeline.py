@@ -10,9 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from pose_ros.core.appearance import appearance
+from pose_ros.anatomy.describe import described, tells
 from pose_ros.core.closeness import closeness
-from pose_ros.core.describe import described, tells
 from pose_ros.core.frame import Frame
 from pose_ros.core.join import join
 from pose_ros.core.nms import oks_nms
@@ -20,12 +19,13 @@ from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.smooth import PoseSmoother, RegionSmoother
 from pose_ros.core.stages import Stages
-from pose_ros.core.track import Tracker
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.space import Now, Space
+from pose_ros.tracking.appearance import appearance
+from pose_ros.tracking.smooth import PoseSmoother, RegionSmoother
+from pose_ros.tracking.track import Tracker
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
 #: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.

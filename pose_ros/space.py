@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pose_ros.anatomy.limb_fit import LimbFit
+from pose_ros.anatomy.metric import HEIGHT_M, HEIGHT_SIGMA_M, lasting
 from pose_ros.core.frame import Fixed, Frame
-from pose_ros.core.limb_fit import LimbFit
-from pose_ros.core.metric import HEIGHT_M, HEIGHT_SIGMA_M, lasting
 from pose_ros.core.place import placed
-from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses
-from pose_ros.core.rgbd import DepthMeasurer
 from pose_ros.core.stages import Stages
 from pose_ros.lifters.lifting import Lifting
+from pose_ros.rgbd.measure import DepthMeasurer
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 
 #: Networks that give shapes in metres from one picture do not know how large somebody is: they are wrong by what adults
 #: differ ...

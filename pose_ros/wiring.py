@@ -11,12 +11,7 @@ from typing import Any
 
 from pose_ros import registry
 from pose_ros.core import kinds
-from pose_ros.core.depth_options import DepthOptions
 from pose_ros.core.options import from_mapping, option
-from pose_ros.core.point_filter import FilterOptions, PointFilter
-from pose_ros.core.rgbd import DepthMeasurer
-from pose_ros.core.smooth import PoseSmoother
-from pose_ros.core.track import Numbers, Tracker, TrackerOptions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import CardError, ConfigError, DeviceError, ModelError, ShapeError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
@@ -28,10 +23,15 @@ from pose_ros.models.store import Store
 from pose_ros.parts import OwnPart, Part, PartOptions
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
 from pose_ros.plugin import Model, Plugin
+from pose_ros.rgbd.measure import DepthMeasurer
+from pose_ros.rgbd.options import DepthOptions
 from pose_ros.runtime import Session, check, open_session
 from pose_ros.runtime.session import PRECISIONS
 from pose_ros.skeletons import catalogue
 from pose_ros.space import Space
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
+from pose_ros.tracking.smooth import PoseSmoother
+from pose_ros.tracking.track import Numbers, Tracker, TrackerOptions
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from pose_ros.core.poses import LEFT, RIGHT, Poses
-from pose_ros.core.smooth import PoseSmoother
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.smooth import PoseSmoother
 
 HAND = catalogue.get("hand21")
 STEP_NS = 33_333_333

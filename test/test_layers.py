@@ -18,7 +18,10 @@ MAY_USE = {
     "folders": set(),
     "formats": {"errors"},
     "core": {"errors"},
-    "skeletons": {"core", "errors"},
+    "anatomy": {"core", "errors"},
+    "tracking": {"core", "errors"},
+    "rgbd": {"anatomy", "core", "errors"},
+    "skeletons": {"anatomy", "core", "errors"},
     "decode": {"core", "errors"},
     "networks": {"core", "errors", "formats"},
     "runtime": {"core", "errors", "folders", "formats", "networks"},
@@ -27,17 +30,17 @@ MAY_USE = {
     "registry": {"errors", "plugin"},
     "media": {"core", "errors", "folders", "skeletons"},
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
-    "estimators": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
-    "lifters": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "estimators": {"anatomy", "core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
+    "lifters": {"anatomy", "core", "errors", "models", "plugin", "runtime", "skeletons", "tracking"},
     "multiview": {"core", "errors", "media"},
-    "exports": {"core", "errors", "skeletons"},
-    "space": {"core", "lifters"},
-    "pipeline": {"core", "detectors", "errors", "estimators", "space"},
-    "fusion": {"core", "errors", "multiview", "pipeline"},
-    "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline"},
+    "exports": {"anatomy", "core", "errors", "skeletons"},
+    "space": {"anatomy", "core", "lifters", "rgbd", "tracking"},
+    "pipeline": {"anatomy", "core", "detectors", "errors", "estimators", "space", "tracking"},
+    "fusion": {"anatomy", "core", "errors", "multiview", "pipeline", "tracking"},
+    "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline", "tracking"},
     "wiring": {
         "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "registry",
-        "runtime", "skeletons", "space"
+        "rgbd", "runtime", "skeletons", "space", "tracking"
     },
 }  # fmt: skip
 #: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.

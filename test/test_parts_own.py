@@ -10,12 +10,12 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.join import join
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.stages import Stages
-from pose_ros.core.track import Tracker
 from pose_ros.errors import ConfigError
 from pose_ros.models import cards
 from pose_ros.parts import OwnPart, PartOptions
 from pose_ros.pipeline import Pipeline
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.track import Tracker
 from pose_ros.wiring import build
 
 WHOLE = catalogue.get("wholebody133")

@@ -14,11 +14,11 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses, TrackState
 from pose_ros.core.regions import Detections
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.smooth import PoseSmoother
 from pose_ros.core.stages import Stages
-from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.errors import ConfigError
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
+from pose_ros.tracking.smooth import PoseSmoother
+from pose_ros.tracking.track import Tracker, TrackerOptions
 
 SECOND = 1_000_000_000
 BODY = Skeleton("body", ("head", "left", "right", "foot"))

@@ -205,10 +205,10 @@ def pipeline_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _blocks_of_space(parameters: Mapping[str, Any]) -> dict[str, type]:
     """Return block -> options of what knows of metres, and of the lifter where there is one."""
     from pose_ros import registry
-    from pose_ros.core.depth_options import DepthOptions
-    from pose_ros.core.point_filter import FilterOptions
     from pose_ros.lifters.lifting import LiftingOptions
     from pose_ros.models.store import Store
+    from pose_ros.rgbd.options import DepthOptions
+    from pose_ros.tracking.point_filter import FilterOptions
 
     blocks: dict[str, type] = {"rgbd": DepthOptions, "filter": FilterOptions, "lifting": LiftingOptions}
     if model := str(parameters.get("lifting.model", "")):
@@ -234,10 +234,10 @@ def _blocks_of_parts(parameters: Mapping[str, Any]) -> dict[str, type]:
 def _blocks_of_model(model: str) -> dict[str, type]:
     """Return block -> options of the pieces of which a pipeline with this model is made."""
     from pose_ros import registry
-    from pose_ros.core.track import TrackerOptions
     from pose_ros.estimators.base import ImageEstimator
     from pose_ros.models.store import Store
     from pose_ros.pipeline import OneStageOptions, TopDownOptions
+    from pose_ros.tracking.track import TrackerOptions
     from pose_ros.wiring import parse_model
 
     detector, estimator = parse_model(model, Store())

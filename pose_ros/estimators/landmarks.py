@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pose_ros.anatomy.face_size import face_scales, iris_diameters
 from pose_ros.core import warp
-from pose_ros.core.face_size import face_scales, iris_diameters
 from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.regions import keypoints_to_boxes
@@ -40,7 +40,7 @@ class Landmarks(RoiEstimator):
     landmarks, so it is their ``scores`` too. Hands have ``sides`` and ``local_points``: metres around their middle.
     Faces have ``local_points`` around their ``root`` where the skeleton says where its points lie in an average face
     (``rigid``). The network knows the shape of a face and not its size: that is an average adult's, or where the rings
-    of irises are known, what they say (:mod:`pose_ros.core.face_size`).
+    of irises are known, what they say (:mod:`pose_ros.anatomy.face_size`).
 
     Card outputs: landmarks in pixels of the crop, (N, 3 K) in any shape; presence; and of hands the probability of a
     right one (MediaPipe takes images for mirrored ones, and calls it left), and world landmarks. Card parameters:

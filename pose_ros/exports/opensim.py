@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pose_ros.core.angles import ANGLES
+from pose_ros.anatomy.angles import ANGLES
 from pose_ros.errors import ConfigError
 from pose_ros.exports.take import TO_Y_UP, Subject, Take
 

@@ -9,16 +9,16 @@ from functools import lru_cache
 
 import numpy as np
 
+from pose_ros.anatomy.metric import HEIGHT_M, HEIGHT_SIGMA_M, BodySize, placed
 from pose_ros.core.camera import Camera
 from pose_ros.core.convert import Conversion, conversion
 from pose_ros.core.frame import Frame
-from pose_ros.core.history import History
-from pose_ros.core.metric import HEIGHT_M, HEIGHT_SIGMA_M, BodySize, placed
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
 from pose_ros.lifters.base import Lifter
+from pose_ros.tracking.history import History
 
 #: What a lifter's keypoints are made of where a skeleton lacks them: as mmpose does it for COCO and for AI Challenger
 #: (convert_keypoint_definition of mmpose/apis/inference_3d.py, Apache-2.0).

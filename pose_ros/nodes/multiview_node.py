@@ -10,8 +10,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 
-from pose_ros.core.point_filter import PointFilter
-from pose_ros.core.track import Tracker
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.fusion import Fusion
 from pose_ros.multiview.files import read_rig
@@ -24,6 +22,8 @@ from pose_ros.nodes.run import Stop, run
 from pose_ros.nodes.viewpoint import Sight
 from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.ros.params import Parameters
+from pose_ros.tracking.point_filter import PointFilter
+from pose_ros.tracking.track import Tracker
 
 _FINE = DiagnosticStatus.OK
 _NO_FRAME = "expected none: skeletons of several cameras are filtered in world_frame, which does not move"

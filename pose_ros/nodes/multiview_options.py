@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pose_ros.core.options import option
-from pose_ros.core.point_filter import FilterOptions
-from pose_ros.core.track import TrackerOptions
 from pose_ros.errors import ConfigError
 from pose_ros.multiview.associate import AssociateOptions
 from pose_ros.multiview.fuse import FuserOptions
 from pose_ros.multiview.sync import SyncOptions
 from pose_ros.multiview.triangulate import TriangulateOptions
 from pose_ros.ros.outputs import SkeletonOutputOptions
+from pose_ros.tracking.point_filter import FilterOptions
+from pose_ros.tracking.track import TrackerOptions
 
 #: Block -> options of a piece.
 BLOCKS: Mapping[str, type] = {

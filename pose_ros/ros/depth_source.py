@@ -17,10 +17,10 @@ from std_msgs.msg import Header
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
-from pose_ros.core.depth_buffer import DepthBuffer
 from pose_ros.core.frame import Fixed
 from pose_ros.core.options import option
 from pose_ros.errors import ConfigError, PoseRosError
+from pose_ros.rgbd.buffer import DepthBuffer
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth import depth_values
 from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sensor_msgs.msg import JointState
 
-from pose_ros.core.describe import UNITS
+from pose_ros.anatomy.describe import UNITS
 from pose_ros.core.poses import Poses, TrackState
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.ros.transforms import frame_name
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def poses_to_joint_states(kinds: Iterable[tuple[str, Poses]], header: Header, prefix: str = "") -> JointState:
     """Return what is known of the joints of all subjects, named ``<prefix><kind>_<id>/<measure>``.
 
-    Positions are radians for angles and metres for openings, of :data:`pose_ros.core.describe.UNITS`; velocities and
+    Positions are radians for angles and metres for openings, of :data:`pose_ros.anatomy.describe.UNITS`; velocities and
     efforts are empty. A joint that is not known is left out, as in the message of a robot whose other joints somebody
     else reports: its consumers keep what they had, and NaN would reach their transforms. So are subjects without a
     track id, and those that were not seen at this stamp.

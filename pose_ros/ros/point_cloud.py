@@ -9,8 +9,8 @@ import numpy as np
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth, scaled
-from pose_ros.core.depth_view import from_points
 from pose_ros.errors import ImageError
+from pose_ros.rgbd.view import from_points
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import PointCloud2

@@ -14,14 +14,14 @@ from std_msgs.msg import Header
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
-from pose_ros.core.depth_options import DepthOptions
 from pose_ros.core.frame import Fixed, Frame
 from pose_ros.core.options import option
-from pose_ros.core.point_filter import FilterOptions
+from pose_ros.rgbd.options import DepthOptions
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth_source import DepthSource, DepthSourceOptions
 from pose_ros.ros.frames import Frames
 from pose_ros.space import Moment
+from pose_ros.tracking.point_filter import FilterOptions
 
 #: Who begins to hear TF says nothing of what is missing for so long, seconds.
 _DISCOVERY_S = 1.0

@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
+from pose_ros.anatomy.describe import names as described_names
 from pose_ros.core.colors import by_side
 from pose_ros.core.convert import converts
-from pose_ros.core.describe import names as described_names
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.skeletons.compose import compose

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pose_ros.core.poses import Poses
-from pose_ros.core.smooth import OneEuro, PoseSmoother, RegionSmoother
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.smooth import OneEuro, PoseSmoother, RegionSmoother
 
 STEP = 33_333_000
 ONE = np.array([1])

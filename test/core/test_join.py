@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_ros.core.describe import described
+from pose_ros.anatomy.describe import described
 from pose_ros.core.join import join
 from pose_ros.core.poses import LEFT, RIGHT, Poses, Source
 from pose_ros.core.skeleton import Skeleton

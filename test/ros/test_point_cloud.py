@@ -13,8 +13,8 @@ from scenes.depth import render
 from scenes.people import Person
 
 from pose_ros.core.camera import Camera
-from pose_ros.core.rgbd import measured
 from pose_ros.errors import ImageError
+from pose_ros.rgbd.measure import measured
 from pose_ros.ros.point_cloud import cloud_points, cloud_to_depth
 
 CAMERA = Camera(np.array([[525.0, 0, 319.5], [0, 525, 239.5], [0, 0, 1]]), (640, 480))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scenes import at, walker
 
-from pose_ros.core.limb_fit import LimbFit, fitted
-from pose_ros.core.limbs import LimbLengths
+from pose_ros.anatomy.limb_fit import LimbFit, fitted
+from pose_ros.anatomy.limbs import LimbLengths
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
 

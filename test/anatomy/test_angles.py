@@ -9,8 +9,8 @@ import pytest
 from scenes import at, walker
 from scipy.spatial.transform import Rotation
 
-from pose_ros.core.angles import ANGLES
-from pose_ros.core.describe import UNITS, described
+from pose_ros.anatomy.angles import ANGLES
+from pose_ros.anatomy.describe import UNITS, described
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scenes import at, crossing
 
-from pose_ros.core.point_filter import FilterOptions, PointFilter
 from pose_ros.core.poses import Poses, Source, TrackState
 from pose_ros.core.skeleton import Skeleton
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 
 SKELETON = Skeleton("three", ("a", "b", "c"))
 STEP = 33_000_000

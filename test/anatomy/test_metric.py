@@ -8,8 +8,8 @@ import pytest
 from scenes import at, look_at, walker
 from scenes.people import Person, stand
 
+from pose_ros.anatomy.metric import HEIGHT_M, BodySize, long_limbs, placed
 from pose_ros.core.camera import Camera
-from pose_ros.core.metric import HEIGHT_M, BodySize, long_limbs, placed
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
 

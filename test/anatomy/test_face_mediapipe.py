@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pose_ros.anatomy.face import described
 from pose_ros.core import quaternion
 from pose_ros.core.camera import Camera
-from pose_ros.core.face import described
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.errors import ModelMissingError

@@ -13,11 +13,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from pose_ros.anatomy.face_pose import head_poses
+from pose_ros.anatomy.face_size import face_scales, iris_diameters
+from pose_ros.anatomy.gaze import Eye, gaze_directions, gaze_frames
 from pose_ros.core import quaternion
 from pose_ros.core.camera import Camera
-from pose_ros.core.face_pose import head_poses
-from pose_ros.core.face_size import face_scales, iris_diameters
-from pose_ros.core.gaze import Eye, gaze_directions, gaze_frames
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 

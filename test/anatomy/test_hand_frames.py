@@ -9,8 +9,8 @@ import pytest
 from scenes import hand
 from scipy.spatial.transform import Rotation
 
+from pose_ros.anatomy.describe import described
 from pose_ros.core import quaternion
-from pose_ros.core.describe import described
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.skeletons import catalogue
 

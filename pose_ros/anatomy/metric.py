@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from pose_ros.anatomy.limbs import PARTS
 from pose_ros.core import place
 from pose_ros.core.camera import Camera
-from pose_ros.core.limbs import PARTS
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 

@@ -11,14 +11,14 @@ from scenes import Faults, at, crossing, line, observe, posed
 from scenes.depth import DepthFaults, render
 from scenes.people import Person
 
+from pose_ros.anatomy.limbs import LimbLengths, limbs
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
-from pose_ros.core.depth_complete import complete
-from pose_ros.core.depth_options import DepthOptions
-from pose_ros.core.limbs import LimbLengths, limbs
 from pose_ros.core.poses import Poses, Source
-from pose_ros.core.rgbd import DepthMeasurer, measured
 from pose_ros.multiview.rig import PosedCamera
+from pose_ros.rgbd.complete import complete
+from pose_ros.rgbd.measure import DepthMeasurer, measured
+from pose_ros.rgbd.options import DepthOptions
 from pose_ros.skeletons import catalogue
 
 COCO = catalogue.get("coco17")

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pose_ros.core import body_frames, face, hand_frames, quaternion
-from pose_ros.core.angles import ANGLES, CENTRAL, SIDED, angles
-from pose_ros.core.body_frames import AXIAL, NEEDS, SEGMENTS
+from pose_ros.anatomy import body_frames, face, hand_frames
+from pose_ros.anatomy.angles import ANGLES, CENTRAL, SIDED, angles
+from pose_ros.anatomy.body_frames import AXIAL, NEEDS, SEGMENTS
+from pose_ros.core import quaternion
 from pose_ros.core.camera import Camera
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.skeleton import Skeleton
@@ -98,7 +99,7 @@ def described(poses: Poses, camera: Camera | None) -> Poses:
     """Return poses with ``measures`` and ``frames``, as far as their skeleton has such and the poses tell them.
 
     Angles and openings need metres, in the camera's frame or around the root. Frames of bodies and hands need metres in
-    the camera's frame. For faces see :func:`pose_ros.core.face.described`; a face that was described before it was
+    the camera's frame. For faces see :func:`pose_ros.anatomy.face.described`; a face that was described before it was
     joined to its body stays so. Columns stay None where nothing is told.
 
     Args:

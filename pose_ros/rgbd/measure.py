@@ -7,17 +7,17 @@ from functools import lru_cache
 
 import numpy as np
 
+from pose_ros.anatomy.limbs import LimbLengths, lengths_of, limbs
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth
-from pose_ros.core.depth_choice import choose
-from pose_ros.core.depth_complete import complete
-from pose_ros.core.depth_options import DepthOptions
-from pose_ros.core.depth_patches import Surfaces, median, sample, surfaces
-from pose_ros.core.depth_view import in_colour
-from pose_ros.core.limbs import LimbLengths, lengths_of, limbs
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.regions import keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
+from pose_ros.rgbd.choice import choose
+from pose_ros.rgbd.complete import complete
+from pose_ros.rgbd.options import DepthOptions
+from pose_ros.rgbd.patches import Surfaces, median, sample, surfaces
+from pose_ros.rgbd.view import in_colour
 
 #: Surfaces around one keypoint that are looked at: it, something before it and something behind it.
 _SURFACES = 3
@@ -58,7 +58,7 @@ def measured(
         camera: Of the colour image.
         depth: Registered or not, of any resolution.
         options: How to measure.
-        lengths: (N, L) metres, known lengths of the subjects' limbs (:func:`pose_ros.core.limbs.limbs`); NaN unknown.
+        lengths: (N, L) metres, known lengths of the limbs (:func:`pose_ros.anatomy.limbs.limbs`); NaN unknown.
 
     Returns:
         Points are metres in the colour camera's optical frame. Joints lie behind the skin (``options.joint_offset``).

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_ros.core.history import History
+from pose_ros.tracking.history import History
 
 K, MS = 3, 10**6
 
@@ -124,7 +124,7 @@ def test_input_is_not_kept_nor_changed():
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr("pose_ros.core.history._MOST", 40)
+    monkeypatch.setattr("pose_ros.tracking.history._MOST", 40)
     history = History(10, 0.02, max_gap_s=0.1)
     sizes = []
     for i in range(2000):

@@ -235,7 +235,7 @@ def unit(a: np.ndarray) -> np.ndarray:
 def as_seen(segments: Segments, side: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return origins (N, F, 3) and rotations (N, F, 3, 3) of some segments as they are, out of the mirror.
 
-    Hands have the axes that :mod:`pose_ros.core.hand_frames` describes.
+    Hands have the axes that :mod:`pose_ros.anatomy.hand_frames` describes.
 
     Args:
         segments: Of N bodies.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_ros.core.kalman import Motion
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, Source, TrackState
-from pose_ros.core.smooth import OneEuro
+from pose_ros.tracking.kalman import Motion
+from pose_ros.tracking.smooth import OneEuro
 
 #: Long before any stamp, nanoseconds.
 _NEVER = np.iinfo(np.int64).min // 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes import at, walker
 
-from pose_ros.core.kalman import Motion, inverse
+from pose_ros.tracking.kalman import Motion, inverse
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -12,8 +12,8 @@ from scenes import Faults, Person, circling, crossing, observe, posed
 
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.track import Tracker, TrackerOptions
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.track import Tracker, TrackerOptions
 
 SEEN = {"sigma_px": 3, "spread": 0.4, "outliers": 0.02}
 COCO = catalogue.get("coco17")

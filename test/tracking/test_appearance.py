@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_ros.core.appearance import SIZE, appearance
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.appearance import SIZE, appearance
 
 RED, BLUE, GREY = (200, 30, 40), (30, 60, 200), (120, 118, 121)
 HAND = catalogue.get("hand21")

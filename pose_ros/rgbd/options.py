@@ -10,7 +10,7 @@ from pose_ros.core.options import option
 
 @dataclass(frozen=True)
 class DepthOptions:
-    """Options of :func:`pose_ros.core.rgbd.measured` and :class:`pose_ros.core.depth_buffer.DepthBuffer`."""
+    """Options of :func:`pose_ros.rgbd.measure.measured` and :class:`pose_ros.rgbd.buffer.DepthBuffer`."""
 
     max_time_difference: float = option(
         0.02, "How far the stamps of image and depth may lie apart; half a frame at most.", unit="s", low=0.0, high=1.0,

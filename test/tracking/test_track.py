@@ -8,7 +8,7 @@ import pytest
 
 from pose_ros.core.poses import Poses, Source, TrackState, concatenate
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.core.track import Numbers, Tracker, TrackerOptions
+from pose_ros.tracking.track import Numbers, Tracker, TrackerOptions
 
 BODY = Skeleton("body", ("head", "left", "right", "foot"))
 #: A person 40 wide and 100 high around the origin.

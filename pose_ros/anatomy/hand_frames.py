@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pose_ros.core.body_frames import cross, dot, unit
+from pose_ros.anatomy.body_frames import cross, dot, unit
 from pose_ros.core.convert import Conversion, conversion, converts
 from pose_ros.core.skeleton import Skeleton
 

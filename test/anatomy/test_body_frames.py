@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pose_ros.anatomy.describe import described
 from pose_ros.core import quaternion
-from pose_ros.core.describe import described
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
 

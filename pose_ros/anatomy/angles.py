@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose_ros.core.body_frames import BENT, SEGMENTS, Segments
+from pose_ros.anatomy.body_frames import BENT, SEGMENTS, Segments
 
 #: Nearer than this to where two axes of a joint become one, they cannot be told apart: radians.
 LOCKED = np.deg2rad(10)
@@ -23,7 +23,7 @@ _LEG = (*_TRUNK, "{}_knee", "{}_ankle")
 _FOOT = (*_LEG, "{}_heel", "{}_toe")
 _ARM = (*_TRUNK, "{}_elbow", "{}_wrist")
 _HAND = ("{}_palm", "{}_forefinger", "{}_middle_finger", "{}_little_finger")
-#: Angle -> the joints (of :data:`pose_ros.core.body_frames.BODY`) without which it is never known.
+#: Angle -> the joints (of :data:`pose_ros.anatomy.body_frames.BODY`) without which it is never known.
 CENTRAL = {
     "trunk_flexion": (*_TRUNK, "spine"),
     "trunk_bending": _TRUNK,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.assign import assign
-from pose_ros.core.likeness import likeness, others
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, TrackState, concatenate
-from pose_ros.core.tracks import Tracks
+from pose_ros.tracking.likeness import likeness, others
+from pose_ros.tracking.tracks import Tracks
 
 #: Who is left over is looked for this much further away: somebody who starts to run, or images that were lost.
 _WIDER = 2.5
@@ -108,7 +108,7 @@ class Tracker:
             poses: Subjects in an image, or in a room: ``points`` in a fixed frame, and no pixels.
             stamp_ns: When they were seen.
             looks: (N, D) what they look like, unit vectors whose product says how alike they are
-                (:func:`pose_ros.core.appearance.appearance`); NaN where it is not known.
+                (:func:`pose_ros.tracking.appearance.appearance`); NaN where it is not known.
         """
         ended = self._endings(poses, stamp_ns)
         self._stamp_ns = stamp_ns

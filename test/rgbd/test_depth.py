@@ -10,10 +10,10 @@ import pytest
 
 from pose_ros.core.camera import Camera
 from pose_ros.core.depth import Depth, scaled
-from pose_ros.core.depth_buffer import DepthBuffer
-from pose_ros.core.depth_patches import median, sample, surfaces
-from pose_ros.core.depth_view import from_points, in_colour
 from pose_ros.errors import ConfigError, ShapeError
+from pose_ros.rgbd.buffer import DepthBuffer
+from pose_ros.rgbd.patches import median, sample, surfaces
+from pose_ros.rgbd.view import from_points, in_colour
 
 K = np.array([[525.0, 0, 319.5], [0, 520, 239.5], [0, 0, 1]])
 CAMERA = Camera(K, (640, 480))

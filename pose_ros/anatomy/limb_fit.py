@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limb fit: bones do not change their length, so noisy points are moved to where each has its own.
 
-How long the bones of each subject are is learnt over time by :class:`pose_ros.core.limbs.LimbLengths`.
+How long the bones of each subject are is learnt over time by :class:`pose_ros.anatomy.limbs.LimbLengths`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pose_ros.core.limbs import LimbLengths, limbs
+from pose_ros.anatomy.limbs import LimbLengths, limbs
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 

@@ -8,7 +8,7 @@ import numpy as np
 from pose_ros.core.closeness import paired_closeness
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import iou
-from pose_ros.core.tracks import Tracks
+from pose_ros.tracking.tracks import Tracks
 
 #: How far a keypoint may be from where it was expected and still look like itself, as a part of the subject's size ...
 _TOLERANCE = 0.1
