@@ -21,6 +21,8 @@ _TYPES = {7: "f4", 8: "f8"}
 _SAME_PIXEL = 1.0
 #: Points per pixel of the image that is made of a cloud: fewer leave holes to look through.
 _PER_PIXEL = 1.5
+#: So many points of a cloud say how dense it is.
+_SAMPLED = 20_000
 #: An image is made no coarser than this part of the colour image.
 _COARSEST = 0.05
 
@@ -92,13 +94,18 @@ def cloud_to_depth(
         shift = np.zeros(3) if translation is None else translation
         points = np.einsum("ij,...j->...i", turn.astype(np.float32), points) + shift.astype(np.float32)
     flat = points.reshape(-1, 3)
-    pixels = camera.project(flat)
-    with np.errstate(invalid="ignore"):
-        seen = ((pixels > -0.5) & (pixels < np.array(camera.size_wh) - 0.5)).all(axis=1)
     width, height = camera.size_wh
-    fine = np.clip(np.sqrt(seen.sum() / _PER_PIXEL / (width * height)), _COARSEST, 1.0)
+    fine = np.clip(np.sqrt(_seen(flat, camera) / _PER_PIXEL / (width * height)), _COARSEST, 1.0)
     size = max(1, round(width * fine)), max(1, round(height * fine))
-    return from_points(flat[seen], scaled(camera, size), stamp_ns)
+    return from_points(flat, scaled(camera, size), stamp_ns)
+
+
+def _seen(points: np.ndarray, camera: Camera) -> int:
+    """Return how many points (M, 3) are in the image, as a sample of them tells."""
+    step = max(1, len(points) // _SAMPLED)
+    pixels = camera.project(points[::step])
+    with np.errstate(invalid="ignore"):
+        return int(((pixels > -0.5) & (pixels < np.array(camera.size_wh) - 0.5)).all(axis=1).sum()) * step
 
 
 def _is_own(points: np.ndarray, camera: Camera) -> bool:
