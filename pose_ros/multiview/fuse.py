@@ -147,8 +147,9 @@ class Fuser:
             self.members = {}
             return world_poses(skeleton, np.empty((0, len(skeleton), 3)))
         sights, known = self._who(trusted, views, known, stamp_ns)
-        found = triangulate(self._of(trusted), sights.keypoints, sights.scores, self.triangulation, sights.sigmas)
-        poses, known = self._located(trusted, skeleton, sights, found, known, stamp_ns)
+        noisy = sights._replace(sigmas=sights.sigmas * self._judge.noise)
+        found = triangulate(self._of(trusted), sights.keypoints, sights.scores, self.triangulation, noisy.sigmas)
+        poses, known = self._located(trusted, skeleton, noisy, found, known, stamp_ns)
 
         # Of somebody new, enough must fit together, and nobody may be there already: two cameras that exchange left and
         # right see a second person in the same place.
@@ -207,22 +208,33 @@ class Fuser:
         stamp_ns: int,
     ) -> tuple[Poses, Known]:  # fmt: skip
         """Return all subjects in the world, and what to remember of them."""
-        measured = found.views > 0
+        measured, errors = found.views > 0, found.errors.copy()
         points, covariances, used = found.points.copy(), found.covariances.copy(), found.used.copy()
         age = (stamp_ns - known.measured_ns) * 1e-9
         alone = ~measured & (sights.scores > 0).any(axis=0) & (known.measured_ns > 0) & (age <= self.options.max_lost)
         alone &= known.times[:, None] >= _OFTEN
         if alone.any():
-            spread = np.square(self.options.speed * age[alone])[:, None, None] * np.eye(3)
+            rig, keypoints, scores = self._of(names), sights.keypoints[:, alone], sights.scores[:, alone]
             sigmas = np.broadcast_to(sights.sigmas, sights.scores.shape)[:, alone]
-            points[alone], covariances[alone], used[:, alone] = along_rays(
-                self._of(names), sights.keypoints[:, alone], sights.scores[:, alone], sigmas,
-                known.at(stamp_ns)[alone], known.covariances[alone] + spread, self.triangulation,
+            spread = np.square(self.options.speed * age[alone])[:, None, None] * np.eye(3)
+            points[alone], covariances[alone], fit = along_rays(
+                rig, keypoints, scores, sigmas, known.at(stamp_ns)[alone], known.covariances[alone] + spread,
+                self.triangulation,
             )  # fmt: skip
+            # Where cameras contradict one another, those are right that see it where it should be.
+            told = triangulate(
+                rig, keypoints[:, None], np.where(fit, scores, 0)[:, None], self.triangulation, sigmas[:, None]
+            )
+            which = np.flatnonzero(told.views[0] > 0)
+            place = tuple(index[which] for index in np.nonzero(alone))
+            points[place], covariances[place] = told.points[0, which], told.covariances[0, which]
+            errors[place], measured[place] = told.errors[0, which], True
+            fit[:, which] = told.used[:, 0, which]
+            used[:, alone] = fit
         views = used.sum(axis=0)
         scores = np.where(used, sights.scores, 0).sum(axis=0) / np.fmax(views, 1)
         poses = world_poses(
-            skeleton, points, scores=scores, covariances=covariances, views=views, reprojection_errors=found.errors,
+            skeleton, points, scores=scores, covariances=covariances, views=views, reprojection_errors=errors,
             sources=np.where(measured, Source.MEASURED, np.where(views > 0, Source.INFERRED, Source.MISSING)),
             sides=known.sides, parents=known.parents,
         )  # fmt: skip

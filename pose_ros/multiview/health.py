@@ -27,6 +27,8 @@ _HYSTERESIS = 0.85
 _WORSE = 1.2
 #: Two cameras have nobody to compare with but the noise that is assumed, which may be so many times too low.
 _NOISE_UNKNOWN = 2.0
+#: The noise of a network is at most so many times what is assumed.
+_NOISIEST = 3.0
 #: Bins of the histograms: so many for each power of two, from the lowest power of two on.
 _FINE, _LOWEST, _BINS = 4, -10, 112
 
@@ -108,10 +110,22 @@ class Judge:
     _memories: dict[str, _Memory] = field(default_factory=dict)
     #: How often each was left out.
     _times: dict[str, int] = field(default_factory=dict)
+    _noise: float = 1.0
 
     def trusted(self, names: list[str]) -> list[str]:
         """Return the cameras that are not left out."""
         return [name for name in names if not self.health.get(name, CameraHealth()).left_out]
+
+    @property
+    def noise(self) -> float:
+        """How many times the noise is that was assumed, by those that are trusted; no less, and not much more."""
+        known = [
+            memory.own.median() for name, memory in self._memories.items()
+            if memory.enough(_ENOUGH_S) and not self.health[name].left_out
+        ]  # fmt: skip
+        if len(known) > 2:
+            self._noise = float(np.clip(np.sqrt(np.median(known)), 1, _NOISIEST))
+        return self._noise
 
     def count(
         self, name: str, stamp_ns: int, own: np.ndarray, others: np.ndarray, pixels: np.ndarray, missed: int = 0

@@ -222,8 +222,23 @@ def along_rays(
     prior = np.concatenate([
         known.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].T, np.einsum("mij,jm->im", known, start)
     ])  # fmt: skip
-    far = np.fmax(depth, _NEAREST)
-    x, inverse = _solve(_sum(sights.sums, sights.weights * used / (far * far)) + prior)
+    near = sights.weights * used / np.square(np.fmax(depth, _NEAREST))
+    # Rays may contradict one another: each alone, and every two of them, say where it is; the nearest to where it
+    # should be, on which most agree, is right.
+    tried = np.zeros((len(used) * (len(used) + 1) // 2, len(used)), np.float32)
+    np.put_along_axis(tried, np.array([*itertools.combinations_with_replacement(range(len(used)), 2)]), 1, axis=1)
+    x, _ = _solve(np.einsum("pv,vcm->cpm", tried, sights.sums * near[:, None]) + prior[:, None])
+    squares, depth = _residuals(sights, x)
+    squares *= sights.weights[:, None]
+    with np.errstate(invalid="ignore"):
+        fits = used[:, None] & (squares <= options.limit**2) & (depth > 0)
+    apart = x - start[:, None]
+    cost = np.where(fits, squares, options.limit**2 * used[:, None]).sum(axis=0)
+    cost += np.einsum("ipm,mij,jpm->pm", apart, known, apart)
+    best = np.where(np.isnan(cost), np.inf, cost).argmin(axis=0)
+    used &= fits[:, best, np.arange(len(best))]
+    x, inverse = _solve(_sum(sights.sums, near * used) + prior)
+    x[:, ~used.any(axis=0)], inverse[:, ~used.any(axis=0)] = np.nan, np.nan
     return (x + stand.origin[:, None]).T, inverse[_SYMMETRIC].T.reshape(-1, 3, 3), used
 
 

@@ -219,6 +219,44 @@ def test_two_cameras_that_exchange_left_and_right_see_no_second_person() -> None
     assert [name for name, rows in fuser.members.items() if rows[0] < 0] == ["camera0", "camera2"]
 
 
+def test_cameras_that_contradict_one_another_are_told_apart_by_where_somebody_was() -> None:
+    whole, skeleton = rig(4, models=("",)), catalogue.get("coco17")
+    person, shift = np.random.default_rng(0).uniform([-0.3, -0.3, 0], [0.3, 0.3, 1.8], (17, 3)), np.array([0.3, 0, 0])
+    wrist, fuser = skeleton.index["left_wrist"], Fuser()
+
+    def look(tick: int, which: tuple[int, ...]) -> Poses:
+        views = {}
+        for i, one in enumerate(whole):
+            points = person.copy()
+            points[wrist] += shift * (i in which)
+            views[one.name] = (tick * 33_000_000, Poses(skeleton, one.project(points)[None], np.ones((1, 17))))
+        return fuser(whole, views, tick * 33_000_000)
+
+    assert np.isnan(look(0, (2, 3)).points[0, wrist]).all()  # type: ignore[index]
+    fuser.reset()
+    for tick in range(4):
+        look(tick, ())
+    for tick in range(4, 40):
+        poses = look(tick, (2, 3))
+        np.testing.assert_allclose(poses.points, person[None], atol=0.01)
+        assert poses.sources[0, wrist] == Source.MEASURED
+        assert poses.views[0, wrist] == 2  # type: ignore[index]
+        assert poses.reprojection_errors[0, wrist] < 1  # type: ignore[index]
+
+
+def test_networks_that_are_less_exact_than_assumed_are_found_out() -> None:
+    sizes = []
+    for noise in (2.0, 5.0):
+        fuser, _, result = fused(crossing(3), rig(5), Faults(sigma_px=noise, occlusion=False), seconds=2)
+        sizes.append(fuser._judge.noise)
+        assert [one.misfit for one in fuser.health.values() if one.left_out or one.suspect] == []
+        assert result.share > 0.95
+        # Half a second passes before it is known.
+        assert result.inside > 0.8
+    assert sizes[0] < 1.6
+    assert sizes[1] > 1.5
+
+
 def test_a_camera_dies_and_comes_back() -> None:
     def dies(tick: int, views: Views) -> Views:
         return {name: view for name, view in views.items() if name != "camera2" or not 20 <= tick < 40}

@@ -10,7 +10,7 @@ from scenes.cameras import project
 
 from pose_ros.errors import ShapeError
 from pose_ros.multiview.rig import Rig
-from pose_ros.multiview.triangulate import TriangulateOptions, along_rays, triangulate
+from pose_ros.multiview.triangulate import TriangulateOptions, along_rays, leave_one_out, triangulate
 
 EVERY_LENS = ("plumb_bob", "equidistant", "", "rational_polynomial")
 SIZES = ((1280, 720), (640, 480))
@@ -197,3 +197,47 @@ def test_one_ray_and_a_rough_position(rng: np.random.Generator) -> None:
     far, _, used = along_rays(whole, pixels, scores, np.ones_like(scores), rough, prior)
     assert not used.any()
     assert np.isnan(far).all()
+
+
+def test_of_rays_that_contradict_one_another_those_near_the_rough_position_count(rng: np.random.Generator) -> None:
+    whole = rig(4, models=EVERY_LENS, sizes=SIZES)
+    (points,), pixels, scores = seen(rng, whole, 1)
+    pixels, scores = pixels[:, 0], scores[:, 0]
+    # Two cameras see something else, 30 cm aside, alike.
+    other = np.stack([project(one, points + np.array([0.3, 0, 0])) for one in whole])
+    pixels[2:] = other[2:]
+    both = np.isfinite(pixels[..., 0]).all(axis=0)
+    priors = np.broadcast_to(np.eye(3) * 0.1**2, (30, 3, 3))
+    for shift, expected in ((0.0, [True, True, False, False]), (0.3, [False, False, True, True])):
+        place = points + np.array([shift, 0, 0])
+        rough = place + rng.normal(0, 0.02, place.shape)
+        found, _, used = along_rays(whole, pixels, scores, np.ones_like(scores), rough, priors)
+        assert (used[:, both] == np.array(expected)[:, None]).mean() > 0.95
+        assert np.median(np.linalg.norm(found - place, axis=1)[both]) < 0.005
+
+
+@pytest.mark.parametrize("views", [2, 3, 5])
+def test_every_camera_is_compared_with_what_the_others_make_of_it(rng: np.random.Generator, views: int) -> None:
+    whole = rig(views, models=EVERY_LENS, sizes=SIZES)
+    _, pixels, scores = seen(rng, whole, 20, noise=2.0)
+    pixels, scores = pixels.reshape(views, -1, 2), scores.reshape(views, -1)
+    used = np.isfinite(pixels[..., 0])
+    sigmas = np.full(scores.shape, 2.0)
+    found = leave_one_out(whole, pixels, scores, sigmas, used)
+    # The median of chi-square is what noise alone makes.
+    np.testing.assert_allclose(np.nanmedian(found.own, axis=1), 1, atol=0.25)
+    if views == 2:
+        assert (found.others[used] == 0).all()
+        return
+    np.testing.assert_allclose(np.nanmedian(found.others, axis=1), 1, atol=0.35)
+    shifted = pixels + np.array([0.0, 12.0]) * (np.arange(views) == 1)[:, None, None]
+    worse = leave_one_out(whole, shifted, scores, sigmas, used)
+    others = np.nanmedian(worse.others, axis=1)
+    assert np.nanmedian(worse.own, axis=1)[1] > 5
+    assert others[1] == pytest.approx(np.nanmedian(found.others, axis=1)[1], rel=1e-3)
+    assert (np.delete(others, 1) > others[1]).all()
+    # Of a camera that is not used, it is the same.
+    alone = used.copy()
+    alone[1] = False
+    own = leave_one_out(whole, shifted, scores, sigmas, alone).own
+    np.testing.assert_allclose(own[1], worse.own[1], rtol=1e-3, atol=0.01)
