@@ -25,6 +25,8 @@ from pose_ros.multiview.rig import Rig
 _KEYPOINTS = 17
 #: So many sights of another camera are tried for each one.
 _CANDIDATES = 2
+#: Where nobody sees anything, x / z: what is behind a camera is there.
+_FAR = 1e6
 #: Smallest size of a subject, pixels.
 _MIN_SIZE = 16.0
 
@@ -49,15 +51,18 @@ class _Scene:
     def __init__(self, rig: Rig, views: Sequence[Poses], options: AssociateOptions) -> None:
         v, n, k = len(views), max(map(len, views)), len(views[0].skeleton)
         keypoints, self.scores = np.full((v, n, k, 2), np.nan), np.zeros((v, n, k))
-        size, self.sides, self.parents = np.ones((v, n)), np.zeros((v, n), int), np.zeros((v, n), int)
+        self.sides, self.parents = np.zeros((v, n), int), np.zeros((v, n), int)
         for i, poses in enumerate(views):
             here = slice(0, len(poses))
             keypoints[i, here], self.scores[i, here] = poses.keypoints, poses.scores
             self.sides[i, here], self.parents[i, here] = poses.sides, poses.parents
         self.scores[np.isnan(keypoints).any(axis=3)] = 0
-        with np.errstate(all="ignore"):
-            low, high = np.fmin.reduce(keypoints, axis=2), np.fmax.reduce(keypoints, axis=2)
-            size = np.sqrt(np.fmax((high - low).prod(axis=2), _MIN_SIZE**2))
+        # One coordinate after the other, and infinity for what is missing: processors are fast at that.
+        extent = np.ones((v, n))
+        for one in np.ascontiguousarray(keypoints.transpose(3, 0, 1, 2)):
+            missing = np.isnan(one)
+            extent *= np.where(missing, -np.inf, one).max(axis=2) - np.where(missing, np.inf, one).min(axis=2)
+        size = np.sqrt(np.where(np.isfinite(extent), np.fmax(extent, _MIN_SIZE**2), _MIN_SIZE**2))
         #: The keypoints that are looked at.
         self.best = np.sort(np.argsort(-self.scores.sum(axis=(0, 1)), kind="stable")[:_KEYPOINTS])
         self.scores = self.scores[:, :, self.best]
@@ -68,6 +73,10 @@ class _Scene:
         focal = np.array([np.sqrt(camera.camera.K[0, 0] * camera.camera.K[1, 1]) for camera in rig])
         #: (V, N): one standard deviation in those.
         self.reach = options.reach * size / focal[:, None]
+        #: The same in single precision, 0 where not known: (V, N, K, 2), (V, N, K), and -1 / 2 sigma^2 (V, N, 1).
+        self.seen = np.nan_to_num(self.xy).astype(np.float32)
+        self.weights = np.where(np.isnan(self.xy[..., 0]), 0, self.scores).astype(np.float32)
+        self.narrow = (-0.5 / np.square(self.reach))[..., None].astype(np.float32)
         self.centres = np.array([camera.centre for camera in rig])
         self.rotations = np.array([camera.rotation for camera in rig])
         self.translations = np.array([camera.translation for camera in rig])
@@ -124,18 +133,19 @@ class _Scene:
         close = np.zeros((len(self.xy), len(points), self.xy.shape[1]))
         for v, (rotation, translation) in enumerate(zip(self.rotations, self.translations, strict=True)):
             x, y, z = (points @ rotation.T + translation).transpose(2, 0, 1)
+            there = z > 0
             with np.errstate(divide="ignore", invalid="ignore"):
-                z = np.where(z > 0, z, np.nan)
-                x, y = (x / z)[:, None], (y / z)[:, None]
+                x, y = (np.where(there, part / z, _FAR).astype(np.float32)[:, None] for part in (x, y))
             # As core.closeness, with as many numbers at once as fit the processor's cache. (P, N, K)
-            off = np.square(x - self.xy[v, :, :, 0])
-            off += np.square(y - self.xy[v, :, :, 1])
-            off *= (-0.5 / np.square(self.reach[v]))[:, None]
-            missing = np.isnan(off)
-            weights = np.where(missing, 0, self.scores[v])
-            total = weights.sum(axis=2)
-            off[missing] = 0
-            alike = np.einsum("pnk,pnk->pn", weights, np.exp(off, out=off))
+            off = x - self.seen[v, :, :, 0]
+            off *= off
+            across = y - self.seen[v, :, :, 1]
+            across *= across
+            off += across
+            off *= self.narrow[v]
+            # What is missing on either side counts on neither.
+            alike = np.einsum("pnk,nk->pn", np.exp(off, out=off), self.weights[v])
+            total = there.astype(np.float32) @ self.weights[v].T
             np.divide(alike, total, out=close[v], where=total > 0)
             for mine, theirs in ((sides, self.sides[v]), (parents, self.parents[v])):
                 close[v] *= (mine[:, None] == theirs) | (mine[:, None] == 0) | (theirs == 0)
@@ -200,14 +210,21 @@ def _new(scene: _Scene, groups: np.ndarray, minimum: float) -> np.ndarray:
     close = scene.close(scene.points(pairs), sides, parents)
     close[close < minimum] = 0
     close *= ~taken[:, None]
-    views = np.arange(len(taken))
-    found = []
-    while len(pairs):
-        best = close.max(axis=2)
+    found: list[np.ndarray] = []
+    if not len(pairs):
+        return np.empty((0, len(taken)), np.int64)
+    chosen = close.argmax(axis=2)
+    best = np.take_along_axis(close, chosen[..., None], axis=2)[..., 0]
+    while True:
         guess = int(np.where((best > 0).sum(axis=0) >= 2, best.sum(axis=0), 0).argmax())
-        rows = np.where(best[:, guess] > 0, close[:, guess].argmax(axis=1), -1)
+        rows = np.where(best[:, guess] > 0, chosen[:, guess], -1)
         if (rows >= 0).sum() < 2:
             break
         found.append(rows)
-        close[views[rows >= 0], :, rows[rows >= 0]] = 0
+        for v in np.flatnonzero(rows >= 0):
+            close[v, :, rows[v]] = 0
+            # Those that wanted the same sight take the next one.
+            lost = np.flatnonzero(chosen[v] == rows[v])
+            chosen[v, lost] = close[v, lost].argmax(axis=1)
+            best[v, lost] = close[v, lost, chosen[v, lost]]
     return np.array(found, np.int64).reshape(-1, len(taken))
