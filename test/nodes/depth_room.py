@@ -130,6 +130,9 @@ class DepthRoom:
         self.static = other.create_publisher(TFMessage, "/tf_static", LATCHED)
         if tf and not registered:
             self.place()
+            # It hears TF from when it needs some, and needs some time to find who publishes it.
+            names = COLOUR.name, self.depth_camera.name, EPOCH_NS
+            assert self.ros.spin_until(lambda: not isinstance(self.scene.node._surroundings._transform(*names), str))
         #: Of the last moment.
         self.stamp_ns = EPOCH_NS
         #: Where the colour camera stands; tests move it.
@@ -191,11 +194,22 @@ class DepthRoom:
             depth_k: Whether the depth camera's matrix has numbers.
         """
         self.stamp_ns = self.stamp_ns + STEP_NS if stamp_ns is None else stamp_ns
+        source = self.scene.node._surroundings._depth
+        count = 0 if source is None else source._buffer._count
         self.infos(self.stamp_ns, depth_k)
         if self.depth is not None and depth is not None:
             self.depth.publish(depth(self.depth_message(self.stamp_ns)))
-        self.ros.spin_for(0.05)  # what hears them is not in the order of publishing
+            count += 1
+        # Topics are not heard in the order of publishing.
+        assert self.ros.spin_until(lambda: source is None or source._buffer._count >= count)
+        assert self.ros.spin_until(lambda: all(self._is_new(made) for made in (
+            self.scene.node._surroundings.calibration if self._info else None,
+            source._calibration if self._depth_info and source else None,
+        )))
         return self.answer(self.colour_message(self.stamp_ns))
+
+    def _is_new(self, calibration: Any) -> bool:
+        return calibration is None or (calibration._info is not None and stamp_of(calibration._info) == self.stamp_ns)
 
     def answer(self, image: Image) -> Any:
         """Publish an image, and return the array that answers it."""
