@@ -8,7 +8,8 @@
 speed       5 cameras of CMU Panoptic, 10 people of 133 keypoints, pixels with noise, missing ones and lies
 panoptic    the coco19 truth of three people, projected into 5 cameras, with noise, missing ones and lies
 shelf       people that HRNet found in 5 cameras: who is who
-pose2sim    a walking person before 4 cameras, found by a network
+health      cameras that are not where they should be, and named scenes where all are
+pose2sim    a walking person before 4 cameras, found by a network, followed and filtered as the node does
 hd5         three people before 5 cameras, found by a network
 
 One thread; the fastest of the rounds, there and here, so that what else the machine does is left out.
@@ -18,25 +19,33 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
+import itertools
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses, Source
+from pose_ros.fusion import Fusion
 from pose_ros.media.draw import draw
 from pose_ros.multiview.associate import associate
 from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.fuse import Fuser
-from pose_ros.multiview.rig import Rig
+from pose_ros.multiview.rig import PosedCamera, Rig
+from pose_ros.multiview.sync import Sync
 from pose_ros.multiview.triangulate import Triangulation, triangulate
 from pose_ros.skeletons import catalogue
+from pose_ros.tracking.point_filter import FilterOptions, PointFilter
+from pose_ros.tracking.track import Tracker
 from pose_ros.wiring import build
 
 #: Those of which there are images, too.
@@ -67,15 +76,25 @@ np.savez(sys.argv[2], plain=plain, robust=robust, time=min(times), robust_time=t
 """
 
 
-def timed(run: Callable[[], object], rounds: int) -> float:
-    """Return the shortest time, milliseconds."""
-    run()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
+class Timed(float):
+    """The shortest time, milliseconds; in words also the median, and that of the processor alone."""
+
+    words: str
+
+    @classmethod
+    def of(cls, run: Callable[[], object], rounds: int) -> Timed:
+        """Measure."""
         run()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3
+        wall, own = [], []
+        for _ in range(rounds):
+            start, started = time.perf_counter(), time.thread_time()
+            run()
+            own.append(time.thread_time() - started)
+            wall.append(time.perf_counter() - start)
+        found = cls(min(wall) * 1e3)
+        middle, used = np.median(wall) * 1e3, np.median(own) * 1e3
+        found.words = f"{found:.2f} ms (median {middle:.2f}, of the processor {used:.2f})"
+        return found
 
 
 def panoptic_rig(testdata: Path) -> Rig:
@@ -153,9 +172,9 @@ def speed(args: argparse.Namespace) -> None:
     for lies in (0.0, 0.1):
         pixels, scores = seen(rig, truth, rng, 2.0, lies)
         found = triangulate(rig, pixels, scores)
-        ms = timed(functools.partial(triangulate, rig, pixels, scores), args.rounds)
+        ms = Timed.of(functools.partial(triangulate, rig, pixels, scores), args.rounds)
         print(f"\n5 views x 10 people x 133 keypoints, noise 2 px, {lies:.0%} lies, "
-              f"{np.isnan(pixels[..., 0]).mean():.0%} missing: {ms:.2f} ms")  # fmt: skip
+              f"{np.isnan(pixels[..., 0]).mean():.0%} missing: {ms.words}")  # fmt: skip
         print(f"  here                          {millimetres(found.points, truth)}; {honest(found, truth)}")
         beside("1330 points", args.oracle_python, rig, pixels, truth, 11, ms, found.points.reshape(-1, 3))
     for name in ("coco17", "wholebody133"):
@@ -169,8 +188,8 @@ def speed(args: argparse.Namespace) -> None:
         views = [Poses(skeleton, p[r], s[r]) for p, s, r in zip(pixels, scores, rows, strict=True)]
         groups = associate(rig, views)
         mixed = sum(len({int(rows[v][i]) for v, i in enumerate(g) if i >= 0}) > 1 for g in groups)
-        ms = timed(functools.partial(associate, rig, views), args.rounds)
-        print(f"association, 10 people of {k} keypoints in 5 views ({sum(map(len, views))} sights): {ms:.2f} ms; "
+        ms = Timed.of(functools.partial(associate, rig, views), args.rounds)
+        print(f"association, 10 people of {k} keypoints in 5 views ({sum(map(len, views))} sights): {ms.words}; "
               f"{len(groups)} groups of {(groups >= 0).sum()} sights, {mixed} mixed")  # fmt: skip
 
 
@@ -191,7 +210,7 @@ def panoptic(args: argparse.Namespace) -> None:
         print(f"\npanoptic_160906_band1, {len(frames)} frames, noise {noise:g} px, {lies:.0%} lies")
         print(f"  triangulate                   {millimetres(found.points, truth)}; {honest(found, truth)}")
         beside(f"{truth.shape[0] * 19} points", args.oracle_python, rig, pixels, truth, 3,
-               timed(functools.partial(triangulate, rig, pixels, scores), 11), found.points.reshape(-1, 3))
+               Timed.of(functools.partial(triangulate, rig, pixels, scores), 11), found.points.reshape(-1, 3))
         # As it comes: nobody knows who is who.
         fuser, off, people, at = Fuser(), [], [], 0
         for tick, points in enumerate(frames):
@@ -208,6 +227,7 @@ def panoptic(args: argparse.Namespace) -> None:
         error = 1e3 * np.concatenate(off)
         print(f"  Fuser, who is who not known   median {np.nanmedian(error):6.2f}  mean {np.nanmean(error):7.2f}  "
               f"95 % {np.nanpercentile(error, 95):7.2f} mm; people in each frame: {sorted(set(people))}")  # fmt: skip
+        print(f"  {described_health(fuser)}")
 
 
 def shelf(args: argparse.Namespace) -> None:
@@ -216,6 +236,7 @@ def shelf(args: argparse.Namespace) -> None:
     rig, skeleton = read_rig(folder / "calibration_shelf.json", size_wh=(1032, 776)), catalogue.get("coco17")
     seen_by = json.loads((folder / "pred_shelf_maskrcnn_hrnet_coco.json").read_text())
     print("\nshelf: people of HRNet in 5 cameras")
+    lasting = Fuser()
     for frame in range(3):
         views = []
         for v in range(5):
@@ -223,6 +244,7 @@ def shelf(args: argparse.Namespace) -> None:
             views.append(Poses(skeleton, people[..., :2], people[..., 2].clip(0, 1)))
         poses = (fuser := Fuser())(rig, {c.name: (0, p) for c, p in zip(rig, views, strict=True)}, 0)
         print(f"  frame {frame}: {sum(map(len, views))} sights, {len(poses)} people; {_described(poses, fuser)}")
+        lasting(rig, {c.name: (frame * 300_000_000, p) for c, p in zip(rig, views, strict=True)}, frame * 300_000_000)
         # Cycle consistency: leave out one camera, and the others must still agree on who is who.
         whole, broken = associate(rig, views), 0
         for left in range(5):
@@ -233,6 +255,7 @@ def shelf(args: argparse.Namespace) -> None:
                          for j, i in enumerate(group) if i >= 0}  # fmt: skip
                 broken += len(there - {-1}) > 1
         print(f"    groups without one of the cameras that contradict those of all: {broken}")
+    print(f"  all three, 0.3 s apart: {described_health(lasting)}")
 
 
 def _described(poses: Poses, fuser: Fuser) -> str:
@@ -245,11 +268,11 @@ def _described(poses: Poses, fuser: Fuser) -> str:
             f"{np.asarray(poses.views)[measured].mean():.1f}")  # fmt: skip
 
 
-def limbs(said: Sequence[Poses], pairs: Sequence[tuple[str, str]]) -> None:
+def limbs(said: Sequence[Poses]) -> None:
     """Print lengths and how much they change."""
     points = np.concatenate([poses.points for poses in said if len(poses) == 1])
     index = said[0].skeleton.index
-    for a, b in pairs:
+    for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
         for side in ("left", "right"):
             length = np.linalg.norm(points[:, index[f"{side}_{a}"]] - points[:, index[f"{side}_{b}"]], axis=1)
             length = length[np.isfinite(length)]
@@ -259,38 +282,123 @@ def limbs(said: Sequence[Poses], pairs: Sequence[tuple[str, str]]) -> None:
                   f"{length.std() / middle:.1%}), {len(length)} frames")  # fmt: skip
 
 
+def described_health(fuser: Fuser) -> str:
+    """Return how well each camera agrees with the others."""
+    return "; ".join(
+        f"{name} {one.residual:.1f} px, misfit {one.misfit:.2f}{', left out' * one.left_out}{', suspect' * one.suspect}"
+        for name, one in fuser.health.items()
+    )
+
+
 def pose2sim(args: argparse.Namespace) -> None:
-    """Follow one person by four cameras."""
+    """Follow one person by four cameras, as the node does."""
     folder = args.testdata / "multiview/pose2sim_singleperson"
     rig = read_rig(folder / "calib_converted.toml")
     pipelines = {c.name: build({"model": args.model, "top_down": {"max_subjects": 1}}) for c in rig}
     videos = {c.name: cv2.VideoCapture(str(folder / f"{c.name}.mp4")) for c in rig}
-    fuser, said, times = Fuser(), [], []
+    seen_by: list[dict[str, tuple[int, Poses]]] = []
+    pictured: dict[str, np.ndarray] = {}
     for tick in range(args.frames):
-        stamp, views, images = tick * 16_666_667, {}, {}
+        stamp, views = tick * 16_666_667, {}
         for name, video in videos.items():
             good, image = video.read()
             if good:
-                images[name] = np.ascontiguousarray(image[..., ::-1])
-                views[name] = (stamp, pipelines[name](Frame(images[name], stamp, name)).poses)
+                image = np.ascontiguousarray(image[..., ::-1])
+                views[name] = (stamp, pipelines[name](Frame(image, stamp, name)).poses)
+                if tick == 40:
+                    pictured[name] = image
         if not views:
             break
-        start = time.perf_counter()
-        said.append(fuser(rig, views, stamp))
-        times.append(time.perf_counter() - start)
-        if args.pictures and tick == 40:
-            _picture(args.pictures / "pose2sim.png", rig, images, said[-1])
-    errors = np.concatenate([np.asarray(p.reprojection_errors)[p.sources == Source.MEASURED] for p in said])
-    views_of = np.concatenate([np.asarray(p.views)[p.sources == Source.MEASURED] for p in said])
-    alone, more = sum(len(p) == 1 for p in said), sum(len(p) > 1 for p in said)
-    print(f"\npose2sim_singleperson, {args.model}, {len(said)} moments, {alone} with one person, {more} with more; "
-          f"fusing {1e3 * min(times):.1f} ms")  # fmt: skip
-    print(f"  reprojection median {np.median(errors):.1f}, 95 % {np.percentile(errors, 95):.1f} px; views "
-          f"{views_of.mean():.2f} of 4; keypoints with a position "
-          f"{np.mean([(p.sources == Source.MEASURED).mean() for p in said if len(p)]):.1%}")  # fmt: skip
-    for name, health in fuser.health.items():
-        print(f"    {name}: {health.residual:.1f} px, {health.dropped:.0%} dropped{', left out' * health.left_out}")
-    limbs(said, (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")))
+        seen_by.append(views)
+    print(f"\npose2sim_singleperson, {args.model}, {len(seen_by)} moments")
+    for words, options in (
+        ("not filtered", None), ("filtered", FilterOptions(fit_bones=False)), ("bones fitted", FilterOptions()),
+    ):  # fmt: skip
+        said, fuser = _followed(rig, seen_by, options)
+        measured = [p.sources == Source.MEASURED for p in said]
+        errors = np.concatenate([np.asarray(p.reprojection_errors)[m] for p, m in zip(said, measured, strict=True)])
+        views_of = np.concatenate([np.asarray(p.views)[m] for p, m in zip(said, measured, strict=True)])
+        print(f"  {words}: {sum(len(p) == 1 for p in said)} moments with one person, {sum(len(p) > 1 for p in said)} "
+              f"with more; reprojection median {np.median(errors):.1f}, 95 % {np.percentile(errors, 95):.1f} px; views "
+              f"{views_of.mean():.2f} of 4; keypoints with a position "
+              f"{np.mean([m.mean() for m in measured if len(m)]):.1%}")  # fmt: skip
+        trusted = [camera for camera in rig if not fuser.health[camera.name].left_out]
+        off = np.concatenate([
+            np.linalg.norm(camera.project(np.asarray(poses.points)[:1]) - views[camera.name][1].keypoints[:1], axis=2)
+            [views[camera.name][1].scores[:1] > 0.5]
+            for poses, views in zip(said, seen_by, strict=True) for camera in trusted
+            if len(poses) and camera.name in views and len(views[camera.name][1])
+        ])  # fmt: skip
+        print(f"    points from what {', '.join(c.name for c in trusted)} saw, agreeing or not: median "
+              f"{np.nanmedian(off):.1f} px")  # fmt: skip
+        limbs(said)
+    print(f"  {described_health(fuser)}")
+    if args.pictures and pictured:
+        _picture(args.pictures / "pose2sim.png", rig, pictured, said[40])
+    for names in itertools.combinations([camera.name for camera in rig], 3):
+        some = Rig([camera for camera in rig if camera.name in names])
+        _, fuser = _followed(some, [{n: view for n, view in views.items() if n in names} for views in seen_by], None)
+        print(f"  three alone: {described_health(fuser)}")
+
+
+def _followed(
+    rig: Rig, seen_by: Sequence[dict[str, tuple[int, Poses]]], options: FilterOptions | None
+) -> tuple[list[Poses], Fuser]:
+    """Return who is where at all moments at which anybody saw anything."""
+    fuser = Fuser()
+    fusion = Fusion(fuser, Tracker(), PointFilter(options) if options else None)
+    moments = [(views, next(iter(views.values()))[0]) for views in seen_by if views]
+    return [fusion(rig, views, stamp).poses for views, stamp in moments], fuser
+
+
+def health(args: argparse.Namespace) -> None:
+    """Name cameras that were turned, and blame no others; on the named scenes of benchmarks/scenes.py."""
+    here = Path(__file__).resolve()
+    # Before this folder, where a file has the same name.
+    sys.path.insert(0, str(here.parents[1] / "test"))
+    spec = importlib.util.spec_from_file_location("named_scenes", here.with_name("scenes.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["named_scenes"] = module
+    spec.loader.exec_module(module)
+    named = {name: scene for name, scene in module.SCENES.items() if name.startswith("multiview-")}
+    print("\nhealth: most misfit of any camera after half a second, and who is left out or suspect at any time")
+    for name, scene in named.items():
+        for seed in range(args.seeds):
+            print(f"  {name}, as calibrated, seed {seed}: {_blamed(module, scene, scene.cameras, seed)}")
+    for name in ("multiview-one", "multiview-crossing", "multiview-hard"):
+        for count, degrees in itertools.product((5, 3), (0.5, 1.0, 2.0, 5.0)):
+            scene = named[name]
+            angle = np.radians(degrees)
+            turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+            believed = Rig([
+                PosedCamera(c.name, c.camera, turn @ c.rotation, turn @ c.translation) if i == 1 else c
+                for i, c in enumerate(scene.cameras) if count == 5 or i in (0, 1, 3)
+            ])  # fmt: skip
+            print(f"  {name}, {count} cameras, camera1 turned by {degrees:g} deg: "
+                  f"{_blamed(module, scene, believed, 0)}")  # fmt: skip
+
+
+def _blamed(module: Any, scene: Any, believed: Rig, seed: int) -> str:
+    """Return what is thought of the cameras of a scene."""
+    seconds, names = 4.0, [camera.name for camera in believed]
+    recording = module.observe(
+        scene.people(seconds), scene.cameras, seconds=seconds, rate_hz=scene.rate_hz, faults=scene.faults, seed=seed
+    )
+    sync, fuser, worst = Sync(names), Fuser(), 0.0
+    first: dict[str, float] = {}
+    for shot in recording.shots:
+        whole = sync(shot.camera.name, shot.stamp_ns, shot.poses) if shot.camera.name in names else None
+        if whole is None:
+            continue
+        fuser(believed, whole.views, whole.stamp_ns)
+        passed = (whole.stamp_ns - recording.shots[0].stamp_ns) * 1e-9
+        worst = max(worst, *(one.misfit for one in fuser.health.values()) if passed > 0.5 else (0,))
+        for name, one in fuser.health.items():
+            if one.left_out or one.suspect:
+                first.setdefault(f"{name} {'left out' if one.left_out else 'suspect'}", passed)
+    return f"{worst:.2f}; {', '.join(f'{who} after {when:.1f} s' for who, when in first.items()) or 'nobody'}"
 
 
 def hd5(args: argparse.Namespace) -> None:
@@ -333,11 +441,12 @@ def _picture(path: Path, rig: Rig, images: dict[str, np.ndarray], poses: Poses) 
 
 def main() -> None:
     """Measure and print."""
-    parts = {"speed": speed, "panoptic": panoptic, "shelf": shelf, "pose2sim": pose2sim, "hd5": hd5}
+    parts = {"speed": speed, "panoptic": panoptic, "shelf": shelf, "health": health, "pose2sim": pose2sim, "hd5": hd5}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--testdata", type=Path, required=True)
     parser.add_argument("--oracle-python", help="Python of an environment with aniposelib")
     parser.add_argument("--only", nargs="*", choices=parts, default=list(parts))
+    parser.add_argument("--seeds", type=int, default=1, help="how often for each scene of health")
     parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--model", default="blazepose-full")
     parser.add_argument("--frames", type=int, default=100, help="of pose2sim, at most")
