@@ -30,6 +30,8 @@ from pose_ros.ros.watchdog import why_silent
 
 #: A camera that has said nothing for this long is silent; seconds.
 _SILENT_S = 2.0
+#: What is said of a camera that disagrees, if it cannot be told which one is wrong.
+_SUSPECT = ", but it or another suspect is wrong: it was moved, or its calibration or its transform is wrong"
 #: What lasts shorter is not worth a line in the log: camera_info and transforms come after the first skeletons.
 _PASSING_S = 1.0
 
@@ -187,15 +189,17 @@ class Viewpoint:
         used = self._used.age_s < _SILENT_S
         warning = self.silence() if self.silent else self.problem or self.unmatched
         if health.left_out and not warning:
-            warning = (f"disagrees with the others on {health.dropped:.0%} of the keypoints: it was moved, or its "
+            warning = (f"is {health.misfit:.1f} times further off than the others are: it was moved, or its "
                        "calibration or its transform is wrong; calibrate it again")
         return self._health.status_of(
-            self.name, "used" if used else "waits for the others", f"left out: {warning}" if warning else "",
+            self.name, f"used{_SUSPECT * health.suspect}" if used else "waits for the others",
+            f"left out: {warning}" if warning else "",
             rate_hz=f"{self._rate.hz:.1f}",
             last_seen_s=f"{self._rate.age_s:.1f}" if np.isfinite(self._rate.age_s) else "",
             frame_id=self.frame_id,
             reprojection_error_px=f"{health.residual:.2f}" if health.sights else "",
             disagrees_percent=f"{100 * health.dropped:.0f}" if health.sights else "",
+            misfit=f"{health.misfit:.2f}" if health.sights else "",
         )
 
     def close(self) -> None:
