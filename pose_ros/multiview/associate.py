@@ -221,7 +221,7 @@ def _new(scene: _Scene, groups: np.ndarray, minimum: float) -> np.ndarray:
         if (rows >= 0).sum() < 2:
             break
         found.append(rows)
-        for v in np.flatnonzero(rows >= 0):
+        for v in np.flatnonzero(rows >= 0).tolist():
             close[v, :, rows[v]] = 0
             # Those that wanted the same sight take the next one.
             lost = np.flatnonzero(chosen[v] == rows[v])
