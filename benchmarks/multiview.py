@@ -7,6 +7,7 @@
 
 speed       5 cameras of CMU Panoptic, 10 people of 133 keypoints, pixels with noise, missing ones and lies
 panoptic    the coco19 truth of three people, projected into 5 cameras, with noise, missing ones and lies
+caliscope   corners of a board in 4 cameras, beside the points that Caliscope made of them
 shelf       people that HRNet found in 5 cameras: who is who
 health      cameras that are not where they should be, and named scenes where all are
 pose2sim    a walking person before 4 cameras, found by a network, followed and filtered as the node does
@@ -230,6 +231,26 @@ def panoptic(args: argparse.Namespace) -> None:
         print(f"  {described_health(fuser)}")
 
 
+def caliscope(args: argparse.Namespace) -> None:
+    """Compare with what another program made of the same corners and cameras."""
+    folder = args.testdata / "multiview/caliscope_charuco"
+    rig = read_rig(folder / "config.toml")
+    corners = np.genfromtxt(folder / "xy_CHARUCO.csv", delimiter=",", names=True)
+    theirs = np.genfromtxt(folder / "xyz_CHARUCO.csv", delimiter=",", names=True)
+    moments, row = np.unique(theirs["sync_index"], return_inverse=True)
+    points = np.full((len(moments), int(corners["keypoint_id"].max()) + 1, 3), np.nan)
+    points[row, theirs["keypoint_id"].astype(int)] = np.stack([theirs[f"{axis}_coord"] for axis in "xyz"], axis=1)
+    corners = corners[np.isin(corners["sync_index"], moments)]
+    pixels = np.full((len(rig), *points.shape[:2], 2), np.nan)
+    moment = np.searchsorted(moments, corners["sync_index"])
+    corner = corners["keypoint_id"].astype(int)
+    pixels[corners["cam_id"].astype(int), moment, corner] = np.stack([corners["img_loc_x"], corners["img_loc_y"]], axis=1)
+    found, known = triangulate(rig, pixels, np.isfinite(pixels[..., 0]) * 1.0), np.isfinite(points[..., 0])
+    print(f"\ncaliscope_charuco: {known.sum()} points\n"
+          f"  triangulate                   {millimetres(found.points[known], points[known])}; "
+          f"reprojection median {np.nanmedian(found.errors):.2f} px")  # fmt: skip
+
+
 def shelf(args: argparse.Namespace) -> None:
     """Find who is who in five cameras."""
     folder = args.testdata / "multiview/shelf"
@@ -441,7 +462,8 @@ def _picture(path: Path, rig: Rig, images: dict[str, np.ndarray], poses: Poses) 
 
 def main() -> None:
     """Measure and print."""
-    parts = {"speed": speed, "panoptic": panoptic, "shelf": shelf, "health": health, "pose2sim": pose2sim, "hd5": hd5}
+    parts = {"speed": speed, "panoptic": panoptic, "caliscope": caliscope, "shelf": shelf, "health": health,
+             "pose2sim": pose2sim, "hd5": hd5}  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--testdata", type=Path, required=True)
     parser.add_argument("--oracle-python", help="Python of an environment with aniposelib")

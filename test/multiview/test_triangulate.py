@@ -9,6 +9,7 @@ from scenes import posed, rig
 from scenes.cameras import project
 
 from pose_ros.errors import ShapeError
+from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.rig import Rig
 from pose_ros.multiview.triangulate import TriangulateOptions, along_rays, leave_one_out, triangulate
 
@@ -241,3 +242,23 @@ def test_every_camera_is_compared_with_what_the_others_make_of_it(rng: np.random
     alone[1] = False
     own = leave_one_out(whole, shifted, scores, sigmas, alone).own
     np.testing.assert_allclose(own[1], worse.own[1], rtol=1e-3, atol=0.01)
+
+
+def test_corners_of_a_board_are_where_another_program_has_them(testdata) -> None:
+    folder = testdata / "multiview/caliscope_charuco"
+    whole = read_rig(folder / "config.toml")
+    corners = np.genfromtxt(folder / "xy_CHARUCO.csv", delimiter=",", names=True)
+    theirs = np.genfromtxt(folder / "xyz_CHARUCO.csv", delimiter=",", names=True)
+    moments = np.unique(theirs["sync_index"])
+    corners = corners[np.isin(corners["sync_index"], moments)]
+    points, pixels = np.full((len(moments), 12, 3), np.nan), np.full((4, len(moments), 12, 2), np.nan)
+    points[np.searchsorted(moments, theirs["sync_index"]), theirs["keypoint_id"].astype(int)] = np.stack(
+        [theirs[f"{axis}_coord"] for axis in "xyz"], axis=1)
+    pixels[corners["cam_id"].astype(int), np.searchsorted(moments, corners["sync_index"]),
+           corners["keypoint_id"].astype(int)] = np.stack([corners["img_loc_x"], corners["img_loc_y"]], axis=1)
+    found = triangulate(whole, pixels, np.isfinite(pixels[..., 0]).astype(float))
+    off = np.linalg.norm(found.points - points, axis=2)[np.isfinite(points[..., 0])]
+    assert len(off) == 660
+    assert np.isfinite(off).all()
+    assert np.median(off) < 1e-3
+    assert np.percentile(off, 95) < 2.5e-3
