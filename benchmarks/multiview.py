@@ -243,8 +243,8 @@ def caliscope(args: argparse.Namespace) -> None:
     corners = corners[np.isin(corners["sync_index"], moments)]
     pixels = np.full((len(rig), *points.shape[:2], 2), np.nan)
     moment = np.searchsorted(moments, corners["sync_index"])
-    corner = corners["keypoint_id"].astype(int)
-    pixels[corners["cam_id"].astype(int), moment, corner] = np.stack([corners["img_loc_x"], corners["img_loc_y"]], axis=1)
+    camera, corner = (corners[name].astype(int) for name in ("cam_id", "keypoint_id"))
+    pixels[camera, moment, corner] = np.stack([corners["img_loc_x"], corners["img_loc_y"]], axis=1)
     found, known = triangulate(rig, pixels, np.isfinite(pixels[..., 0]) * 1.0), np.isfinite(points[..., 0])
     print(f"\ncaliscope_charuco: {known.sum()} points\n"
           f"  triangulate                   {millimetres(found.points[known], points[known])}; "
