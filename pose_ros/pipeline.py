@@ -196,8 +196,8 @@ class TopDown:
         rows = present
         if len(present) > 1:
             rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
-        gone = np.flatnonzero((np.arange(len(followed))[:, None] != rows).all(axis=1))
-        if len(gone):
+        if np.count_nonzero(rows < len(followed)) < len(followed):
+            gone = np.setdiff1d(np.arange(len(followed)), rows)
             self._lost = True
             # What was there for a moment only was no subject.
             settled = np.count_nonzero(frame.stamp_ns - self._since_ns[gone] >= _MISSING_EVERY_S * 1e9)
@@ -211,12 +211,15 @@ class TopDown:
         """Remember where to look for the subjects at ``rows`` in the next frame."""
         regions = poses.regions
         assert regions is not None
-        keys = np.concatenate([self._keys, self._last_key + 1 + np.arange(new)])
-        since_ns = np.concatenate([self._since_ns, np.full(new, stamp_ns)])
-        self._last_key += new
+        keys, since_ns = self._keys, self._since_ns
+        if new:
+            keys = np.concatenate([keys, self._last_key + 1 + np.arange(new)])
+            since_ns = np.concatenate([since_ns, np.full(new, stamp_ns)])
+            self._last_key += new
         if not self.options.follow:
             rows = rows[:0]
-        rows = rows[np.isfinite(regions[rows]).all(axis=1) & (regions[rows, 2:4] > 0).all(axis=1)]
+        there = regions[rows]
+        rows = rows[np.isfinite(there).all(axis=1) & (there[:, 2:4] > 0).all(axis=1)]
         self._keys, self._since_ns, self._labels = keys[rows], since_ns[rows], poses.labels[rows]
         self._regions = self._steady(keys[rows], regions[rows], stamp_ns)
 

@@ -51,30 +51,41 @@ def described(poses: Poses, camera: Camera | None) -> Poses:
     skeleton = poses.skeleton
     columns = {}
     if OPENINGS.keys() & set(skeleton.measures):
-        columns["measures"] = np.stack([_opening(poses, name) for name in skeleton.measures], axis=1)
+        columns["measures"] = _openings(poses, skeleton.measures)
     if camera is not None and skeleton.rigid and set(skeleton.frames) & {"face", "gaze"}:
         columns["frames"] = _frames(poses, camera)
     return poses.replace(**columns) if columns else poses
 
 
-def _opening(poses: Poses, name: str) -> np.ndarray:
-    ends = _ends(poses.skeleton, name)
-    if ends is None:
-        return np.full(len(poses), np.nan)
-    apart = poses.keypoints[:, ends[0]] - poses.keypoints[:, ends[1]]
+def _openings(poses: Poses, names: tuple[str, ...]) -> np.ndarray:
+    """Return measures (N, M); NaN for those that the keypoints do not tell."""
+    upper, lower, first = _ends(poses.skeleton, names)
+    apart = poses.keypoints[:, upper] - poses.keypoints[:, lower]
     lengths = np.hypot(apart[..., 0], apart[..., 1])
-    between, along = lengths[:, :-1].sum(axis=1) / (lengths.shape[1] - 1), lengths[:, -1]
-    return np.divide(between, along, out=np.full(len(poses), np.nan), where=along > 0)
+    between, along = lengths[:, : -len(names)], lengths[:, -len(names) :]
+    sums = np.add.reduceat(between, first, axis=1)
+    counts = np.diff(first, append=between.shape[1])
+    return np.divide(sums / counts, along, out=np.full(sums.shape, np.nan), where=along > 0)
 
 
 @lru_cache(maxsize=64)
-def _ends(skeleton: Skeleton, name: str) -> np.ndarray | None:
-    """Return the keypoints (2, P + 1) at both ends of the distances of a measure, the last one between the corners."""
-    names = OPENINGS.get(name, ("",))
-    if not all(role in skeleton.roles for role in names):
-        return None
-    upper, lower, (a, b) = (skeleton.roles[role] for role in names)
-    return np.array([[*upper, a], [*lower, b]])
+def _ends(skeleton: Skeleton, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the keypoints (L,) at both ends of distances: pairs of each measure, then the corners of each.
+
+    The third array is where the pairs of each measure begin. A measure that the keypoints do not tell has one that is
+    as wide as it is high: 0.
+    """
+    pairs: list[tuple[int, int]] = []
+    corners, first = [], []
+    for name in names:
+        roles = OPENINGS.get(name, ("",))
+        known = all(role in skeleton.roles for role in roles)
+        upper, lower, ends = (skeleton.roles[role] for role in roles) if known else ((0,), (0,), (0, 0))
+        first.append(len(pairs))
+        pairs += zip(upper, lower, strict=True)
+        corners.append(ends)
+    both = np.array([*pairs, *corners])
+    return both[:, 0], both[:, 1], np.array(first)
 
 
 def _frames(poses: Poses, camera: Camera) -> np.ndarray:
@@ -96,7 +107,7 @@ def _frames(poses: Poses, camera: Camera) -> np.ndarray:
     for side, iris, pair, middle in zip(sides, irises, corners, middles, strict=True):
         seen = (poses.scores[:, [iris[0], *pair]] > 0).all(axis=1)
         with np.errstate(invalid="ignore"):
-            seen &= _opening(poses, f"{side}_eye_opening") >= _MIN_EYE_OPENING
+            seen &= _openings(poses, (f"{side}_eye_opening",))[:, 0] >= _MIN_EYE_OPENING
         eyes.append(Eye(middle * scales[:, None] + positions, rays[:, list(pair)], rays[:, iris[0]], seen))
     turns = {"face": rotations, "gaze": gaze_frames(gaze_directions(eyes, rotations, scales), rotations)}
     frames = np.full((len(poses), len(skeleton.frames), 7), np.nan)
