@@ -12,7 +12,7 @@ stamps := $(VENV)/stamps
 pip := $(bin)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint requirements/pins.txt
 
 # A test that hangs ends the run, with the stack of every thread.
-hang := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+hang := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
 # A ROS 2 or another environment that this shell has set up must not leak into ours, which is a ROS 2 prefix itself.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE

@@ -36,9 +36,10 @@ from scenes.rays import pillar
 from scenes.scoring import Score, score, switches
 
 from pose_ros.anatomy.limb_fit import LimbFit
+from pose_ros.core.frame import Frame
 from pose_ros.core.options import from_mapping
-from pose_ros.core.place import placed
 from pose_ros.core.poses import Poses, Source
+from pose_ros.core.stages import Stages
 from pose_ros.fusion import Fusion
 from pose_ros.multiview.associate import AssociateOptions
 from pose_ros.multiview.fuse import Fuser, FuserOptions
@@ -49,9 +50,12 @@ from pose_ros.multiview.triangulate import TriangulateOptions
 from pose_ros.rgbd.measure import DepthMeasurer
 from pose_ros.rgbd.options import DepthOptions
 from pose_ros.skeletons import catalogue
+from pose_ros.space import Space
 from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 from pose_ros.tracking.track import Tracker, TrackerOptions
 
+#: Shapes and depth need no picture.
+_NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
 OPTIONS = {
     "associate": AssociateOptions, "depth": DepthOptions, "filter": FilterOptions, "fuser": FuserOptions,
     "sync": SyncOptions, "tracker": TrackerOptions, "triangulate": TriangulateOptions,
@@ -132,10 +136,11 @@ def multiview(scene: Scene, options: Options, seconds: float, seed: int) -> Line
     def estimates() -> Estimates:
         for shot in recording.shots:
             whole = sync(shot.camera.name, shot.stamp_ns, shot.poses)
-            if whole is not None:
+            while whole is not None:
                 CLOCK.count += 1
                 poses = CLOCK(fusion, recording.rig, whole.views, whole.stamp_ns).poses
                 yield whole.stamp_ns, poses, CLOCK(smooth, poses, whole.stamp_ns)
+                whole = sync.more()
 
     return scored(estimates(), people, options)
 
@@ -170,7 +175,7 @@ def rgbd(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
 def place(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
     """Place shapes as a lifter gives them, 3 cm off and 3 % too large or small."""
     people, shots = one_camera(scene, options, seconds, seed)
-    tracker, smooth = Tracker(options["tracker"]), PointFilter(options["filter"])
+    tracker, single, over_time = Tracker(options["tracker"]), Space(), Space(filter=PointFilter(options["filter"]))
     rng = np.random.default_rng(seed)
     sizes = rng.normal(1, 0.03, len(people))
 
@@ -181,8 +186,8 @@ def place(scene: Scene, options: Options, seconds: float, seed: int) -> Lines:
             poses = shot.poses.replace(local_points=shape + 0.03 * rng.standard_normal(shape.shape))
             CLOCK.count += 1
             poses = CLOCK(tracker.update, poses, shot.stamp_ns)[0]
-            poses = CLOCK(placed, poses, shot.camera.camera)
-            yield shot.stamp_ns, poses, CLOCK(smooth, poses, shot.stamp_ns)
+            frame = Frame(_NO_IMAGE, shot.stamp_ns, camera=shot.camera.camera)
+            yield shot.stamp_ns, single(poses, frame, Stages())[0], CLOCK(over_time, poses, frame, Stages())[0]
 
     return scored(estimates(), people, options, shots[0].camera)
 

@@ -13,6 +13,11 @@ from pose_ros.errors import UnknownNameError
 
 T = TypeVar("T")
 
+#: A camera is faster than another one if its images follow each other in less than this part of the other's time.
+_FASTER = 0.75
+#: Views that are further apart than this part of the time from one image to the next are of different images.
+_ONE_IMAGE = 0.9
+
 
 @dataclass(frozen=True)
 class SyncOptions:
@@ -103,8 +108,7 @@ class Sync(Generic[T]):
             for name, views in self._pending.items():
                 if name != first and views:
                     stamp = min((stamp for stamp, _ in views), key=lambda stamp: abs(stamp - begin))
-                    # The next view of the first camera may suit it better.
-                    if stamp - begin <= min(tolerance, abs(self._next(first) - stamp)):
+                    if stamp - begin <= min(tolerance, self._reach(first, name, stamp)):
                         group[name] = stamp
             late = [name for name in wanted - group.keys() if self._may_come(name, begin + tolerance)]
             if late and waiting:
@@ -114,6 +118,15 @@ class Sync(Generic[T]):
                 continue
             return self._take(group)
         return None
+
+    def _reach(self, first: str, other: str, stamp_ns: int) -> float:
+        """Return how far a view of another camera may be from the oldest one of the first camera to belong to it."""
+        every = self._every.get(first)
+        if every is None or every < _FASTER * self._every.get(other, every):
+            # The next view of a faster camera may suit it better.
+            return abs(self._next(first) - stamp_ns)
+        # Cameras of one rate that are not triggered together may be apart by nearly as much as their images.
+        return _ONE_IMAGE * every
 
     def _next(self, camera: str) -> int:
         """Return the stamp of the view after the oldest one that is pending, or when it is to be expected."""

@@ -63,3 +63,18 @@ def test_one_camera_alone_is_a_set_when_the_others_are_dead() -> None:
     _, sets = play(arrivals, "ab")
     assert len(sets[-1].views) == 1
     assert sets[-1].stamp_ns > 4900 * MS
+
+
+def test_cameras_of_one_rate_that_are_not_triggered_together_make_whole_sets():
+    offsets_ms = {"a": 0, "b": 7, "c": 13, "d": 20, "e": 27}
+    sync: Sync[int] = Sync(tuple(offsets_ms))
+    sets = []
+    for tick in range(20):
+        for name, offset in offsets_ms.items():
+            found = sync(name, round((tick * 100 / 3 + offset) * 1e6), tick)
+            while found is not None:
+                sets.append(found)
+                found = sync.more()
+    # Until each camera's time between two images is known, views go where they are nearest.
+    assert all(len(found.views) == 5 for found in sets[4:])
+    assert len(sets) >= 17
