@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +23,11 @@ from std_msgs.msg import Header
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
-from pose_ros.errors import ConfigError, PoseRosError
+from pose_ros.errors import ConfigError
 from pose_ros.media.calibration import guess_camera, read_calibration, resize_camera
 from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.sources import open_source
-from pose_ros.nodes.run import FAILED, OK, Stop, exit_code, run
+from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.images import rgb_to_compressed
 from pose_ros.ros.params import declare
@@ -124,16 +123,7 @@ class CameraNode(Node):
         self._thread.start()
 
     def _run(self) -> None:
-        code = OK
-        try:
-            self._publish_all()
-        except PoseRosError as error:
-            self.get_logger().fatal(str(error))
-            code = exit_code(error)
-        except Exception:
-            self.get_logger().fatal(traceback.format_exc())
-            code = FAILED
-        self._stop(code)
+        self._stop(attempt(self, self._publish_all))
 
     def _publish_all(self) -> None:
         options = self._declared.options

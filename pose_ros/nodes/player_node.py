@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from pose_ros.core.options import option
-from pose_ros.errors import ConfigError, PoseRosError
+from pose_ros.errors import ConfigError
 from pose_ros.media.pace import Pacer
-from pose_ros.nodes.run import FAILED, OK, Stop, exit_code, run
+from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.bag_reader import BagReader
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
@@ -86,16 +85,7 @@ class PlayerNode(Node):
         self._thread.start()
 
     def _run(self) -> None:
-        code = OK
-        try:
-            self._publish_all()
-        except PoseRosError as error:
-            self.get_logger().fatal(str(error))
-            code = exit_code(error)
-        except Exception:
-            self.get_logger().fatal(traceback.format_exc())
-            code = FAILED
-        self._stop(code)
+        self._stop(attempt(self, self._publish_all))
 
     def _publish_all(self) -> None:
         pacer, first = Pacer(), True

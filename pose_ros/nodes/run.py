@@ -67,6 +67,19 @@ def run(
         sys.stdout.flush()
 
 
+def attempt(node: Node, work: Callable[[], None]) -> int:
+    """Do the work of a node's own thread; say what went wrong in its log, and return the exit code."""
+    try:
+        work()
+    except PoseRosError as error:
+        node.get_logger().fatal(str(error))
+        return exit_code(error)
+    except Exception:
+        node.get_logger().fatal(traceback.format_exc())
+        return FAILED
+    return OK
+
+
 def exit_code(error: PoseRosError) -> int:
     """Return the exit code that tells a wrong configuration from everything else that fails."""
     return MISCONFIGURED if isinstance(error, (ConfigError, UnknownNameError)) else FAILED
