@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import option
 from pose_ros.errors import CardError, ConfigError, ShapeError
 from pose_ros.lifters.base import Lifter
-from pose_ros.plugin import Model
+from pose_ros.plugin import Model, read_params
 from pose_ros.skeletons import catalogue
 
 #: A picture that is this wide is what ``pixels`` are of.
@@ -65,10 +65,7 @@ class SequenceLifter(Lifter):
             ConfigError: It cannot see so far ahead.
         """
         super().__init__(model, options)
-        try:
-            self._params = from_mapping(SequenceParams, self.card.params, "params")
-        except ConfigError as error:
-            raise CardError(self.card.name, str(error)) from error
+        self._params = read_params(SequenceParams, self.card)
         self.takes, self.step_s = catalogue.get(self._params.takes), self._params.step
         keypoints, self._moments = self.card.input_wh
         shapes = [t.shape[1:] for t in self.session.outputs]
