@@ -43,6 +43,8 @@ class Skeleton:
     colors: tuple[tuple[int, int, int], ...] = field(default=(), compare=False)
     #: Names of the numbers that say more of a subject than its keypoints, such as ``mouth_opening`` of a face.
     measures: tuple[str, ...] = ()
+    #: Measure -> its unit, such as ``rad``; ratios have none, and are not listed.
+    units: Mapping[str, str] = field(default_factory=dict, compare=False)
     #: Names of the coordinate frames that move with a subject, such as ``gaze`` of a face.
     frames: tuple[str, ...] = ()
     #: ``left_hand``, ``right_hand``, ``face``: the skeleton of that part, and for each of its keypoints the index here.

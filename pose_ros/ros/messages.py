@@ -81,5 +81,6 @@ def skeleton_to_info(skeleton: CoreSkeleton, model: str) -> SkeletonInfo:
         root=skeleton.root,
         colors=array("B", chain.from_iterable(skeleton.colors)),
         measure_names=list(skeleton.measures),
+        measure_units=[skeleton.units.get(name, "") for name in skeleton.measures],
         frame_names=list(skeleton.frames),
     )

@@ -88,6 +88,9 @@ def info_to_skeleton(info: Any) -> Skeleton:
         count = len(getattr(info, name))
         if count % size:
             raise ConfigError(f"{info.name}.{name}", f"expected groups of {size} numbers, got {count} numbers")
+    if len(info.measure_units) not in (0, len(info.measure_names)):
+        raise ConfigError(f"{info.name}.measure_units", f"expected one for each of {len(info.measure_names)} measures, "
+                                                        f"got {len(info.measure_units)}")
     red, green, blue = (map(int, info.colors[channel::3]) for channel in range(3))
     made = Skeleton(
         name=info.name,
@@ -101,10 +104,11 @@ def info_to_skeleton(info: Any) -> Skeleton:
         root=int(info.root),
         colors=tuple(zip(red, green, blue, strict=True)),
         measures=tuple(info.measure_names),
+        units={name: unit for name, unit in zip(info.measure_names, info.measure_units, strict=False) if unit},
         frames=tuple(info.frame_names),
     )
     if made.name not in catalogue.names():
         return made
     # What is said of subjects beside their keypoints is the node's business.
-    ours = dataclasses.replace(catalogue.get(made.name), measures=made.measures, frames=made.frames)
+    ours = dataclasses.replace(catalogue.get(made.name), measures=made.measures, units=made.units, frames=made.frames)
     return ours if ours == made else made

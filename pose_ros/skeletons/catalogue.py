@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from pose_ros.anatomy.describe import UNITS
 from pose_ros.anatomy.describe import names as described_names
 from pose_ros.core.colors import by_side
 from pose_ros.core.convert import converts
@@ -28,7 +29,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _KEYS = {
     "name", "extends", "keypoints", "parts", "edges", "flip_pairs", "sigmas", "root", "source", "subject", "joints",
-    "made", "colors", "measures", "frames", "blocks", "roles", "rigid",
+    "made", "colors", "measures", "frames", "blocks", "roles", "rigid", "units",
 }
 
 #: Skeletons of model cards.
@@ -131,6 +132,7 @@ def _build(data: dict[str, Any], where: str) -> Skeleton:
             made={k: tuple(map(tuple, ways)) for k, ways in data["made"].items()},
             colors=tuple(colors),
             measures=tuple(data["measures"]),
+            units=_units(data),
             frames=tuple(data["frames"]),
             blocks={
                 k: (v["skeleton"], tuple(index[n] if n else -1 for n in v["keypoints"]))
@@ -141,12 +143,19 @@ def _build(data: dict[str, Any], where: str) -> Skeleton:
         )
         measures, frames = described_names(skeleton)
         return dataclasses.replace(
-            skeleton, measures=(*skeleton.measures, *measures), frames=(*skeleton.frames, *frames)
+            skeleton, measures=(*skeleton.measures, *measures), frames=(*skeleton.frames, *frames),
+            units={**{name: UNITS[name] for name in measures}, **skeleton.units},
         )
     except RecursionError as error:
         raise ConfigError(where, "extends itself") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(where, f"does not fit together: {error}") from error
+
+
+def _units(data: Mapping[str, Any]) -> dict[str, str]:
+    if unknown := data["units"].keys() - set(data["measures"]):
+        raise ValueError(f"units of what is no measure: {', '.join(sorted(unknown))}")
+    return {name: str(unit) for name, unit in data["units"].items()}
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _LISTS = ("keypoints", "edges", "flip_pairs", "measures", "frames")
-_MAPPINGS = ("joints", "made", "colors", "blocks", "roles", "rigid")
+_MAPPINGS = ("joints", "made", "colors", "blocks", "roles", "rigid", "units")
 
 
 def compose(data: Mapping[str, Any], load: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def compose(data: Mapping[str, Any], load: Callable[[str], Mapping[str, Any]]) -
     sigmas = dict(zip(whole["keypoints"], whole["sigmas"], strict=False))
     for key in _LISTS:
         whole[key] = [*whole[key], *data.get(key, [])]
-    for key in ("blocks", "roles", "rigid"):
+    for key in ("blocks", "roles", "rigid", "units"):
         whole[key] |= data.get(key, {})
     _merge_colors(whole, data.get("colors", {}))
     if unknown := data.get("joints", {}).keys() - set(data.get("keypoints", [])):

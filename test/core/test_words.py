@@ -62,6 +62,11 @@ def test_a_skeleton_of_the_users_own(tmp_path, monkeypatch):
     (tmp_path / "snake.yaml").write_text("keypoints: [head, tail]\nedges: [[head, tail]]\n")
     assert catalogue.get("snake").edges == ((0, 1),)
     assert "snake" in catalogue.names()
+    (tmp_path / "snake.yaml").write_text("keypoints: [head, tail]\nmeasures: [gape]\nunits: {gape: m}\n")
+    assert catalogue.get("snake").units == {"gape": "m"}
+    (tmp_path / "snake.yaml").write_text("keypoints: [head]\nmeasures: [gape]\nunits: {gap: m}\n")
+    with pytest.raises(ConfigError, match=r"snake\.yaml: does not fit together: units of what is no measure: gap"):
+        catalogue.get("snake")
     (tmp_path / "snake.yaml").write_text("keypoints: [head]\nedges: [[head, tail]]\n")
     with pytest.raises(ConfigError, match=r"snake\.yaml: does not fit together: 'tail'"):
         catalogue.get("snake")

@@ -150,6 +150,14 @@ def test_skeletons_survive_the_wire(skeleton: Skeleton) -> None:
     assert info.model == "m"
     assert info_to_skeleton(info) == skeleton
     assert info_to_skeleton(info).colors == skeleton.colors
+    assert info_to_skeleton(info).units == {name: skeleton.units[name] for name in skeleton.measures
+                                            if name in skeleton.units}
+
+
+def test_measures_travel_with_their_units() -> None:
+    info = skeleton_to_info(catalogue.get("wholebody133"), "m")
+    units = dict(zip(info.measure_names, info.measure_units, strict=True))
+    assert (units["left_knee_flexion"], units["left_grasp_opening"], units["mouth_opening"]) == ("rad", "m", "")
 
 
 def test_an_info_that_contradicts_itself_is_refused() -> None:
@@ -163,6 +171,9 @@ def test_an_info_that_contradicts_itself_is_refused() -> None:
         info_to_skeleton(info)
     info.colors.pop()
     with pytest.raises(ConfigError, match=r"expected indices 0 .. 16"):
+        info_to_skeleton(info)
+    info.measure_units.append("rad")
+    with pytest.raises(ConfigError, match=r"coco17\.measure_units: expected one for each of \d+ measures, got \d+"):
         info_to_skeleton(info)
 
 
