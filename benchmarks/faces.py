@@ -36,7 +36,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
 from pose_ros.decode.rois import aligned_regions
 from pose_ros.models.store import Store
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.registry import load
 from pose_ros.runtime import open_session
 from pose_ros.skeletons import catalogue
@@ -163,7 +163,7 @@ def _plugin(stores: list[Store], name: str) -> Any:
         return Model(card, session, {role: model(other) for role, other in card.needs.items()})
 
     made = model(name)
-    cls: type[Plugin] = load(f"{made.card.kind}s", made.card.plugin)
+    cls: type[NetworkPlugin] = load(f"{made.card.kind}s", made.card.plugin)
     return cls(made)
 
 

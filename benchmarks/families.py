@@ -36,7 +36,7 @@ from pose_ros.estimators.base import CropEstimator
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.networks import catalogue
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.registry import load
 from pose_ros.runtime import available, open_session
 
@@ -61,7 +61,7 @@ def regions(people: int) -> np.ndarray:
     return np.float32([[x, 240, 120, 360, 0] for x in centre])
 
 
-def variants(card: ModelCard, store: Store, folder: Path, device: str, precision: str) -> Iterator[tuple[str, Plugin]]:
+def variants(card: ModelCard, store: Store, folder: Path, device: str, precision: str) -> Iterator[tuple[str, NetworkPlugin]]:
     """Yield every way to run a model: the runtime, and the plugin with its session."""
     plugin = load(f"{card.kind}s", card.plugin)
     files: list[Path] = []

@@ -38,7 +38,7 @@ from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
 from pose_ros.media.sources import open_source
 from pose_ros.models.store import Store
 from pose_ros.pipeline import TopDown
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.registry import load
 from pose_ros.runtime import open_session
 from pose_ros.skeletons import catalogue
@@ -99,7 +99,7 @@ def ready(store: Store) -> list[str]:
 def plugin(store: Store, name: str, runtime: str = "auto", **options: Any) -> Any:
     """Return the plugin of a card with its network."""
     card = store.card(name)
-    made: type[Plugin] = load(f"{card.kind}s", card.plugin)
+    made: type[NetworkPlugin] = load(f"{card.kind}s", card.plugin)
     session = open_session(store.path(card), runtime=runtime, outputs=card.outputs)
     return made(Model(card, session), made.Options(**options))
 

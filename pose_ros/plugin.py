@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every plugin is: a network (or none) and its options, both handed in.
+"""What every plugin is: its options, and mostly a network, both handed in.
 
-A plugin is a function with weights: same input, same output; no clock, no global, no change of its inputs.
+A plugin is a function, mostly with weights: same input, same output; no clock, no global, no change of its inputs.
 """
 
 from __future__ import annotations
@@ -38,23 +38,19 @@ class NoOptions:
 
 
 class Plugin(ABC):  # noqa: B024 - each kind adds its own verb
-    """Base of detectors, estimators and fusers."""
+    """Base of all plugins."""
 
     #: Contract the plugin was written for.
     api_version: ClassVar[int] = API_VERSION
     #: Frozen dataclass of options, see :mod:`pose_ros.core.options`.
     Options: ClassVar[type] = NoOptions
 
-    def __init__(self, model: Model, options: object | None = None) -> None:
-        """Keep the network and the options.
+    def __init__(self, options: object | None = None) -> None:
+        """Keep the options.
 
         Args:
-            model: Card and session.
             options: An instance of ``Options``; its defaults when left out.
         """
-        self.model = model
-        self.card = model.card
-        self.session = model.session
         self.options = self.Options() if options is None else options
 
     @classmethod  # noqa: B027 - most plugins need nothing else
@@ -67,6 +63,22 @@ class Plugin(ABC):  # noqa: B024 - each kind adds its own verb
         Raises:
             PoseRosError: With what is missing and how to get it.
         """
+
+
+class NetworkPlugin(Plugin):
+    """Base of detectors, estimators, lifters and recognisers that learnt."""
+
+    def __init__(self, model: Model, options: object | None = None) -> None:
+        """Keep the network and the options.
+
+        Args:
+            model: Card and session.
+            options: An instance of ``Options``; its defaults when left out.
+        """
+        super().__init__(options)
+        self.model = model
+        self.card = model.card
+        self.session = model.session
 
 
 def read_params(kind: type[T], card: ModelCard) -> T:

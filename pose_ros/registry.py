@@ -13,11 +13,13 @@ import importlib
 import logging
 from collections.abc import Mapping
 from importlib import metadata
+from typing import TypeVar
 
 from pose_ros.errors import PluginError, UnknownNameError
-from pose_ros.plugin import API_VERSION, Plugin
+from pose_ros.plugin import API_VERSION, NetworkPlugin, Plugin
 
 log = logging.getLogger(__name__)
+T = TypeVar("T", bound=Plugin)
 
 #: Kind -> name -> "module:Class". The kind is the folder, the entry-point group and the YAML key.
 BUILTIN: Mapping[str, Mapping[str, str]] = {
@@ -52,6 +54,8 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     "lifters": {
         "sequence": "pose_ros.lifters.sequence:SequenceLifter",
     },
+    "recognisers": {},
+    "rules": {},
 }
 
 
@@ -65,13 +69,22 @@ def targets(kind: str) -> dict[str, str]:
     return {**found, **BUILTIN[kind]}
 
 
-def load(kind: str, name: str) -> type[Plugin]:
-    """Import one plugin class.
+def load(kind: str, name: str) -> type[NetworkPlugin]:
+    """Import one plugin class of those that run a network.
 
     Raises:
         UnknownNameError: No plugin has that name.
         PluginError: It exists, but cannot be imported or was written for another contract.
     """
+    return _load(kind, name, NetworkPlugin)
+
+
+def load_rule(name: str) -> type[Plugin]:
+    """Import one of the plugins that need no network; raises as :func:`load` does."""
+    return _load("rules", name, Plugin)
+
+
+def _load(kind: str, name: str, base: type[T]) -> type[T]:
     known = targets(kind)
     if name not in known:
         raise UnknownNameError(f"plugin of {kind}", name, known)
@@ -80,8 +93,8 @@ def load(kind: str, name: str) -> type[Plugin]:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         raise PluginError(name, f"cannot load {known[name]}: {type(error).__name__}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Plugin)):
-        raise PluginError(name, f"expected a subclass of Plugin at {known[name]}, got {found!r}")
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise PluginError(name, f"expected a subclass of {base.__name__} at {known[name]}, got {found!r}")
     if found.api_version != API_VERSION:
         raise PluginError(name, f"written for plugin contract {found.api_version}, this is {API_VERSION}")
     return found

@@ -22,7 +22,7 @@ from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.parts import OwnPart, Part, PartOptions
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.rgbd.measure import DepthMeasurer
 from pose_ros.rgbd.options import DepthOptions
 from pose_ros.runtime import Session, check, open_session
@@ -259,7 +259,7 @@ class _Pieces:
     store: Store
     allow_fetch: bool
 
-    def plugin(self, kind: str, block: str, card: ModelCard) -> Plugin:
+    def plugin(self, kind: str, block: str, card: ModelCard) -> NetworkPlugin:
         """Return a plugin with the options of a block; with its defaults where that is empty."""
         plugin, options = _plugin(kind, block, card, self.blocks[block] if block else {})
         model = self._model(card)
@@ -279,7 +279,9 @@ class _Pieces:
         return Model(card, session, {role: self._model(self.store.card(name)) for role, name in card.needs.items()})
 
 
-def _plugin(kind: str, block: str, card: ModelCard, given: Mapping[str, Any] | None) -> tuple[type[Plugin], object]:
+def _plugin(
+    kind: str, block: str, card: ModelCard, given: Mapping[str, Any] | None
+) -> tuple[type[NetworkPlugin], object]:
     """Return the plugin of a card, and its options, which a block of the configuration gives."""
     values = dict(given or {})
     named = values.pop("plugin", card.plugin)

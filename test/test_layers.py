@@ -32,6 +32,12 @@ MAY_USE = {
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"anatomy", "core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "lifters": {"anatomy", "core", "errors", "models", "plugin", "runtime", "skeletons", "tracking"},
+    "recognisers": {"anatomy", "core", "errors", "models", "plugin", "runtime", "skeletons", "tracking"},
+    "recognition": {
+        "anatomy", "core", "errors", "models", "plugin", "recognisers", "registry", "runtime", "skeletons", "tracking",
+        "wiring"
+    },
+    "manipulation": {"anatomy", "core", "errors", "skeletons", "tracking"},
     "multiview": {"core", "errors", "media"},
     "exports": {"anatomy", "core", "errors", "skeletons"},
     "space": {"anatomy", "core", "lifters", "rgbd", "tracking"},
@@ -48,7 +54,7 @@ ROS = {"ros", "nodes"}
 TOP = {"cli"}
 BELOW_ROS = {*MAY_USE, "msg", "srv"}
 MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | ROS}
-PLUGIN_ROOMS = {"detectors", "estimators", "lifters"}
+PLUGIN_ROOMS = {"detectors", "estimators", "lifters", "recognisers"}
 #: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
 TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images", "pose_ros.ros.reading"}
 #: The only module outside the ROS rooms that imports ROS at once; it is loaded by `pose-ros up`.
@@ -139,7 +145,7 @@ def test_command_line_starts_without_ros() -> None:
 @pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in PLUGIN_ROOMS])
 def test_plugins_do_not_import_plugins(module: str) -> None:
     """What several plugins share stands in modules that are none."""
-    plugins = {target.partition(":")[0] for kind in PLUGIN_ROOMS for target in BUILTIN[kind].values()}
+    plugins = {target.partition(":")[0] for kind in (*PLUGIN_ROOMS, "rules") for target in BUILTIN[kind].values()}
     others = {name for name, _ in imports(module)} & plugins - {module}
     assert not others, f"{module} imports {sorted(others)}"
 

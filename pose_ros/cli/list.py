@@ -65,7 +65,8 @@ def _plugins() -> list[dict[str, Any]]:
     for kind in registry.BUILTIN:
         for name, target in sorted(registry.targets(kind).items()):
             try:
-                first = (registry.load(kind, name).__doc__ or "").strip().splitlines()[0]
+                plugin = registry.load_rule(name) if kind == "rules" else registry.load(kind, name)
+                first = (plugin.__doc__ or "").strip().splitlines()[0]
                 summary = _MARKUP.sub(r"\1", first).replace("``", "")
             except PluginError as error:
                 summary = f"not usable: {error}"

@@ -60,7 +60,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     list_ = action("list", "Show networks and whether their files are here.", _list, None)
     list_.add_argument("words", metavar="WORD", nargs="*",
                        help="only networks with this word in their card, or of names like this pattern (* ?)")
-    list_.add_argument("--kind", choices=("detector", "estimator", "lifter"), help="only these")
+    list_.add_argument("--kind", choices=("detector", "estimator", "lifter", "recogniser"), help="only these")
     list_.add_argument("--plugin", metavar="NAME", help="only of this plugin or architecture, such as simcc or hrnet")
     list_.add_argument("--skeleton", metavar="NAME", help="only with these keypoints, such as coco17")
     list_.add_argument("--state", choices=("ready", "partial", "missing"), help="only whose file is here, or is not")

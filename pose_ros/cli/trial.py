@@ -24,7 +24,7 @@ from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.media.images import Images
 from pose_ros.media.sources import open_source
 from pose_ros.models.card import ModelCard
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.runtime.session import Session
 from pose_ros.skeletons import catalogue
 
@@ -89,7 +89,7 @@ class Trial:
         self.card, self.skeleton = card, catalogue.get(card.skeleton) if card.skeleton else None
         kind = registry.load(f"{card.kind}s", card.plugin)
         self._crops = issubclass(kind, CropEstimator)
-        self._plugin: type[Plugin] = kind
+        self._plugin: type[NetworkPlugin] = kind
         source = open_source(str(folder))
         if not isinstance(source, Images):
             raise SourceError(str(folder), "expected a folder of images")

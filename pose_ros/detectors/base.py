@@ -10,10 +10,10 @@ import numpy as np
 from pose_ros.core import warp
 from pose_ros.core.frame import check_image
 from pose_ros.core.regions import Detections, check_regions
-from pose_ros.plugin import Plugin
+from pose_ros.plugin import NetworkPlugin
 
 
-class Detector(Plugin):
+class Detector(NetworkPlugin):
     """Find subjects in an image."""
 
     @abstractmethod

@@ -10,11 +10,11 @@ import numpy as np
 
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.skeletons import catalogue
 
 
-class _Estimator(Plugin):
+class _Estimator(NetworkPlugin):
     """What both kinds of estimators share."""
 
     #: Skeleton of all results.

@@ -8,11 +8,11 @@ from abc import abstractmethod
 import numpy as np
 
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.skeletons import catalogue
 
 
-class Lifter(Plugin):
+class Lifter(NetworkPlugin):
     """Lift the keypoints of subjects; it keeps nothing between calls, the caller keeps their past."""
 
     #: Skeleton of the results; the card's.

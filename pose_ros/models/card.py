@@ -18,7 +18,7 @@ import numpy as np
 from pose_ros.errors import CardError
 from pose_ros.formats import CASCADES, CHECKPOINTS, NETWORKS
 
-_KINDS = ("detector", "estimator", "lifter")
+_KINDS = ("detector", "estimator", "lifter", "recogniser")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 #: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
 _SHA256 = re.compile(r"[0-9a-f]{7,64}")
@@ -146,7 +146,7 @@ class ModelCard:
 
     #: Lower case, digits, ``. _ -``; how users ask for it.
     name: str
-    #: ``detector``, ``estimator`` or ``lifter``.
+    #: ``detector``, ``estimator``, ``lifter`` or ``recogniser``.
     kind: str
     #: Registered plugin that runs this architecture.
     plugin: str
@@ -157,7 +157,7 @@ class ModelCard:
     #: Size of the network's input.
     input_wh: tuple[int, int]
     preprocess: Preprocess = Preprocess()
-    #: Skeleton of an estimator or lifter.
+    #: Skeleton of an estimator or lifter; of what a recogniser takes.
     skeleton: str = ""
     #: Card of the detector that an estimator uses when none is asked for; empty for one-stage estimators.
     detector: str = ""
@@ -175,7 +175,7 @@ class ModelCard:
     #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
     #: cut off before it is compiled. All outputs in the order of the file when left out.
     outputs: tuple[str, ...] = ()
-    #: Names of the classes of a detector, in the order of its outputs.
+    #: Names of the classes of a detector or recogniser, in the order of its outputs.
     classes: tuple[str, ...] = ()
     #: For a checkpoint: ``architecture``, see :mod:`pose_ros.networks`, and what else its constructor takes.
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class ModelCard:
         need(_NAME.fullmatch(self.name), f"name: expected lower case, digits, '.', '_' or '-', got '{self.name}'")
         need(self.kind in _KINDS, f"kind: expected one of {', '.join(_KINDS)}; got '{self.kind}'")
         need(self.plugin, "plugin: expected the name of a registered plugin")
-        need(self.kind == "detector" or self.skeleton, "skeleton: an estimator or lifter has to name one")
+        need(self.kind == "detector" or self.skeleton, "skeleton: every kind but a detector has to name one")
         origins = [k for k in ("url", "wheel", "path") if getattr(self.file, k)]
         need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
         need(self.file.member or not self.file.wheel, "file: a wheel needs a member")

@@ -13,7 +13,7 @@ from fakes import CROP, FAKES, IMAGE, NOBODY, PLUGINS, Network, session
 from fakes import card as fake_card
 
 from pose_ros import registry
-from pose_ros.plugin import Model, Plugin
+from pose_ros.plugin import Model, NetworkPlugin
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,7 +31,7 @@ def _make(
     network: Network | None = None,
     seed: int | None = None,
     **options: Any,
-) -> Plugin:
+) -> NetworkPlugin:
     """Make a plugin; its network can be spoiled, replaced, or made blind by a seed."""
     card_name, own = FAKES[kind][name]
     card = fake_card(card_name)
@@ -40,12 +40,12 @@ def _make(
 
 
 @pytest.fixture(params=PLUGINS, ids="/".join)
-def plugin(request: pytest.FixtureRequest) -> Plugin:
+def plugin(request: pytest.FixtureRequest) -> NetworkPlugin:
     return _make(*request.param)
 
 
 @pytest.fixture(params=[p for p in PLUGINS if p[0] != "lifters"], ids="/".join)
-def seeing(request: pytest.FixtureRequest) -> Plugin:
+def seeing(request: pytest.FixtureRequest) -> NetworkPlugin:
     """A plugin that takes images."""
     return _make(*request.param)
 
@@ -72,7 +72,7 @@ def make_estimator(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 @pytest.fixture(params=IMAGE, ids="/".join)
 def make_image_estimator(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    def make(*, nobody: bool = False, **how: Any) -> Plugin:
+    def make(*, nobody: bool = False, **how: Any) -> NetworkPlugin:
         return _make(*request.param, network=NOBODY[request.param[1]] if nobody else None, **how)
 
     return make

@@ -17,7 +17,9 @@ from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.runtime.session import FakeSession, Tensor
 
-PLUGINS = [(kind, name) for kind in registry.BUILTIN for name in registry.BUILTIN[kind]]
+#: What looks at images or keypoints; recognisers and rules, which look at seconds of them, have their own contract.
+KINDS = [kind for kind in registry.BUILTIN if kind not in ("recognisers", "rules")]
+PLUGINS = [(kind, name) for kind in KINDS for name in registry.BUILTIN[kind]]
 #: Estimators that are told where to look, and those that see for themselves.
 CROP, IMAGE = ([p for p in PLUGINS if p[0] == "estimators" and issubclass(registry.load(*p), CropEstimator) == crops]
                for crops in (True, False))

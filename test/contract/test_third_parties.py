@@ -53,7 +53,7 @@ def test_is_found_by_name_and_loaded_when_asked_for(install):
     ("this is no Python", "mine = third_party:Mine", "cannot load third_party:Mine: SyntaxError"),
     ("raise RuntimeError('no licence')", "mine = third_party:Mine", "RuntimeError: no licence"),
     (GOOD, "mine = third_party:Yours", "cannot load third_party:Yours: AttributeError"),
-    ("Mine = 3", "mine = third_party:Mine", "expected a subclass of Plugin at third_party:Mine, got 3"),
+    ("Mine = 3", "mine = third_party:Mine", "expected a subclass of NetworkPlugin at third_party:Mine, got 3"),
     (GOOD + "    api_version = 99", "mine = third_party:Mine", "written for plugin contract 99, this is 1"),
 ])
 def test_a_broken_one_is_an_error_only_for_who_asks_for_it(install, source, entry, message):
