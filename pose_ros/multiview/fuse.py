@@ -21,7 +21,7 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.multiview.associate import AssociateOptions, associate
 from pose_ros.multiview.health import CameraHealth, Judge
-from pose_ros.multiview.memory import Known
+from pose_ros.multiview.memory import VELOCITY_S, Known
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, leave_one_out, triangulate
 
@@ -217,8 +217,10 @@ class Fuser:
             rig, keypoints, scores = self._of(names), sights.keypoints[:, alone], sights.scores[:, alone]
             sigmas = np.broadcast_to(sights.sigmas, sights.scores.shape)[:, alone]
             spread = np.square(self.options.speed * age[alone])[:, None, None] * np.eye(3)
+            # The velocity is made of points with the same noise.
+            older = np.square(1 + age[alone] / VELOCITY_S)[:, None, None]
             points[alone], covariances[alone], fit = along_rays(
-                rig, keypoints, scores, sigmas, known.at(stamp_ns)[alone], known.covariances[alone] + spread,
+                rig, keypoints, scores, sigmas, known.at(stamp_ns)[alone], known.covariances[alone] * older + spread,
                 self.triangulation,
             )  # fmt: skip
             # Where cameras contradict one another, those are right that see it where it should be.
@@ -303,13 +305,17 @@ def with_parents(
         ids: ... (P,) the ids of the fused bodies came, none 0.
 
     Returns:
-        The parts with those ids as ``parents``; 0 where the body is none of the fused ones.
+        The parts with those ids as ``parents``, 0 where the body is none of the fused ones; without those of cameras
+        that are left out.
     """
     told = {}
     for name, (stamp_ns, poses) in parts.items():
+        # Who is not believed about bodies is not about hands; where nobody is, nobody is seen.
+        if members and name not in members:
+            continue
         rows = members.get(name, np.full(len(ids), -1))
         own = bodies[name][1].ids[rows[rows >= 0]] if name in bodies else np.zeros(0, np.int64)
-        world = dict(zip(own.tolist(), np.asarray(ids)[rows >= 0].tolist(), strict=True))
+        world = dict(zip(own.tolist(), np.asarray(ids)[rows >= 0].tolist(), strict=True)) | {0: 0}
         told[name] = (stamp_ns, poses.replace(parents=[world.get(parent, 0) for parent in poses.parents.tolist()]))
     return told
 

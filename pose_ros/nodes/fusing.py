@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -68,7 +68,9 @@ class Fusing:
         self.viewpoints: dict[str, Viewpoint] = {}
         self._held: deque[_Held] = deque()
         self._rig: Rig | None = rig
-        self._announced: tuple[Skeleton, str] | None = None
+        #: Skeleton and model of each kind of parts that any camera sent.
+        self._kinds: dict[str, tuple[Skeleton, str]] = {}
+        self._announced: tuple[Skeleton, str, dict[str, tuple[Skeleton, str]]] | None = None
         self._timer: Timer | None = None
         self._reset = False
         #: Cameras that were part of the newest fusion.
@@ -171,17 +173,19 @@ class Fusing:
             return
         self._rig = self._same(cameras)
         jumps = self.fusion.time_jumps
-        result = self.fusion(self._rig, seen, views.stamp_ns, stages, self._now)
+        parts = self._parts(views, seen)
+        result = self.fusion(self._rig, seen, views.stamp_ns, stages, self._now, parts)
         if self.fusion.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        model = f"multiview({', '.join(sorted({sights[name].model for name in seen}))})"
-        if self._announced != (result.poses.skeleton, model):
-            self._announced = result.poses.skeleton, model
+        model = _model(sights[name].model for name in seen)
+        if self._announced != (result.poses.skeleton, model, self._kinds):
+            self._announced = result.poses.skeleton, model, dict(self._kinds)
             self._outputs.announce(*self._announced)
         stamp = views.stamp_ns if result.stamp_ns is None else result.stamp_ns
         header = Header(frame_id=self._options().world_frame, stamp=Time(nanoseconds=stamp).to_msg())
         self._outputs.publish(header, (0, 0), result)
-        self._health.finished(self._since(views.stamp_ns), stages.ms["fuse"], len(result.poses), {})
+        self._health.finished(self._since(views.stamp_ns), stages.ms["fuse"], len(result.poses),
+                              {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items()})
 
     def _since(self, stamp: int) -> float:
         """Return milliseconds since a stamp by the node's clock."""
@@ -198,6 +202,26 @@ class Fusing:
         if name:
             return catalogue.get(name)
         return Counter(sight.poses.skeleton for sight in sights.values()).most_common(1)[0][0]
+
+    def _parts(
+        self, views: Views[Sight], seen: Mapping[str, tuple[int, Poses]]
+    ) -> dict[str, dict[str, tuple[int, Poses]]]:
+        """Return what cameras in use saw of hands and faces: none, where they said nothing of them."""
+        found: dict[str, dict[str, tuple[int, Poses]]] = {}
+        for part in self.fusion.parts:
+            came = {name: views.views[name][1].parts[part] for name in seen if part in views.views[name][1].parts}
+            if came:
+                kind = Counter(poses.skeleton for poses, _ in came.values()).most_common(1)[0][0]
+                self._kinds[part] = kind, _model(model for poses, model in came.values() if poses.skeleton == kind)
+            if part not in self._kinds:
+                continue
+            kind = self._kinds[part][0]
+            for name in [name for name, (poses, _) in came.items() if poses.skeleton != kind]:
+                self._health.say(f"{name}: its {part} are {came.pop(name)[0].skeleton.name}, those of the others "
+                                 f"{kind.name}; run the same model on all cameras")
+            nobody = Poses.empty(kind), ""
+            found[part] = {name: (stamp, came.get(name, nobody)[0]) for name, (stamp, _) in seen.items()}
+        return found
 
     def _usable(
         self, views: Views[Sight], skeleton: Skeleton
@@ -253,3 +277,8 @@ class Fusing:
         return (f"its stamps are {abs(off_s):.1f} s {'ahead of' if off_s > 0 else 'behind'} those of the others, as if "
                 "its clock differed; synchronise the clocks of the machines (chrony, PTP), or let all drivers stamp by "
                 "one clock")
+
+
+def _model(names: Iterable[str]) -> str:
+    """Return what skeletons of several cameras come from."""
+    return f"multiview({', '.join(sorted({*names}))})"

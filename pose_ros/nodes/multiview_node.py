@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -13,7 +14,7 @@ from rclpy.context import Context
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.fusion import Fusion
 from pose_ros.multiview.files import read_rig
-from pose_ros.multiview.fuse import Fuser
+from pose_ros.multiview.fuse import Fuser, FuserOptions
 from pose_ros.multiview.sync import Sync
 from pose_ros.nodes.fusing import Fusing
 from pose_ros.nodes.managed import Closable, Managed
@@ -23,7 +24,7 @@ from pose_ros.nodes.viewpoint import Sight
 from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.ros.params import Parameters
 from pose_ros.tracking.point_filter import PointFilter
-from pose_ros.tracking.track import Tracker
+from pose_ros.tracking.track import Numbers, Tracker
 
 _FINE = DiagnosticStatus.OK
 _NO_FRAME = "expected none: skeletons of several cameras are filtered in world_frame, which does not move"
@@ -64,11 +65,16 @@ class MultiviewNode(Managed):
         options, block = self._options(), self._given
         rig = read_rig(options.calibration, frame_id=options.world_frame) if options.calibration else None
         names = options.names(tuple(camera.name for camera in rig) if rig is not None else ())
-        fuser = Fuser(block["fuser"], block["association"], block["triangulation"])
-        fusion = Fusion(fuser, Tracker(block["tracker"]), PointFilter(block["filter"]))
+        numbers = Numbers()
+
+        def fusion(fuser: FuserOptions, parts: Mapping[str, Fusion] | None = None) -> Fusion:
+            tracker, smoother = Tracker(block["tracker"], numbers), PointFilter(block["filter"])
+            return Fusion(Fuser(fuser, block["association"], block["triangulation"]), tracker, smoother, parts)
+
+        whole = fusion(block["fuser"], {name: fusion(_of_parts(block["fuser"])) for name in options.parts})
         sync: Sync[Sight] = Sync(names, block["sync"])
-        outputs = SkeletonOutputs(self, self._options, up="z")
-        self._fusing = Fusing(self, self._options, rig, fusion, sync, outputs, self._health)
+        outputs = SkeletonOutputs(self, self._options, up="z", parts=options.parts)
+        self._fusing = Fusing(self, self._options, rig, whole, sync, outputs, self._health)
         return [self._fusing, outputs]
 
     def _forget(self) -> None:
@@ -87,13 +93,17 @@ class MultiviewNode(Managed):
         fusing = self._fusing
         if fusing is None or not block:
             return
-        fuser = fusing.fusion.fuser
-        owner, name = {
-            "sync": (fusing.sync, "options"), "fuser": (fuser, "options"), "association": (fuser, "association"),
-            "triangulation": (fuser, "triangulation"), "tracker": (fusing.fusion.tracker, "options"),
-            "filter": (fusing.fusion.smoother, "options"),
-        }[block]
-        setattr(owner, name, new)
+        if block == "sync":
+            fusing.sync.options = new
+        for fusion in (fusing.fusion, *fusing.fusion.parts.values()):
+            own = _of_parts(new) if block == "fuser" and fusion is not fusing.fusion else new
+            for name, owner, key in (
+                ("fuser", fusion.fuser, "options"), ("association", fusion.fuser, "association"),
+                ("triangulation", fusion.fuser, "triangulation"), ("tracker", fusion.tracker, "options"),
+                ("filter", fusion.smoother, "options"),
+            ):  # fmt: skip
+                if name == block:
+                    setattr(owner, key, own)
 
     def _report(self) -> None:
         """Publish diagnostics of the node and of its cameras, and say why nothing can be fused."""
@@ -119,6 +129,11 @@ class MultiviewNode(Managed):
         if not limit or now - self._quiet_since < limit:
             return ""
         return f"nothing could be fused for {now - self._quiet_since:.0f} s: {fusing.why_not()}"
+
+
+def _of_parts(options: FuserOptions) -> FuserOptions:
+    """Return the options for hands and faces: cameras are judged by whole subjects."""
+    return dataclasses.replace(options, leave_out=False)
 
 
 def main(args: Sequence[str] | None = None) -> int:

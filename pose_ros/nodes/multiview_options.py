@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pose_ros.core.kinds import PARTS
 from pose_ros.core.options import option
 from pose_ros.errors import ConfigError
 from pose_ros.multiview.associate import AssociateOptions
@@ -56,10 +57,20 @@ class MultiviewOptions(SkeletonOutputOptions):
         "", "Convert the skeletons of all cameras to this one, such as coco17, where they are not the same; empty "
         "leaves out cameras whose skeletons are not those of most."
     )
+    hands: bool = option(
+        False, "Fuse hands, too, where the pose nodes look for them: topic 'hands/skeletons' beside that of each "
+        "skeletons_topic.",
+    )
+    faces: bool = option(False, "The same of faces: 'faces/skeletons'.")
     autostart: bool = option(True, "Configure and activate at start; otherwise a lifecycle manager does.")
     watchdog: float = option(
         3.0, "Say why, when nothing could be fused for this long; 0 never.", unit="s", low=0.0, high=3600.0, live=True
     )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Kinds of parts that are fused, too."""
+        return tuple(name for name in PARTS if getattr(self, name))
 
     def names(self, calibrated: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the names of the cameras; ``calibrated`` are those of the calibration file.

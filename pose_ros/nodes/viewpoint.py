@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -22,6 +23,7 @@ from pose_ros.multiview.rig import PosedCamera
 from pose_ros.nodes.multiview_options import MultiviewOptions
 from pose_ros.nodes.stream import Stream
 from pose_ros.nodes.tally import stamp_ns
+from pose_ros.nodes.together import Together
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.frames import Frames
 from pose_ros.ros.health import Health, Rate
@@ -44,6 +46,8 @@ class Sight:
     size_wh: tuple[int, int]
     poses: Poses
     model: str
+    #: ``hands``, ``faces``: those of the poses and what made them, where they came.
+    parts: Mapping[str, tuple[Poses, str]] = field(default_factory=dict)
 
 
 class Viewpoint:
@@ -63,9 +67,17 @@ class Viewpoint:
             accept: Told (name, sight).
             health: Says what is wrong.
         """
-        self.name, self._node, self._known, self._accept, self._health = name, node, known, accept, health
+        self.name, self._node, self._known, self._health = name, node, known, health
         self._options = options
-        self._stream = Stream(node, options().skeletons_topic.format(camera=name), lambda *_: None, self._take)
+        self._together: Together[Sight, tuple[Poses, str]] = Together(
+            lambda sight, parts: accept(name, replace(sight, parts=parts))
+        )
+        topic = options().skeletons_topic.format(camera=name)
+        self._stream = Stream(node, topic, lambda *_: None, self._take)
+        self._parts = {
+            part: Stream(node, _beside(topic, part), lambda *_: None, partial(self._take_part, part))
+            for part in options().parts
+        }
         self._calibration: Calibration | None = None
         if known is None:
             topic = options().camera_info_topic.format(camera=name)
@@ -90,7 +102,13 @@ class Viewpoint:
     def _take(self, msg: SkeletonArray, poses: Poses) -> None:
         self._rate.tick()
         self.frame_id, self.newest_ns = msg.header.frame_id, stamp_ns(msg)
-        self._accept(self.name, Sight(msg.header, (msg.image_width, msg.image_height), poses, msg.model))
+        sight = Sight(msg.header, (msg.image_width, msg.image_height), poses, msg.model)
+        # A pose node that looks for parts publishes those of every image.
+        there = [part for part, stream in self._parts.items() if self._node.count_publishers(stream.topics[1])]
+        self._together.whole(self.newest_ns, sight, there)
+
+    def _take_part(self, part: str, msg: SkeletonArray, poses: Poses) -> None:
+        self._together.part(part, stamp_ns(msg), (poses, msg.model))
 
     def _note(self, problem: str) -> None:
         self._uncalibrated = problem.replace(": no 3D", "")
@@ -204,9 +222,16 @@ class Viewpoint:
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._stream.close()
+        for stream in (self._stream, *self._parts.values()):
+            stream.close()
         if self._calibration is not None:
             self._calibration.close()
+
+
+def _beside(topic: str, part: str) -> str:
+    """Return the topic of the parts of subjects, as pose nodes name it."""
+    head, _, tail = topic.rpartition("/")
+    return "/".join([head, part, tail] if head else [part, tail])
 
 
 def _same(

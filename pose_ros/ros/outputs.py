@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rclpy.node import Node
@@ -85,18 +85,22 @@ class _Skeletons:
 class SkeletonOutputs:
     """Publishers of skeletons, as messages, markers and TF frames."""
 
-    def __init__(self, node: Node, options: Callable[[], SkeletonOutputOptions], up: str = "-y") -> None:
+    def __init__(
+        self, node: Node, options: Callable[[], SkeletonOutputOptions], up: str = "-y", parts: Iterable[str] = ()
+    ) -> None:
         """Advertise.
 
         Args:
             node: Publishes.
             options: Returns what holds at present.
             up: Axis of the frame of the skeletons that points upwards.
+            parts: Kinds of parts whose topics stay, whether there are any or not.
         """
         self._node, self._options, self._up = node, options, up
         self._whole = _Skeletons(node)
         #: Of hands and faces, while they are looked at.
-        self._parts: dict[str, _Skeletons] = {}
+        self._parts = {name: _Skeletons(node, f"{name}/") for name in parts}
+        self._stay = frozenset(self._parts)
         self._leaving: list[str] = []
         self._markers = node.create_publisher(MarkerArray, "~/markers", RESULT)
         self._joints = node.create_publisher(JointState, "~/joint_states", RESULT)
@@ -135,7 +139,7 @@ class SkeletonOutputs:
             if name not in self._parts:
                 self._parts[name] = _Skeletons(self._node, f"{name}/")
             self._parts[name].announce(*part)
-        self._leaving = [name for name in self._parts if name not in parts]
+        self._leaving = [name for name in self._parts if name not in parts and name not in self._stay]
 
     def _check(self, chosen_keypoints: str) -> None:
         """Warn of chosen keypoints that nobody has, once for each choice and each model."""

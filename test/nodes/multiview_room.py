@@ -20,6 +20,7 @@ from pose_ros.core.quaternion import from_matrices
 from pose_ros.core.stages import Stages
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.nodes.multiview_node import MultiviewNode
+from pose_ros.parts import OwnPart
 from pose_ros.pipeline import Result
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
@@ -28,6 +29,7 @@ from pose_ros.skeletons import catalogue
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RIG = rig(3, models=("plumb_bob", "equidistant"), sizes=((1280, 720), (640, 480)))
+HAND = catalogue.get("hand21")
 NAMES = tuple(camera.name for camera in RIG)
 
 
@@ -50,10 +52,23 @@ class Room:
     """Cameras, people, a multi-view node and a listener in one executor."""
 
     def __init__(self, ros: Any, capture: Any, *, whole: Rig = RIG, people: int = 2, seen_as: str = "coco17",
-                 tf: bool = True, **parameters: Any) -> None:
-        """Start the node; ``__`` in the names of parameters stands for a dot."""
+                 tf: bool = True, hands_of: tuple[str, ...] = (), **parameters: Any) -> None:
+        """Start the node.
+
+        Args:
+            ros: Of conftest.py.
+            capture: What is logged.
+            whole: The cameras.
+            people: How many.
+            seen_as: Skeleton.
+            tf: Whether to say at once where the cameras stand.
+            hands_of: Cameras whose pose nodes look at hands, too.
+            parameters: Of the node; ``__`` in their names stands for a dot.
+        """
         self.ros, self.rig, self._capture = ros, whole, capture
-        self.recording = observe(circling(people), whole, seen_as, seconds=4.0, faults=Faults(sigma_px=1.0))
+        self.recording = observe(
+            circling(people), whole, "wholebody133" if hands_of else seen_as, seconds=4.0, faults=Faults(sigma_px=1.0)
+        )
         self.other = ros.node("other")
         #: Camera -> frame of its images, clock, info and skeleton, for tests to spoil.
         self.frames = {name: f"{name}_optical_frame" for name in NAMES}
@@ -72,6 +87,11 @@ class Room:
                 self.other.create_publisher(SkeletonInfo, f"/{name}/pose/skeleton_info", LATCHED),
                 self.other.create_publisher(CameraInfo, f"/{name}/camera_info", RESULT),
             )
+        self.hands: list[Any] = []
+        self._hands = {name: (
+            self.other.create_publisher(SkeletonArray, f"/{name}/pose/hands/skeletons", RESULT),
+            self.other.create_publisher(SkeletonInfo, f"/{name}/pose/hands/skeleton_info", LATCHED),
+        ) for name in hands_of}
         values = {"cameras": ", ".join(NAMES), **{k.replace("__", "."): v for k, v in parameters.items()}}
         self.node = ros.add(MultiviewNode(
             context=ros.context, parameter_overrides=[Parameter(n, value=v) for n, v in values.items()]
@@ -84,9 +104,10 @@ class Room:
     def listen(self) -> Room:
         """Listen, and wait until the node hears the cameras."""
         self.other.create_subscription(SkeletonArray, "/multiview/skeletons", self.arrays.append, 100)
+        self.other.create_subscription(SkeletonArray, "/multiview/hands/skeletons", self.hands.append, 100)
         assert self.ros.spin_until(lambda: all(
             array.get_subscription_count() and info.get_subscription_count()
-            for array, info, _ in self._publishers.values()
+            for array, info, *_ in (*self._publishers.values(), *self._hands.values())
         )), "the node did not subscribe"
         for name, (_, _, camera_infos) in self._publishers.items():  # drivers run before networks do
             self.infos[name].header = header(self.recording.shots[0].stamp_ns, self.frames[name])
@@ -113,12 +134,22 @@ class Room:
             self._announced.add((name, skeleton.name))
             infos.publish(skeleton_to_info(skeleton, "model"))
         head = header(shot.stamp_ns + self.offset_ns[name], self.frames[name])
-        poses = shot.poses if skeleton == shot.poses.skeleton else shot.poses.to(skeleton)
+        # Each camera has ids of its own.
+        whole = shot.poses.replace(ids=shot.true_ids + 100 * NAMES.index(name) + 7)
+        poses = whole if skeleton == whole.skeleton else whole.to(skeleton)
         info = self.infos[name]
         info.header = head
         camera_infos.publish(info)
         result = Result(poses, (), Stages())
         arrays.publish(poses_to_array(result, head, tuple(shot.camera.camera.size_wh), "model"))
+        if name in self._hands:
+            hands = OwnPart("hands", dict.fromkeys(("left_hand", "right_hand"), HAND))(None, Stages(), whole)
+            arrays, infos = self._hands[name]
+            if (name, HAND.name) not in self._announced:
+                self._announced.add((name, HAND.name))
+                infos.publish(skeleton_to_info(HAND, "hands"))
+            hands = Result(hands.replace(ids=np.arange(len(hands)) + 1), (), Stages())
+            arrays.publish(poses_to_array(hands, head, tuple(shot.camera.camera.size_wh), "hands"))
 
     def play(self, ticks: int = 5, cameras: tuple[str, ...] = NAMES) -> list[Any]:
         """Let some cameras see some moments, 1/30 s apart; returns the arrays that came."""
@@ -135,9 +166,15 @@ class Room:
         return self.arrays[before:]
 
     def errors(self, array: Any) -> np.ndarray:
-        """Return (N, K) how far the keypoints of fused people are from where they truly are, metres."""
+        """Return (N, K) how far the keypoints of fused people or hands are from where they truly are, metres."""
         stamp = array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
-        truth = self.recording.truth(stamp).points(catalogue.get(array.schema))[0]
+        moment = self.recording.truth(stamp)
+        if array.schema == HAND.name:
+            whole = catalogue.get("wholebody133")
+            hands = [list(whole.blocks[f"{side}_hand"][1]) for side in ("left", "right")]
+            truth = moment.points(whole)[0][:, hands].reshape(-1, len(HAND), 3)
+        else:
+            truth = moment.points(catalogue.get(array.schema))[0]
         points = np.array([np.reshape(s.points, (-1, 3)) for s in array.skeletons])
         distances = np.linalg.norm(points[:, None] - truth[None], axis=3)
         nearest = np.nanmedian(distances, axis=2).argmin(axis=1)
