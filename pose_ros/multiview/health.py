@@ -123,7 +123,7 @@ class Judge:
             memory.own.median() for name, memory in self._memories.items()
             if memory.enough(_ENOUGH_S) and not self.health[name].left_out
         ]  # fmt: skip
-        if len(known) > 2:
+        if len(known) > 1:
             self._noise = float(np.clip(np.sqrt(np.median(known)), 1, _NOISIEST))
         return self._noise
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 #: A velocity is a mean over about this time, seconds; that of a keypoint that is not seen fades three times as slowly.
-_VELOCITY_S = 0.1
+VELOCITY_S = 0.1
 
 
 @dataclass(eq=False)
@@ -66,9 +66,9 @@ class Known:
         velocities = self.velocities
         if seconds > 0:
             fresh = measured & (self.measured_ns == self.stamp_ns)
-            part = 1 - np.exp(-seconds / _VELOCITY_S)
+            part = 1 - np.exp(-seconds / VELOCITY_S)
             change = np.where(fresh[..., None], (points - self.points) / seconds - velocities, 0) * part
-            fade = np.where(measured, 1, np.exp(-seconds / (3 * _VELOCITY_S)))
+            fade = np.where(measured, 1, np.exp(-seconds / (3 * VELOCITY_S)))
             velocities = (velocities + change) * fade[..., None]
         return Known(
             stamp_ns,

@@ -443,11 +443,12 @@ def _report(
     used &= found
     views = np.where(found, views, 0)
 
-    # The noise may be other than assumed: the residuals of a subject, and a little those of the keypoint, say.
+    # The noise may be other than assumed: the residuals of a subject, and a little those of the keypoint, say. Errors
+    # divided by what few residuals say are Student's, with the variance n / (n - 2).
     misfit = np.where(found, (squares * weights * used).sum(axis=0), 0)
     freedom = np.where(found, 2 * views - 3, 0)
     each = (_NOISE_KNOWN + misfit.reshape(n, k).sum(axis=1)) / (_NOISE_KNOWN + freedom.reshape(n, k).sum(axis=1))
-    scale = (_SUBJECT_KNOWN * np.repeat(each, k) + misfit) / (_SUBJECT_KNOWN + freedom)
+    scale = (_SUBJECT_KNOWN * np.repeat(each, k) + misfit) / (_SUBJECT_KNOWN + freedom - 2)
     covariances = (inverse * np.where(found, scale, np.nan))[_SYMMETRIC].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.sqrt((squares * used).sum(axis=0) / views)
