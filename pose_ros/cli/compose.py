@@ -62,6 +62,10 @@ class NodeSpec:
         """Fully qualified name, such as ``/robot/pose``."""
         return f"{self.namespace}/{self.name}"
 
+    def called(self, node: str) -> bool:
+        """Return whether an override that names ``node`` means this one."""
+        return node in (self.path, self.name, self.plugin)
+
     def arguments(self, config: Path) -> list[str]:
         """Return the command line that gives a process this name and these parameters."""
         found = ["--ros-args", "-r", f"__node:={self.name}"]
@@ -79,7 +83,7 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
     Args:
         path: A ROS 2 parameter file.
         overrides: ``node.key=value``, the value as in YAML; ``node`` is a name, a full path, or a plugin, which means
-            all nodes of that kind.
+            all nodes of that kind. They win over everything else, and reach the node that a source adds, too.
         source: What the camera_node shows; where the file has none, one is added, and the others hear it. For several
             cameras, or one with depth, it is a bag, which a player_node plays.
 
@@ -105,12 +109,15 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
     own = {spec.plugin for spec in result}.intersection(SOURCES)
     if source is not None:
         overrides = [*overrides, *(f"{plugin}.source={source}" for plugin in sorted(own))]
-    changes = [_override(text, result) for text in overrides]
-    result = [_checked(spec, {k: v for paths, k, v in changes if spec.path in paths}) for spec in result]
-    if source is None or own:
-        return result
-    several = any(spec.plugin == "multiview_node" or _depth(spec) for spec in result)
-    return _with_player(result, source) if several else _with_camera(result, source)
+    changes = [_override(text) for text in overrides]
+    result = _changed(result, changes)
+    if source is not None and not own:
+        several = any(spec.plugin == "multiview_node" or _depth(spec) for spec in result)
+        result = _changed((_with_player if several else _with_camera)(result, source), changes)
+    for node, _, _ in changes:
+        if not any(spec.called(node) for spec in result):
+            raise UnknownNameError("node", node, [spec.name for spec in result])
+    return result
 
 
 def _depth(spec: NodeSpec) -> bool:
@@ -146,26 +153,27 @@ def _with_camera(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
     return result
 
 
+def _changed(specs: Sequence[NodeSpec], changes: Sequence[tuple[str, str, str]]) -> list[NodeSpec]:
+    """Return the nodes with the overrides that mean them, or refuse what a node itself would refuse."""
+    return [_checked(spec, {k: v for node, k, v in changes if spec.called(node)}) for spec in specs]
+
+
 def _checked(spec: NodeSpec, changes: Mapping[str, str]) -> NodeSpec:
-    """Return a node with its overrides, or refuse what the node itself would refuse."""
     known = options_of(spec.plugin, {**spec.parameters, **changes})
     # Words for a text option stay words: `--set camera.source=0` is webcam "0".
     typed = {k: v if k not in known or known[k].type is str else yaml.safe_load(v) for k, v in changes.items()}
     merged = {**spec.parameters, **typed}
     check(spec.path, merged, known)
-    return replace(spec, parameters=merged, overrides=typed)
+    return replace(spec, parameters=merged, overrides={**spec.overrides, **typed})
 
 
-def _override(text: str, specs: Sequence[NodeSpec]) -> tuple[list[str], str, str]:
-    """Return (paths of the nodes, key, value) of ``node.key=value``."""
+def _override(text: str) -> tuple[str, str, str]:
+    """Return (node, key, value) of ``node.key=value``."""
     target, equals, value = text.partition("=")
     node, dot, key = target.partition(".")
     if not (equals and dot and node and key):
         raise ConfigError("--set", f"expected node.key=value, got '{text}'")
-    paths = [s.path for s in specs if node in (s.path, s.name, s.plugin)]
-    if not paths:
-        raise UnknownNameError("node", node, [s.name for s in specs])
-    return paths, key, value
+    return node, key, value
 
 
 def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSpec]:

@@ -46,6 +46,7 @@ examples:
   pose-ros up demo --source clip.mp4 --output found           your video, image folder, webcam number, stream or bag
   pose-ros up demo --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
   pose-ros up wholebody --source clip.mp4                     a robot's file; the camera that it lacks is added
+  pose-ros up lifted --source clip.mp4 --set camera.fov=60    its options too: a video has no calibration, guess one
   pose-ros up multiview --source bag/                         several cameras, played from a bag
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 

@@ -178,6 +178,9 @@ class CameraNode(Node):
         camera = self._calibration or frame.camera
         if camera is None and options.fov:
             camera = guess_camera(frame.size_wh, math.radians(options.fov))
+        if camera is None and not self.published:
+            self.get_logger().warning("this source has no calibration, so nothing is known in metres in its frame; "
+                                      "set parameter camera_info (a file), or guess with fov (degrees)")
         if camera is not None and camera.size_wh != frame.size_wh:
             expected, actual = ("x".join(map(str, size)) for size in (camera.size_wh, frame.size_wh))
             raise ConfigError("camera_info", f"is for images of {expected} pixels, the source has {actual}; "

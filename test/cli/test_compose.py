@@ -149,7 +149,7 @@ def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
 
     path = tmp_path / "config.yaml"
     path.write_text(f"robot: {{pose: {POSE}}}\nrecorder: {{ros__parameters: {{plugin: recorder_node}}}}\n")
-    camera, pose, recorder = compose.load(path, ["pose_node.image_topic=other"], "a clip.mp4")
+    camera, pose, recorder = compose.load(path, source="a clip.mp4")
     assert (camera.path, camera.plugin, camera.parameters["wait_for_subscribers"]) == ("/camera", "camera_node", 2)
     compose.check(camera.path, camera.parameters, compose.options_of("camera_node", {}))
     for spec in (pose, recorder):
@@ -163,6 +163,28 @@ def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
     path.write_text(f"camera: {POSE}\n")
     with pytest.raises(ConfigError, match="no other node of the name '/camera'"):
         compose.load(path, source="0")
+
+
+def test_overrides_reach_the_node_that_a_source_adds_and_win(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pose: {POSE}\n")
+    changes = ["camera.fov=60", "camera_node.pace=as_fast", "/camera.publish=both", "pose.image_topic=/other"]
+    camera, pose = compose.load(path, changes, "clip.mp4")
+    assert camera.overrides == {"source": "clip.mp4", "publish": "both", "wait_for_subscribers": 1, "fov": 60,
+                                "pace": "as_fast"}
+    assert pose.overrides["image_topic"] == pose.parameters["image_topic"] == "/other"
+    assert pose.overrides["camera_info_topic"] == "/camera/camera_info"
+    with pytest.raises(UnknownNameError, match=r"unknown parameter of /camera 'fow'; did you mean 'fov'"):
+        compose.load(path, ["camera.fow=60"], "clip.mp4")
+    with pytest.raises(ConfigError, match=r"/camera\.fov: expected 0 \.\. 170, got 200"):
+        compose.load(path, ["camera.fov=200"], "clip.mp4")
+    with pytest.raises(UnknownNameError, match="unknown node 'camera'; known: pose"):
+        compose.load(path, ["camera.fov=60"])
+    # Whether a camera or a player is added may itself be an override.
+    player, pose = compose.load(path, ["pose.depth_topic=/depth", "player.speed=0.5", "pose.depth=7"], "bag")
+    assert (player.plugin, player.parameters["speed"], player.parameters["wait_for_subscribers"]) == (
+        "player_node", 0.5, 3)
+    assert (pose.parameters["depth"], pose.parameters["reliability"]) == (7, "reliable")
 
 
 def test_a_bag_of_several_cameras_is_played(tmp_path):

@@ -127,18 +127,22 @@ def test_best_effort_listeners_are_served_too(stage: Stage, clip: Path) -> None:
     assert stage.images
 
 
-def test_an_uncalibrated_camera_says_so(stage: Stage, clip: Path) -> None:
+def test_an_uncalibrated_camera_says_so(stage: Stage, clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
     stage.play(source=str(clip))
     info = stage.infos[0]
     assert (info.width, info.height) == (64, 48)
     assert not any([*info.k, *info.p, *info.d])
     assert info.distortion_model == ""
+    hints = [line for line in capfd.readouterr().err.splitlines() if "no calibration" in line]
+    assert len(hints) == 1
+    assert "set parameter camera_info (a file), or guess with fov (degrees)" in hints[0]
 
 
-def test_a_guess_on_demand(stage: Stage, clip: Path) -> None:
+def test_a_guess_on_demand(stage: Stage, clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
     stage.play(source=str(clip), fov=90.0)
     camera = camera_from_info(stage.infos[0], (64, 48))
     assert camera.K[0, 0] == pytest.approx(32 / math.tan(math.radians(45)))
+    assert "no calibration" not in capfd.readouterr().err
 
 
 def test_resized_images_have_a_resized_calibration(stage: Stage) -> None:
