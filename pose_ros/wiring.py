@@ -23,6 +23,7 @@ from pose_ros.models.store import Store
 from pose_ros.parts import OwnPart, Part, PartOptions
 from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
 from pose_ros.plugin import Model, NetworkPlugin
+from pose_ros.recognisers.base import Recogniser
 from pose_ros.rgbd.measure import DepthMeasurer
 from pose_ros.rgbd.options import DepthOptions
 from pose_ros.runtime import Session, check, open_session
@@ -35,12 +36,10 @@ from pose_ros.tracking.track import Numbers, Tracker, TrackerOptions
 
 
 @dataclass(frozen=True)
-class PipelineOptions:
-    """What to run and where. Options of the parts stand in blocks of their own."""
+class RunOptions:
+    """Which network to run, and where."""
 
-    model: str = option(
-        "blazepose-full", "Model to run: '[detector+]estimator', see 'pose-ros models list'.", live=True
-    )
+    model: str = option("", "Model to run, see 'pose-ros models list'.", live=True)
     device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
     runtime: str = option(
         "auto", "Library that runs the network.",
@@ -53,6 +52,15 @@ class PipelineOptions:
     batch: int = option(
         0, "Most subjects in one call of the network, which bounds its memory; 0: all at once. OpenVINO and LiteRT "
         "always take one.", low=0, high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class PipelineOptions(RunOptions):
+    """What to run and where. Options of the parts stand in blocks of their own."""
+
+    model: str = option(
+        "blazepose-full", "Model to run: '[detector+]estimator', see 'pose-ros models list'.", live=True
     )
     skeleton: str = option("", "Convert results to this skeleton, such as coco17; empty keeps the model's own.")
     track: bool = option(True, "Give subjects ids over time.")
@@ -177,6 +185,37 @@ def build(
     return pipeline(whole, options.skeleton, parts)
 
 
+def recogniser(
+    config: Mapping[str, Any] | str, store: Store | None = None, *, allow_fetch: bool = True
+) -> Recogniser:
+    """Open a recogniser that has learnt.
+
+    Args:
+        config: A model's name, or keys of :class:`RunOptions` and a block ``recogniser`` with the plugin's options.
+        store: Where cards and files are; the default store when left out.
+        allow_fetch: Whether missing files may be downloaded.
+
+    Raises:
+        PoseRosError: Anything that does not fit, named.
+    """
+    values: dict[str, Any] = {"model": config} if isinstance(config, str) else dict(config)
+    blocks = {"recogniser": dict(values.pop("recogniser", {}) or {})}
+    options, store = from_mapping(RunOptions, values), store or Store()
+    card = store.card(options.model)
+    if card.kind != "recogniser":
+        raise ConfigError("model", f"expected a recogniser (`pose-ros models list --kind recogniser`); '{card.name}' "
+                                   f"is a {card.kind}")
+    for name in (card.name, *card.needs.values()):
+        needed = store.card(name)
+        with _other_than(needed):
+            check(name + needed.file.suffix, device=options.device, runtime=options.runtime, name=name)
+    plugin, plugin_options = _plugin("recognisers", "recogniser", card, blocks["recogniser"])
+    plugin.check(plugin_options)
+    found = _Pieces(options, blocks, store, allow_fetch).plugin("recognisers", "recogniser", card)
+    assert isinstance(found, Recogniser)
+    return found
+
+
 def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
     """Return what finds the subjects."""
     detector_card, card = parse_model(options.model, pieces.store)
@@ -254,7 +293,7 @@ def _part(name: str, options: PartOptions, pieces: _Pieces) -> Part:
 class _Pieces:
     """Makes plugins."""
 
-    options: PipelineOptions
+    options: RunOptions
     blocks: Mapping[str, dict[str, Any]]
     store: Store
     allow_fetch: bool
@@ -303,8 +342,8 @@ def _other_than(card: ModelCard) -> Iterator[None]:
         raise DeviceError(error.device, f"{error.problem}; or take '{other}', the same network as ONNX") from error
 
 
-def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
-    """Open a model's file.
+def _session(path: Path, card: ModelCard, options: RunOptions) -> Session:
+    """Open a model's file; what a recogniser takes is no image, and is checked by its plugin.
 
     Raises:
         CardError: The network has another input than the card says.
@@ -319,6 +358,17 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
             )
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error
+    if card.kind != "recogniser":
+        _check_image(session, card, path)
+    return session
+
+
+def _check_image(session: Session, card: ModelCard, path: Path) -> None:
+    """Check that a network takes the images that its card says.
+
+    Raises:
+        CardError: It does not.
+    """
     (image,), (width, height) = session.inputs, card.input_wh
     channels = card.preprocess.channels or (1 if card.preprocess.color == "gray" else 3)
     expected = (channels, height, width) if card.preprocess.layout == "nchw" else (height, width, channels)
@@ -327,4 +377,3 @@ def _session(path: Path, card: ModelCard, options: PipelineOptions) -> Session:
         raise CardError(card.name, f"expected an input {card.preprocess.dtype} {('N', *expected)} as its card says "
                                    f"(input_wh, preprocess.layout, preprocess.dtype), got {image.dtype} "
                                    f"{('N', *image.shape[1:])} in {path}; mend the card or take another file")
-    return session

@@ -45,8 +45,8 @@ MAY_USE = {
     "fusion": {"anatomy", "core", "errors", "multiview", "pipeline", "tracking"},
     "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline", "tracking"},
     "wiring": {
-        "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "registry",
-        "rgbd", "runtime", "skeletons", "space", "tracking"
+        "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "recognisers",
+        "registry", "rgbd", "runtime", "skeletons", "space", "tracking"
     },
 }  # fmt: skip
 #: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.
