@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from pose_ros.anatomy.limbs import LimbLengths, lengths_of, limbs
@@ -16,6 +14,8 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.rgbd.choice import choose
 from pose_ros.rgbd.complete import complete
 from pose_ros.rgbd.options import DepthOptions
+from pose_ros.rgbd.owners import claims
+from pose_ros.rgbd.parts import offsets, sizes, trunk
 from pose_ros.rgbd.patches import Surfaces, median, sample, surfaces
 from pose_ros.rgbd.view import in_colour
 
@@ -27,20 +27,13 @@ _SMALLEST, _LARGEST = 1.0, 40.0
 _LOWEST, _SURE = 0.03, 0.2
 #: A keypoint that is so far off across its ray is so much, as a part of that, off along it: bodies are round.
 _RELIEF = 0.5
+#: A keypoint that somebody hides is so many times as far off as its score says: a network can only guess it.
+_GUESS = 3.0
 #: Nothing of a body is farther behind its middle, metres, where it can be seen at all.
 _THICK = 0.2
 #: A body of which so many times more keypoints are refused than are not is not what is seen there.
 _MOST_REFUSED = 2.0
-#: OKS sigma of a hip, whose patch is the largest.
-_HIP_SIGMA = 0.107
-#: Part of a hip's patch for skeletons without sigmas: hands and faces, anything else.
-_SMALL, _MIDDLE = 0.25, 0.7
-#: Distance from skin to joint, metres: half the thickness of an adult's limb in round figures. Other points, such as
-#: eyes, are on the skin.
-OFFSETS = {"hip": 0.09, "shoulder": 0.05, "elbow": 0.04, "wrist": 0.025, "knee": 0.055, "ankle": 0.035, "neck": 0.06,
-           "root": 0.09, "mid_hip": 0.09}  # fmt: skip
-_FINGER_OFFSET = 0.008
-#: Standard deviation of these distances, as a part of them: people differ, and are seen from any side.
+#: Standard deviation of the distance from skin to joint, as a part of it: people differ, and are seen from any side.
 _OFFSET_SIGMA = 0.35
 
 
@@ -69,7 +62,7 @@ def measured(
     clear = looked & (poses.scores >= options.min_score)
     rays = np.where(looked[..., None], camera.rays(poses.keypoints), np.nan)
     view = in_colour(depth, rays, options.min_range, options.max_range)
-    size, offset = _sizes(poses.skeleton), _offsets(poses.skeleton) * options.joint_offset
+    size, offset = sizes(poses.skeleton), offsets(poses.skeleton) * options.joint_offset
 
     pixels = _pixels(view, poses.keypoints, rays, camera)
     found = _look(view, pixels, size, _body_guess(view, pixels, poses, options), options)
@@ -82,6 +75,11 @@ def measured(
     across = np.nan_to_num(body)[:, None] * lateral / camera.K[0, 0]
     sigma = np.sqrt(np.nan_to_num(noise[..., 0]) ** 2 + across**2 + (_OFFSET_SIGMA * np.nan_to_num(behind)) ** 2)
     joints = np.where(clear[..., None], z + behind[..., None], np.nan)
+    if options.foreground and n > 1:
+        foreign, body = claims(rays, joints, body, _tells(poses), poses.skeleton)
+        joints[foreign] = np.nan
+        hidden = np.where(foreign[..., 0], _GUESS, 1)
+        lateral, across, sigma = hidden * lateral, hidden * across, hidden * sigma
     chosen = _choice(joints, sigma, rays, body, poses.skeleton, options, lengths)
     pick = np.minimum(chosen, z.shape[2] - 1)[..., None]
     took, spread, error = (
@@ -99,7 +97,7 @@ def measured(
         return result
     # The background says nothing: the keypoint just missed its limb.
     with np.errstate(invalid="ignore"):
-        shown = np.where(z[..., 0] < body[:, None] + _THICK, z[..., 0] + behind, np.nan)
+        shown = np.where(joints[..., 0] - behind < body[:, None] + _THICK, joints[..., 0], np.nan)
     filled, variance = complete(
         depths, variance, rays, shown, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
     )
@@ -166,11 +164,16 @@ def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOpt
 def _body(z: np.ndarray, poses: Poses) -> np.ndarray:
     """Return (N,) metres: the median depth of those keypoints that are sure and belong to the trunk and limbs."""
     known = np.isfinite(z)
-    sure = known & _trunk(poses.skeleton) & (poses.scores >= _SURE)
+    sure = known & _tells(poses)
     # Whoever shows none of these is where the rest of him is.
     kept = np.sort(np.where(np.where(sure.any(axis=1)[:, None], sure, known), z, np.inf), axis=1)
     count = np.isfinite(kept).sum(axis=1)
     return np.where(count > 0, kept[np.arange(len(z)), np.maximum(count - 1, 0) // 2], np.nan)
+
+
+def _tells(poses: Poses) -> np.ndarray:
+    """Return (N, K) bool: keypoints that say how far away their subject is."""
+    return np.asarray(trunk(poses.skeleton) & (poses.scores >= _SURE))
 
 
 def _look(view: Depth, pixels: np.ndarray, size: np.ndarray, body: np.ndarray, options: DepthOptions) -> Surfaces:
@@ -200,7 +203,7 @@ def _choice(
     points = rays[:, :, None] * z[..., None]
     chosen = choose(points, sigma, seen, body, limb.pairs[kept], limb.longest[kept], known)
     none = z.shape[2]
-    counted = np.isfinite(z[..., 0]) & _trunk(skeleton)
+    counted = np.isfinite(z[..., 0]) & trunk(skeleton)
     refused, accepted = ((counted & which).sum(axis=1) for which in (chosen == none, chosen < none))
     return np.where((refused > _MOST_REFUSED * accepted)[:, None], none, chosen)
 
@@ -228,26 +231,3 @@ def _covariances(
     out[..., 1, 1] += (z * lateral / camera.K[1, 1]) ** 2
     out[np.isnan(z)] = np.nan
     return out
-
-
-@lru_cache(maxsize=64)
-def _sizes(skeleton: Skeleton) -> np.ndarray:
-    """Return (K,), radius of each keypoint's patch as a part of a hip's."""
-    if skeleton.sigmas:
-        return np.clip(np.array(skeleton.sigmas) / _HIP_SIGMA, 0.15, 1)
-    small = ["face/" in joint or "hand/" in joint for joint in skeleton.joints]
-    return np.where(small, _SMALL, _MIDDLE)
-
-
-@lru_cache(maxsize=64)
-def _trunk(skeleton: Skeleton) -> np.ndarray:
-    """Return (K,) bool: whether a keypoint belongs to neither a hand nor a face; all of what is only that."""
-    trunk = np.array(["face/" not in joint and "hand/" not in joint for joint in skeleton.joints])
-    return trunk if trunk.any() else ~trunk
-
-
-@lru_cache(maxsize=64)
-def _offsets(skeleton: Skeleton) -> np.ndarray:
-    """Return (K,) metres from the skin to the joint."""
-    parts = [joint.removeprefix("left_").removeprefix("right_") for joint in skeleton.joints]
-    return np.array([OFFSETS.get(part, _FINGER_OFFSET if "hand/" in part else 0.0) for part in parts])

@@ -44,6 +44,8 @@ class Faults:
     #: Whether bodies and things hide what is behind them, and whether networks guess it, with much noise.
     occlusion: bool = True
     guess: bool = False
+    #: Whether networks think that they see what they guess: its scores are those of what is seen.
+    sure: bool = False
     #: Fewest keypoints of a subject that a network finds.
     fewest: int = 4
     #: Pillars and other things in the way.
@@ -145,9 +147,10 @@ def _shot(
     hidden: np.ndarray = np.zeros((n, k), bool)
     if faults.occlusion:
         hidden = rays.hidden(points @ camera.rotation.T + camera.translation, bodies)
-    times = np.exp(faults.spread * np.abs(rng.standard_normal((n, k)))) * np.where(hidden, _GUESS, 1)
+    shown = np.exp(faults.spread * np.abs(rng.standard_normal((n, k))))
+    times = shown * np.where(hidden, _GUESS, 1)
     one = np.hypot(faults.sigma_px, faults.sigma_size * _sizes(pixels))
-    sigmas, scores = one[:, None] * times, 1 / times**2
+    sigmas, scores = one[:, None] * times, 1 / (shown if faults.sure else times) ** 2
     seen = pixels + sigmas[..., None] * rng.standard_normal((n, k, 2))
     wild = rng.random((n, k)) < faults.outliers
     angle = rng.uniform(0, 2 * np.pi, (n, k))
