@@ -286,6 +286,8 @@ class Result:
     parts: Mapping[str, Result] = field(default_factory=dict)
     #: For when what stands in metres holds, nanoseconds; None: when the image was taken.
     stamp_ns: int | None = None
+    #: What it was told from, with what came later than the image; None where that is more than one image.
+    frame: Frame | None = None
 
     @property
     def part_poses(self) -> dict[str, Poses]:
@@ -376,7 +378,7 @@ class Pipeline:
         ended, self._ended = tuple(self._ended), []
         left, self._left = self._left, {}
         later = None if stamp_ns == frame.stamp_ns else stamp_ns
-        return Result(poses.to(self.skeleton), ended, stages, {**left, **parts}, later)
+        return Result(poses.to(self.skeleton), ended, stages, {**left, **parts}, later, frame)
 
     @staticmethod
     def _described(poses: Poses, frame: Frame, stages: Stages) -> Poses:

@@ -149,7 +149,7 @@ class Worker:
         result = pipeline(frame, stages, now=self._surroundings.now)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        self._outputs.publish_frame(header, frame, result)
+        self._outputs.publish_frame(header, result)
         parts = {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items() if name in stages.ms}
         inference_ms = sum(stages.ms.get(name, 0.0) for name in (*INFERENCE, *parts))
         self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts)

@@ -199,7 +199,8 @@ class SkeletonOutputs:
         """Take the topics away."""
         for topics in (self._whole, *self._parts.values()):
             topics.close()
-        for publisher in (self._markers, self._tf):
+        self._parts = {}
+        for publisher in (self._markers, self._joints, self._tf):
             self._node.destroy_publisher(publisher)
 
 
@@ -217,8 +218,10 @@ class Outputs(SkeletonOutputs):
         images = self._annotated, self._compressed
         return super()._listened() or any(p.get_subscription_count() for p in images)
 
-    def publish_frame(self, header: Header, frame: Frame, result: Result) -> None:
+    def publish_frame(self, header: Header, result: Result) -> None:
         """Publish what was found in one image; what holds for later, where subjects should be by now, says so."""
+        frame = result.frame
+        assert frame is not None
         later = header
         if result.stamp_ns is not None:
             later = Header(frame_id=header.frame_id)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
@@ -29,9 +31,11 @@ from rclpy.time import Time
 from scenes import EPOCH_NS, Person, line, posed
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 from pose_ros.core.poses import Source
 from pose_ros.nodes.player_node import PlayerNode
+from pose_ros.ros import outputs
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.images import image_to_rgb
@@ -105,6 +109,30 @@ def test_pictures_and_frames_are_those_of_the_points(room, ros):
     place = wrist.transform.translation
     np.testing.assert_allclose((place.x, place.y, place.z), points(array)[0, 9], atol=1e-6)
     assert "body_1" in found
+
+
+def test_what_came_after_the_image_is_drawn_too(room, ros, monkeypatch):
+    """The first camera_info may come while the model works."""
+    cameras = []
+
+    def drawn(image, *args, camera, **kwargs):
+        cameras.append(camera)
+        return image
+
+    monkeypatch.setattr(outputs, "annotate", drawn)
+    monkeypatch.setattr(outputs, "poses_to_markers", lambda poses, header, camera, *args, **kwargs: (
+        cameras.append(camera) or []))
+    room = room(annotated_rate=0.0)
+    room.scene.other.create_subscription(Image, "/pose/image_annotated", lambda _: None, 10)
+    room.scene.other.create_subscription(MarkerArray, "/pose/markers", lambda _: None, 10)
+    worker = room.scene.node._switch.worker
+    mine = worker._outputs
+    assert ros.spin_until(lambda: all(p.get_subscription_count() for p in (mine._markers, mine._annotated)))
+    frame = worker._surroundings.frame
+    monkeypatch.setattr(worker._surroundings, "frame", lambda *args: replace(frame(*args), camera=None))
+    assert_right(room, room.moment())
+    assert ros.spin_until(lambda: len(cameras) == 2)
+    assert all(camera is not None for camera in cameras)
 
 
 def no_measurement(message):
