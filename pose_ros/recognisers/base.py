@@ -39,6 +39,9 @@ class Clip:
     scores: np.ndarray
     #: (N, T, V, 3) metres in the frame of the newest image; NaN where unknown.
     points: np.ndarray
+    #: (N, T, V, 3) metres, origin at the root, axes of that frame; NaN where unknown. Some networks know a body's shape
+    #: and not its place.
+    local_points: np.ndarray
     #: (N, T, M) what ``skeleton.measures`` names; NaN where unknown.
     measures: np.ndarray
     #: (N,) LEFT, RIGHT or 0: of hands.
@@ -60,6 +63,12 @@ class Clip:
     def times(self) -> np.ndarray:
         """(T,) seconds before the newest image: 0 is the last, the others are negative."""
         return np.asarray((self.stamps_ns - self.stamps_ns[-1]) * 1e-9)
+
+    @cached_property
+    def shapes(self) -> np.ndarray:
+        """(N, T, V, 3) metres, for all that no place matters to: ``points``; where a subject has none, the local ones."""
+        placed = np.isfinite(self.points).any(axis=(1, 2, 3), keepdims=True)
+        return np.where(placed, self.points, self.local_points)
 
     @cached_property
     def heights(self) -> np.ndarray:

@@ -5,16 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Images that are kept at most, whatever the rate at which they come.
-_MOST = 1024
+from pose_ros.tracking.past import Past
 
 
 class History:
-    """The keypoints of subjects that come and go, over the last seconds.
-
-    All rows are of the same images and share their stamps: one array (images, rows, K, 3), filled from the front. When
-    it is full, what is within the window moves to the front of one of twice that length.
-    """
+    """The keypoints of subjects that come and go, over the last seconds."""
 
     def __init__(self, window: int, step_s: float, max_gap_s: float = 0.5) -> None:
         """Start with nobody.
@@ -30,10 +25,7 @@ class History:
 
     def reset(self) -> None:
         """Forget everybody."""
-        self._stamps = np.empty(0, np.int64)
-        self._data = np.empty((0, 0, 0, 3), np.float32)
-        self._ids = np.empty(0, np.int64)
-        self._count = 0
+        self._past: Past | None = None
 
     def __call__(
         self, ids: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, stamp_ns: int
@@ -53,49 +45,18 @@ class History:
         """
         values = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=2).astype(np.float32)
         values[~np.isfinite(values[..., :2]).all(axis=2)] = np.nan
-        if self._count and (stamp_ns < self._stamps[self._count - 1] or self._data.shape[2] != keypoints.shape[1]):
-            self.reset()
         known = np.asarray(ids) > 0
-        rows = self._put(np.asarray(ids)[known], values[known], stamp_ns, values.shape[1])
-        past = np.full((self._count, *values.shape), np.nan, np.float32)
-        past[:, known] = self._data[: self._count, rows]
+        if self._past is None or self._past.shape != values.shape[1:]:
+            self._past = Past(values.shape[1:], (self.window - 1) * self.step_ns + self.max_gap_ns)
+        self._past.put(np.asarray(ids)[known], values[known], stamp_ns)
+        past = np.full((len(self._past), *values.shape), np.nan, np.float32)
+        past[:, known] = self._past.of(np.asarray(ids)[known])
         past[-1] = values
-        found = self._resample(past)
+        found = self._resample(self._past.stamps_ns, past)
         return found[..., :2], np.nan_to_num(found[..., 2])
 
-    def _put(self, ids: np.ndarray, values: np.ndarray, stamp_ns: int, k: int) -> np.ndarray:
-        """Keep an image; returns the row of each subject."""
-        again = self._count > 0 and self._stamps[self._count - 1] == stamp_ns
-        if not again and self._count == len(self._stamps):
-            self._slide(stamp_ns, k)
-        if (new := np.setdiff1d(ids, self._ids)).size:
-            shape = (len(self._stamps), len(new), k, 3)
-            self._data = np.concatenate([self._data, np.full(shape, np.nan, np.float32)], axis=1)
-            self._ids = np.concatenate([self._ids, new])
-        place = self._count - again
-        self._count = place + 1
-        order = np.argsort(self._ids)
-        rows = order[np.searchsorted(self._ids, ids, sorter=order)]
-        self._stamps[place], self._data[place] = stamp_ns, np.nan
-        self._data[place, rows] = values
-        return np.asarray(rows)
-
-    def _slide(self, stamp_ns: int, k: int) -> None:
-        """Make room: leave out images before the window, and subjects that are not in the rest."""
-        oldest = stamp_ns - (self.window - 1) * self.step_ns - self.max_gap_ns
-        first = max(int(np.searchsorted(self._stamps[: self._count], oldest)), self._count - _MOST)
-        kept = self._data[first : self._count].reshape(self._count - first, len(self._ids), k, 3)
-        seen = np.isfinite(kept[..., 0]).any(axis=(0, 2))
-        size = max(2 * len(kept), 64)
-        data = np.full((size, int(seen.sum()), k, 3), np.nan, np.float32)
-        data[: len(kept)] = kept[:, seen]
-        stamps = np.zeros(size, np.int64)
-        stamps[: len(kept)] = self._stamps[first : self._count]
-        self._stamps, self._data, self._ids, self._count = stamps, data, self._ids[seen], len(kept)
-
-    def _resample(self, past: np.ndarray) -> np.ndarray:
+    def _resample(self, stamps: np.ndarray, past: np.ndarray) -> np.ndarray:
         """Return (N, T, K, 3) of (images, N, K, 3) at even steps."""
-        stamps = self._stamps[: self._count]
         images = np.arange(len(stamps))
         # A subject's past begins after the last time that it was away for too long.
         here = np.isfinite(past[..., 0]).any(axis=2)

@@ -124,14 +124,14 @@ def test_input_is_not_kept_nor_changed():
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr("pose_ros.tracking.history._MOST", 40)
+    monkeypatch.setattr("pose_ros.tracking.past._MOST", 40)
     history = History(10, 0.02, max_gap_s=0.1)
     sizes = []
     for i in range(2000):
         keypoints, _ = see(history, i, ids=(i // 100 + 1, 1000))
-        sizes.append(history._data.size)
+        sizes.append(history._past._data.size)
     assert max(sizes[500:]) <= 2 * max(sizes[:500])
-    assert len(history._data) <= 80
-    assert history._data.shape[1] < 10
+    assert len(history._past._data) <= 80
+    assert history._past._data.shape[1] < 10
     # 40 images of a millisecond are all that is kept; before that it stays as it was.
     assert keypoints[1, -1, 0, 0] - keypoints[1, 0, 0, 0] >= 39
