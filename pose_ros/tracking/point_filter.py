@@ -18,6 +18,9 @@ _NEVER = np.iinfo(np.int64).min // 2
 _MEMORY_S = 1.0
 #: Nothing is measured better than this, metres along each axis: so that a covariance of zeros does no harm.
 _LEAST_M = 1e-4
+#: What is inferred, such as the depth of a keypoint that one camera sees, is wrong in the same way for about so long,
+#: seconds: as long as the motion goes on that it was inferred from.
+_LASTING_S = 0.2
 #: What the One-Euro filter makes of a velocity is about this old, seconds (its cutoff is 1 Hz).
 _SPEED_AGE_S = 0.16
 
@@ -193,7 +196,9 @@ class PointFilter:
 
         points, covariances, measured = self._measured(poses, view)
         here = motion.select(np.arange(n))
-        after, distance = here.seen(points, covariances, options.gate)
+        age = (stamp_ns - seen_ns[:n]) * 1e-9
+        lasting = np.where(poses.sources == Source.INFERRED, _as_white(age), 1)[..., None, None]
+        after, distance = here.seen(points, covariances * lasting, options.gate)
         alive = seen_ns[:n] > keep_ns
         off = measured & alive & (distance > options.gate**2)
         since_ns = np.where(off, np.where(off_ns[:n] == _NEVER, stamp_ns, off_ns[:n]), _NEVER)
@@ -228,6 +233,19 @@ class PointFilter:
             whole = np.isfinite(given).all(axis=(2, 3), keepdims=True) & measured[..., None, None]
             covariances = np.where(whole, given, plain)
         return np.where(measured[..., None], points, 0), covariances, measured
+
+
+def _as_white(seconds: np.ndarray) -> np.ndarray:
+    """Return how many times the variance of errors that last counts in a filter that takes them as new every time.
+
+    Errors whose correlation fades as exp(-t / T) leave the mean of many measurements as uncertain as independent ones
+    of coth(seconds / 2 T) times their variance (integrated autocorrelation; Bar-Shalom, Li and Kirubarajan 2001,
+    section 8.3, is the exact way, with as many more states).
+
+    Args:
+        seconds: From one measurement to the next.
+    """
+    return np.asarray(1 / np.tanh(np.maximum(seconds, 1e-6) / (2 * _LASTING_S)))
 
 
 class _View:

@@ -257,6 +257,17 @@ def test_networks_that_are_less_exact_than_assumed_are_found_out() -> None:
     assert sizes[1] > 1.5
 
 
+@pytest.mark.parametrize("cameras", [2, 5])
+def test_ellipsoids_hold_what_they_say_with_few_cameras_and_many(cameras: int) -> None:
+    """Of networks with nearly twice the noise that is assumed, in two cameras, too; half a second is for learning it."""
+    people, faults = crossing(2), Faults(sigma_px=0.5, sigma_size=0.012, spread=0.3)
+    _, said, _ = fused(people, rig(cameras), faults, seconds=3)
+    result = score(said[20:], people)
+    measured = result.squares[result.sources == Source.MEASURED]
+    assert 0.8 < measured.mean() / 3 < 1.2
+    assert 0.93 < (measured < 7.8147).mean() < 0.98
+
+
 def test_a_camera_dies_and_comes_back() -> None:
     def dies(tick: int, views: Views) -> Views:
         return {name: view for name, view in views.items() if name != "camera2" or not 20 <= tick < 40}

@@ -85,9 +85,10 @@ def test_covariances_are_honest_even_if_the_noise_is_not_known(
     pixels += rng.normal(0, 2, pixels.shape) / np.sqrt(scores)[..., None]
     found = triangulate(whole, pixels, scores, TriangulateOptions(noise=assumed, limit=12.0))
     error = squares(found.points - points, found.covariances)
-    # Of 100 keypoints in two views too much noise is believed a little, which is the safe side.
-    assert (0.5 if views == 2 else 0.85) < np.nanmean(error) / 3 < 1.3
-    assert np.nanmean(error[np.isfinite(error)] < 7.8147) > 0.9
+    # Of 100 keypoints in two views too much noise is believed a little, which is the safe side; and so is to think that
+    # it differs from keypoint to keypoint, as here it does not.
+    assert (0.5 if views == 2 else 0.7) < np.nanmean(error) / 3 < 1.2
+    assert np.nanmean(error[np.isfinite(error)] < 7.8147) > 0.92
 
 
 @pytest.mark.parametrize(("views", "liars"), [(3, 1), (5, 1), (5, 2), (14, 7)])

@@ -264,6 +264,29 @@ def test_predictions_of_people_who_walk_are_honest(rng):
     assert 0.5 < np.nanmean(errors_later[rate // 2 :]) < 1.5
 
 
+@pytest.mark.parametrize("rate_hz", [10, 30, 60])
+def test_what_is_inferred_is_wrong_in_the_same_way_for_a_while(rng, rate_hz):
+    """Errors that last a fifth of a second, of keypoints that move with random accelerations."""
+    sigma, n, squares = 0.05, 40, {}
+    keep, steps = np.exp(-1 / (0.2 * rate_hz)), 4 * rate_hz
+    pushes = rng.normal(0, 2 / np.sqrt(rate_hz), (steps, n, 3, 3))
+    truth = np.cumsum(np.cumsum(pushes, axis=0), axis=0) / rate_hz
+    errors = [sigma * rng.standard_normal((n, 3, 3))]
+    for _ in range(1, steps):
+        errors.append(keep * errors[-1] + np.sqrt(1 - keep**2) * sigma * rng.standard_normal((n, 3, 3)))
+    for source in (Source.INFERRED, Source.MEASURED):
+        points, found = PointFilter(), []
+        for step, (place, error) in enumerate(zip(truth, errors, strict=True)):
+            now = seen(place + error, covariance=sigma**2, sources=np.full((n, 3), source))
+            poses = points(now, round(step / rate_hz * 1e9))
+            off = poses.points.astype(np.float64) - place
+            found.append(np.einsum("nki,nkij,nkj->nk", off, np.linalg.inv(poses.covariances.astype(float)), off) / 3)
+        squares[source] = np.mean(found[rate_hz:])
+    # Too careful where the filter follows faster than the errors fade.
+    assert 0.4 < squares[Source.INFERRED] < 1.2
+    assert squares[Source.MEASURED] > squares[Source.INFERRED] + 0.3
+
+
 def _coco() -> Skeleton:
     from pose_ros.skeletons import catalogue
 
