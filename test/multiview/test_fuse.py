@@ -259,7 +259,7 @@ def test_networks_that_are_less_exact_than_assumed_are_found_out() -> None:
 
 @pytest.mark.parametrize("cameras", [2, 5])
 def test_ellipsoids_hold_what_they_say_with_few_cameras_and_many(cameras: int) -> None:
-    """Of networks with nearly twice the noise that is assumed, in two cameras, too; half a second is for learning it."""
+    """Of networks with nearly twice the noise that is assumed; it takes half a second to learn that."""
     people, faults = crossing(2), Faults(sigma_px=0.5, sigma_size=0.012, spread=0.3)
     _, said, _ = fused(people, rig(cameras), faults, seconds=3)
     result = score(said[20:], people)
