@@ -38,7 +38,7 @@ MAY_USE = {
         "wiring"
     },
     "manipulation": {"anatomy", "core", "errors", "skeletons", "tracking"},
-    "multiview": {"core", "errors", "media"},
+    "multiview": {"anatomy", "core", "errors", "media"},
     "exports": {"anatomy", "core", "errors", "skeletons"},
     "space": {"anatomy", "core", "lifters", "rgbd", "tracking"},
     "pipeline": {"anatomy", "core", "detectors", "errors", "estimators", "space", "tracking"},

@@ -22,6 +22,7 @@ from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.multiview.associate import AssociateOptions, associate
 from pose_ros.multiview.health import CameraHealth, Judge
 from pose_ros.multiview.memory import VELOCITY_S, Known
+from pose_ros.multiview.one_view import by_limbs
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, leave_one_out, triangulate
 
@@ -141,7 +142,7 @@ class Fuser:
         used = [name for name in cameras if name in views and abs(views[name][0] - stamp_ns) <= limit]
         trusted = self._judge.trusted(used)
         skeleton = next(iter(views.values()))[1].skeleton
-        known = self._known or Known.nobody(stamp_ns, 0, len(skeleton))
+        known = self._known or Known.nobody(stamp_ns, 0, skeleton)
         known = known.select(stamp_ns - known.measured_ns.max(axis=1, initial=0) <= self.options.max_lost * 1e9)
         if not trusted:
             self.members = {}
@@ -178,7 +179,7 @@ class Fuser:
         rig, skeleton = self._of(names), views[names[0]][1].skeleton
         previous = world_poses(skeleton, known.at(stamp_ns), sides=known.sides, parents=known.parents)
         groups = associate(rig, [views[name][1] for name in names], previous, self.association)
-        known = known.joined(Known.nobody(known.stamp_ns, len(groups) - len(previous), len(skeleton)))
+        known = known.joined(Known.nobody(known.stamp_ns, len(groups) - len(previous), skeleton))
         shape = (len(names), len(groups), len(skeleton))
         sights = _Sights(
             groups.T, np.full((*shape, 2), np.nan), np.zeros(shape), np.ones((*shape[:2], 1)),
@@ -233,6 +234,10 @@ class Fuser:
             errors[place], measured[place] = told.errors[0, which], True
             fit[:, which] = told.used[:, 0, which]
             used[:, alone] = fit
+            points, covariances = by_limbs(
+                skeleton, points, covariances, alone & ~measured, age, self.options.speed, known.distances(),
+                known.variances,
+            )  # fmt: skip
         views = used.sum(axis=0)
         scores = np.where(used, sights.scores, 0).sum(axis=0) / np.fmax(views, 1)
         poses = world_poses(
@@ -240,7 +245,7 @@ class Fuser:
             sources=np.where(measured, Source.MEASURED, np.where(views > 0, Source.INFERRED, Source.MISSING)),
             sides=known.sides, parents=known.parents,
         )  # fmt: skip
-        return poses, known.moved_on(stamp_ns, points, covariances, measured)
+        return poses, known.moved_on(stamp_ns, points, covariances, measured, skeleton)
 
     def _watch(
         self, used: Sequence[str], trusted: Sequence[str], views: Mapping[str, tuple[int, Poses]], sights: _Sights,
