@@ -54,8 +54,13 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
     "lifters": {
         "sequence": "pose_ros.lifters.sequence:SequenceLifter",
     },
-    "recognisers": {},
-    "rules": {},
+    "recognisers": {
+        "posec3d": "pose_ros.recognisers.heatmaps:Heatmaps",
+        "stgcn": "pose_ros.recognisers.graph:Graph",
+    },
+    "rules": {
+        "posture": "pose_ros.recognisers.posture:Posture",
+    },
 }
 
 

@@ -74,8 +74,8 @@ class BodySize:
         local = poses.local_points.astype(np.float64)
         lengths = np.linalg.norm(local[:, ends[:, 0]] - local[:, ends[:, 1]], axis=2)
         heights = self._remembered(poses.ids, lengths) / parts
-        height = _median(heights)
-        away = _median(np.abs(np.log(heights / height[:, None])))
+        height = median(heights)
+        away = median(np.abs(np.log(heights / height[:, None])))
         counts = np.isfinite(heights).sum(axis=1)
         height[counts < _FEWEST] = np.nan
         # The standard error of a median of normal numbers is 1.25 sigma / sqrt(n), and sigma is 1.48 of these.
@@ -105,7 +105,7 @@ class BodySize:
         self._samples[taken, self._counts[taken] % _SAMPLES] = lengths[tracked][due]
         self._counts[taken] += 1
         self._taken_ns[taken] = self._seen_ns[rows] = stamp
-        return _median(np.concatenate([past, lengths[:, None]], axis=1).swapaxes(1, 2))
+        return median(np.concatenate([past, lengths[:, None]], axis=1).swapaxes(1, 2))
 
 
 def placed(poses: Poses, camera: Camera, scale_sigma: np.ndarray | float, shape_sigma_m: float = 0.02) -> Poses:
@@ -152,7 +152,7 @@ def long_limbs(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     return np.array(list(found), np.int64).reshape(-1, 2), np.array(list(found.values()))
 
 
-def _median(values: np.ndarray) -> np.ndarray:
+def median(values: np.ndarray) -> np.ndarray:
     """Return the median of what is not NaN along the last axis; NaN where there is nothing."""
     ordered = np.sort(values, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1, keepdims=True)

@@ -66,7 +66,7 @@ class Clip:
 
     @cached_property
     def shapes(self) -> np.ndarray:
-        """(N, T, V, 3) metres, for all that no place matters to: ``points``; where a subject has none, the local ones."""
+        """(N, T, V, 3) metres, for what no place matters to: ``points``; where a subject has none, the local ones."""
         placed = np.isfinite(self.points).any(axis=(1, 2, 3), keepdims=True)
         return np.where(placed, self.points, self.local_points)
 
