@@ -123,7 +123,7 @@ def _check(args: argparse.Namespace, card: ModelCard) -> None:
         raise ConfigError("--int8", "expected --images FOLDER with images such as the model will see")
     if args.int8 and args.precision != "float32":
         raise ConfigError("--int8", f"expected no other precision, got --precision {args.precision}")
-    if args.images is not None and card.kind == "lifter":
+    if args.images is not None and card.kind in ("lifter", "recogniser"):
         raise ConfigError("--images", f"expected none, as '{card.name}' sees keypoints in place of images")
     if args.output is not None and args.output.suffix != ".onnx":
         raise ConfigError("--output", f"expected a file that ends with .onnx, got {args.output}")
@@ -181,7 +181,7 @@ def _convert(args: argparse.Namespace, card: ModelCard, source: Path, made: Path
         raise ModelError(card.name, f"PyTorch cannot export it with --exporter {args.exporter}: {one_line(error)}"
                          ) from error
     file = _open(card, made, "onnxruntime")
-    batches = measure.noise(card, any_size)
+    batches = measure.noise(card, any_size, file.inputs[0].shape[1:])
     if trial is not None:
         batches += measure.real(trial.inputs(file, trial.judge[: max(measure.BATCHES)]))
     checkpoint = _open(card, source, "torch")

@@ -17,11 +17,19 @@ BATCHES = (1, 4)
 _RUNS, _WARM = 11, 3
 
 
-def noise(card: ModelCard, any_size: bool) -> list[np.ndarray]:
-    """Return inputs of noise: of the card's size, and of another one where the network takes any."""
+def noise(card: ModelCard, any_size: bool, shape: tuple[int, ...] = ()) -> list[np.ndarray]:
+    """Return inputs of noise: of the card's size, and of another one where the network takes any.
+
+    Args:
+        card: Of the network.
+        any_size: Whether it takes any.
+        shape: Of one input, where that is no image: of a recogniser.
+    """
     width, height = card.input_wh
     rng = np.random.default_rng(0)
     sizes = [(height, width), *([(height, max(width // 2, 1))] if any_size else [])]
+    if card.kind == "recogniser":
+        return [rng.standard_normal((n, *shape), np.float32) for n in BATCHES]
     if channels := card.preprocess.channels:  # no image alone
         return [rng.standard_normal((n, channels, *size), np.float32) for size in sizes for n in BATCHES]
     return [card.preprocess(rng.integers(0, 256, (n, *size, 3), np.uint8)) for size in sizes for n in BATCHES]

@@ -47,6 +47,8 @@ ARCHITECTURES: Mapping[str, str] = {
     "integral": "pose_ros.networks.integral:IntegralRegression",
     "martinez": "pose_ros.networks.martinez:Martinez",
     "motionbert": "pose_ros.networks.motionbert:MotionBert",
+    "posec3d": "pose_ros.networks.posec3d:PoseC3d",
+    "stgcn": "pose_ros.networks.stgcn:StGcn",
     "simplebaseline": "pose_ros.networks.simplebaseline:SimpleBaseline",
     "videopose3d": "pose_ros.networks.videopose3d:VideoPose3D",
 }

@@ -69,7 +69,7 @@ def export(
     module = _Named(network, getattr(torch, precision)).eval()
     # Two subjects: a batch of one is a special case to some exporters.
     device = next(network.parameters()).device
-    sample = torch.zeros((2, network.channels, input_wh[1], input_wh[0]), device=device)
+    sample = torch.zeros((2, *network.input_shape(input_wh)), device=device)
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         # Deprecations, and constants that a trace takes for fixed: the caller's check of the outputs finds those.
         warnings.simplefilter("ignore")

@@ -23,7 +23,8 @@ _MOST_NAMES = 4
 class Network(nn.Module):
     """Base of all architectures. Our own names follow mmpose 1.x, where that has the architecture.
 
-    ``forward`` takes float32 (N, 3, H, W) and returns a tuple of tensors (N, ...), one per name in ``outputs``.
+    ``forward`` takes float32 (N, 3, H, W), or (N, *``input_shape``), and returns a tuple of tensors (N, ...), one per
+    name in ``outputs``.
     """
 
     #: Names of what ``forward`` returns, in order; an exported ONNX file has the same.
@@ -34,6 +35,14 @@ class Network(nn.Module):
     channels: ClassVar[int] = 3
     #: Layouts of other implementations, besides our own.
     layouts: ClassVar[tuple[Layout, ...]] = ()
+
+    def input_shape(self, input_wh: tuple[int, int]) -> tuple[int, ...]:
+        """Return the shape of one input.
+
+        Args:
+            input_wh: The card's.
+        """
+        return self.channels, input_wh[1], input_wh[0]
 
     def load(self, state: Mapping[str, Tensor], model: str) -> None:
         """Take over the weights of a checkpoint, in whichever known layout it is.

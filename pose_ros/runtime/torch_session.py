@@ -72,14 +72,14 @@ class TorchSession(BatchedSession):
         self._network.load(checkpoint.read(path), name)
         self._network.to(device, self._dtype)
         self._names = self._network.outputs
-        width, height = settings.input_wh
-        sample = np.zeros((1, self._network.channels, height, width), np.float32)
+        shape = self._network.input_shape(settings.input_wh)
+        sample = np.zeros((1, *shape), np.float32)
         shapes = [tuple(output.shape[1:]) for output in self._run(sample).values()]
         if self._network.any_size:
             # The maps' sizes follow the input's.
-            height = width = -1
-            shapes = [(shape[0], *(-1 for _ in shape[1:])) for shape in shapes]
-        image = Tensor("image", (-1, self._network.channels, height, width))
+            shape = (shape[0], *(-1 for _ in shape[1:]))
+            shapes = [(s[0], *(-1 for _ in s[1:])) for s in shapes]
+        image = Tensor("image", (-1, *shape))
         found = [Tensor(output, (-1, *shape)) for output, shape in zip(self._names, shapes, strict=True)]
         super().__init__(name, [image], select(name, found, settings.outputs), f"torch {version()}", device,
                          most=settings.batch)
