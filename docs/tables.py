@@ -39,10 +39,11 @@ def options(where: str) -> str:
     module, _, name = target.partition(":")
     rows = []
     for spec in specs(getattr(importlib.import_module(module), name)):
-        default = f'`"{spec.default}"`' if spec.type is str else f"`{str(spec.default).lower()}`"
+        words = f"[{', '.join(spec.default)}]" if spec.type is tuple else str(spec.default).lower()
+        default = f'`"{spec.default}"`' if spec.type is str else f"`{words}`"
         limits = " ".join(filter(None, (spec.range_text(), spec.unit)))
         label = f"`{prefix + '.' if prefix else ''}{spec.name}`"
-        rows.append((label, spec.type.__name__, default, limits, "yes" if spec.live else "", spec.help))
+        rows.append((label, spec.type_name, default, limits, "yes" if spec.live else "", spec.help))
     return _table(("parameter", "type", "default", "range", "live", "meaning"), rows)
 
 

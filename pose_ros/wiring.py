@@ -225,7 +225,7 @@ def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
             raise ConfigError("model", f"'{card.name}' needs a detector: 'DETECTOR+{card.name}'")
         known = [name for name in card.subjects if name in detector_card.classes]
         if known and not pieces.blocks["detector"].get("classes"):
-            pieces.blocks["detector"]["classes"] = ", ".join(known)
+            pieces.blocks["detector"]["classes"] = known
         detector = pieces.plugin("detectors", "detector", detector_card)
         assert isinstance(detector, Detector)
         return TopDown(detector, estimator, from_mapping(TopDownOptions, pieces.blocks["top_down"], "top_down"))

@@ -160,11 +160,19 @@ def _changed(specs: Sequence[NodeSpec], changes: Sequence[tuple[str, str, str]])
 
 def _checked(spec: NodeSpec, changes: Mapping[str, str]) -> NodeSpec:
     known = options_of(spec.plugin, {**spec.parameters, **changes})
-    # Words for a text option stay words: `--set camera.source=0` is webcam "0".
-    typed = {k: v if k not in known or known[k].type is str else yaml.safe_load(v) for k, v in changes.items()}
+    typed = {k: _typed(v, known[k]) if k in known else v for k, v in changes.items()}
     merged = {**spec.parameters, **typed}
     check(spec.path, merged, known)
     return replace(spec, parameters=merged, overrides={**spec.overrides, **typed})
+
+
+def _typed(text: str, option: OptionSpec) -> Any:
+    """Return a value as YAML reads it; a text stays one: ``--set camera.source=0`` is webcam "0"."""
+    try:
+        value = text if option.type is str else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {option.name}", f"is not YAML: {error}") from error
+    return "" if option.type is tuple and not value else value  # ROS 2 cannot read an empty list
 
 
 def _override(text: str) -> tuple[str, str, str]:
@@ -315,6 +323,8 @@ def _flat(values: Mapping[str, Any], prefix: str, node: str) -> Iterator[tuple[s
             yield from _flat(value, f"{name}.", node)
         elif value is None:
             raise ConfigError(f"{node}.{name}", "expected a value, got nothing; leave the key out for its default")
+        elif value == []:
+            raise ConfigError(f"{node}.{name}", "ROS 2 cannot read an empty list '[]'; write '' for one")
         else:
             yield name, value
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pose_ros.errors import ConfigError
 
 T = TypeVar("T")
-_TYPES = (bool, int, float, str)
+_TYPES = (bool, int, float, str, tuple[str, ...])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class OptionSpec:
     """What is known about one option."""
 
     name: str
-    #: One of bool, int, float, str.
+    #: One of bool, int, float, str, and tuple, which stands for a list of texts.
     type: type[Any]
     default: Any
     help: str
@@ -38,10 +38,12 @@ class OptionSpec:
     def check(self, value: Any, where: str = "") -> Any:
         """Return ``value`` as this option's type, or raise ConfigError."""
         where = f"{where}.{self.name}" if where else self.name
+        if self.type is tuple:
+            return _texts(value, where)
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
-            raise ConfigError(where, f"expected {self.type.__name__}, got {type(value).__name__} {value!r}")
+            raise ConfigError(where, f"expected {self.type_name}, got {type(value).__name__} {value!r}")
         if self.type is float and not math.isfinite(value):
             raise ConfigError(where, f"expected a finite number, got {value!r}")
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
@@ -49,6 +51,11 @@ class OptionSpec:
         if self.choices and value not in self.choices:
             raise ConfigError(where, f"expected one of {', '.join(self.choices)}; got {value!r}")
         return value
+
+    @property
+    def type_name(self) -> str:
+        """What the type is called in tables and messages."""
+        return "str[]" if self.type is tuple else self.type.__name__
 
     def range_text(self) -> str:
         """Return the allowed values as text, such as ``0 .. 1``."""
@@ -61,6 +68,14 @@ class OptionSpec:
         if self.low is None:
             return f"<= {self.high:g}"
         return f"{self.low:g} .. {self.high:g}"
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    """Return the texts of a list, or those of one text with commas between them."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or any(not isinstance(text, str) for text in texts):
+        raise ConfigError(where, f"expected a list of texts, such as [a, b], got {value!r}")
+    return tuple(filter(None, map(str.strip, texts)))
 
 
 def option(
@@ -86,8 +101,10 @@ def specs(config: type) -> tuple[OptionSpec, ...]:
     found = []
     for f in dataclasses.fields(config):
         if hints[f.name] not in _TYPES:
-            raise TypeError(f"{config.__name__}.{f.name}: options are bool, int, float or str, not {hints[f.name]}")
-        found.append(OptionSpec(name=f.name, type=hints[f.name], default=f.default, **f.metadata))
+            raise TypeError(f"{config.__name__}.{f.name}: options are bool, int, float, str or tuple[str, ...], not "
+                            f"{hints[f.name]}")
+        kind = typing.get_origin(hints[f.name]) or hints[f.name]
+        found.append(OptionSpec(name=f.name, type=kind, default=f.default, **f.metadata))
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ class BoxParams:
         choices=("corner", "centre", "stretch"),
     )
     border: int = option(114, "Grey of the input around the image.", low=0, high=255)
-    find: str = option("", "Classes that are found where the user names none, separated by commas; empty: all.")
+    find: tuple[str, ...] = option((), "Classes that are found where the user names none; empty: all.")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class BoxOptions:
     soft_nms: bool = option(
         False, "Lower the scores of overlapping boxes instead of removing them: keeps people in a crowd.", live=True
     )
-    classes: str = option("", "Classes to find, separated by commas, such as 'cat, dog'; empty takes the model's own.")
+    classes: tuple[str, ...] = option((), "Classes to find, such as [cat, dog]; empty takes the model's own.")
     max_detections: int = option(100, "Most detections in one image.", low=1, high=1000, live=True)
 
 
@@ -68,8 +68,7 @@ class BoxDetector(Detector):
         if not self.card.classes:
             raise CardError(self.card.name, "classes: expected the names of the network's classes")
         index = {name: i for i, name in enumerate(self.card.classes)}
-        wanted = self.options.classes or self.params.find or ",".join(index)
-        names = [name.strip() for name in wanted.split(",")]
+        names = self.options.classes or self.params.find or self.card.classes
         for name in names:
             if name not in index:
                 raise UnknownNameError(f"class of '{self.card.name}'", name, index)

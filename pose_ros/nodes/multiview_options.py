@@ -32,7 +32,7 @@ class MultiviewOptions(SkeletonOutputOptions):
     """Which cameras to hear, where they stand, and what to say."""
 
     plugin: str = option("multiview_node", "Which node runs under this name.", choices=("multiview_node",))
-    cameras: str = option("", "Names of the cameras, separated by commas; empty takes those of the calibration file.")
+    cameras: tuple[str, ...] = option((), "Names of the cameras; empty takes those of the calibration file.")
     skeletons_topic: str = option(
         "{camera}/pose/skeletons",
         "Skeletons of each camera; {camera} stands for its name. 'skeleton_info' is expected beside it.",
@@ -78,11 +78,10 @@ class MultiviewOptions(SkeletonOutputOptions):
         Raises:
             ConfigError: They are of no use.
         """
-        found = tuple(name for name in (part.strip().strip("/") for part in self.cameras.split(",")) if name)
-        found = found or calibrated
+        found = tuple(name.strip("/") for name in self.cameras) or calibrated
         if len(found) < 2 or len(set(found)) < len(found):
-            raise ConfigError("cameras", f"expected at least two different names, such as 'left, right', got "
-                                         f"'{', '.join(found)}'")
+            raise ConfigError("cameras", f"expected at least two different names, such as [left, right], got "
+                                         f"[{', '.join(found)}]")
         strange = [name for name in found if not re.fullmatch(r"[A-Za-z]\w*(/[A-Za-z]\w*)*", name)]
         if strange:
             raise ConfigError("cameras", "expected names as topics have them (letters, digits, _ and /, and a letter "

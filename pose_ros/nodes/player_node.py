@@ -35,7 +35,7 @@ class PlayerOptions:
 
     plugin: str = option("player_node", "The node that runs under this name.", choices=("player_node",))
     source: str = option("", "Bag: a folder with metadata.yaml, or a .mcap or .db3 file.")
-    topics: str = option("", "Topics to play, separated by commas; empty plays all.")
+    topics: tuple[str, ...] = option((), "Topics to play; empty plays all.")
     loop: bool = option(False, "Begin again at the end instead of ending the node; stamps then run backwards.")
     speed: float = option(1.0, "How many seconds of the bag pass in one.", low=0.01, high=100.0)
     depth: int = option(100, "Messages kept for slow subscribers.", low=1, high=10_000)
@@ -67,9 +67,8 @@ class PlayerNode(Node):
         self._options = declare(self, PlayerOptions).options
         if not self._options.source:
             raise ConfigError("source", "expected a bag: a folder with metadata.yaml, or a .mcap or .db3 file")
-        wanted = [topic.strip() for topic in self._options.topics.split(",") if topic.strip()]
         self._stop, self._closing = stop, threading.Event()
-        self._bag = BagReader(self._options.source, wanted)
+        self._bag = BagReader(self._options.source, self._options.topics)
         #: Messages published so far.
         self.published = 0
         self._latched = {topic for topic in self._bag.topics if self._bag.latched(topic)}

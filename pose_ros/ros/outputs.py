@@ -28,7 +28,7 @@ from pose_ros.ros.joint_states import poses_to_joint_states
 from pose_ros.ros.markers import poses_to_markers
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
 from pose_ros.ros.qos import LATCHED, RESULT, SENSOR_OUT
-from pose_ros.ros.transforms import CHOICES, chosen, poses_to_transforms
+from pose_ros.ros.transforms import CHOICES, poses_to_transforms
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ class SkeletonOutputOptions:
         "body", "Kind of subject in the names of TF frames: <prefix><kind>_<id>/<keypoint>; parts are hand and face.",
         live=True,
     )
-    tf_keypoints: str = option(
-        "auto", "Which keypoints are TF frames: auto (all but those of faces), all, none, or names with commas between "
-        "them, such as 'left_wrist,right_wrist'.", live=True,
+    tf_keypoints: tuple[str, ...] = option(
+        ("auto",), "Which keypoints are TF frames: auto (all but those of faces), all, none, and names, such as "
+        "[left_wrist, right_wrist].", live=True,
+    )
+    tf_frames: tuple[str, ...] = option(
+        ("all",), "Which of the frames that turn with subjects are TF frames: all, none, and names of skeleton_info, "
+        "such as [body, face, gaze, hand].", live=True,
     )
 
 
@@ -105,9 +109,9 @@ class SkeletonOutputs:
         self._markers = node.create_publisher(MarkerArray, "~/markers", RESULT)
         self._joints = node.create_publisher(JointState, "~/joint_states", RESULT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
-        #: Names of all keypoints, and the last choice of some of them that was looked at.
-        self._keypoints: frozenset[str] = frozenset()
-        self._checked = ""
+        #: Option -> what may be chosen, and the last choice that was looked at.
+        self._known: dict[str, frozenset[str]] = {}
+        self._checked: dict[str, tuple[str, ...]] = {}
 
     def _listened(self) -> bool:
         arrays = [topics.arrays for topics in (self._whole, *self._parts.values())]
@@ -132,8 +136,10 @@ class SkeletonOutputs:
             parts: The same of their hands and faces, whose topics come and go.
         """
         parts = parts or {}
-        self._keypoints = frozenset(skeleton.keypoints).union(*(part.keypoints for part, _ in parts.values()))
-        self._checked = ""
+        skeletons = skeleton, *(part for part, _ in parts.values())
+        self._known = {"tf_keypoints": CHOICES.union(*(s.keypoints for s in skeletons)),
+                       "tf_frames": CHOICES.union(*(s.frames for s in skeletons))}
+        self._checked = {}
         self._whole.announce(skeleton, model)
         for name, part in parts.items():
             if name not in self._parts:
@@ -141,15 +147,16 @@ class SkeletonOutputs:
             self._parts[name].announce(*part)
         self._leaving = [name for name in self._parts if name not in parts and name not in self._stay]
 
-    def _check(self, chosen_keypoints: str) -> None:
-        """Warn of chosen keypoints that nobody has, once for each choice and each model."""
-        if chosen_keypoints == self._checked or chosen_keypoints in CHOICES:
+    def _check(self, option: str, which: tuple[str, ...]) -> None:
+        """Warn of chosen names that nobody has, once for each choice and each model."""
+        if which == self._checked.get(option):
             return
-        self._checked = chosen_keypoints
-        for name in sorted(chosen(chosen_keypoints) - self._keypoints):
-            near = difflib.get_close_matches(name, self._keypoints, n=2, cutoff=0.5)
+        self._checked[option] = which
+        known = self._known.get(option, frozenset())
+        for name in sorted(set(which) - known):
+            near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
             hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-            self._node.get_logger().warning(f"tf_keypoints: no skeleton has a keypoint '{name}'{hint}")
+            self._node.get_logger().warning(f"{option}: no skeleton has '{name}'{hint}")
 
     def publish(self, header: Header, size_wh: tuple[int, int], result: Result, camera: Camera | None = None) -> None:
         """Publish what is known of one moment, the most urgent first.
@@ -174,11 +181,12 @@ class SkeletonOutputs:
             kinds = ((kind, one.poses) for kind, one in _kinds(result, options.tf_kind))
             self._joints.publish(poses_to_joint_states(kinds, header, options.tf_prefix))
         if options.publish_tf and self._tf_listened():
-            self._check(options.tf_keypoints)
+            self._check("tf_keypoints", options.tf_keypoints)
+            self._check("tf_frames", options.tf_frames)
             transforms = [
                 transform for kind, one in _kinds(result, options.tf_kind) for transform in poses_to_transforms(
                     one.poses, header, options.tf_prefix, kind, min_score=options.min_score,
-                    keypoints=options.tf_keypoints,
+                    keypoints=options.tf_keypoints, frames=options.tf_frames,
                 )
             ]
             if transforms:

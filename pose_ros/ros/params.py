@@ -39,6 +39,7 @@ _TYPES = {
     int: ParameterType.PARAMETER_INTEGER,
     float: ParameterType.PARAMETER_DOUBLE,
     str: ParameterType.PARAMETER_STRING,
+    tuple: ParameterType.PARAMETER_STRING_ARRAY,
 }
 #: Declared by rclpy itself.
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -118,7 +119,7 @@ class Parameters(Generic[T]):
             name = f"{block}.{spec.name}" if block else spec.name
             self._specs[name] = (block, spec)
             descriptor = _descriptor(name, spec, spec.name in reload)
-            self._node.declare_parameter(name, getattr(made, spec.name), descriptor, ignore_override=True)
+            self._node.declare_parameter(name, _value(getattr(made, spec.name)), descriptor, ignore_override=True)
 
     def remove(self, block: str) -> None:
         """Take a block away, all of whose options may be set; nothing happens when it is not there."""
@@ -184,6 +185,11 @@ def declare(node: Node, options: type[T], on_change: OnChange | None = None) -> 
     return parameters
 
 
+def _value(value: Any) -> Any:
+    """Return what the parameter shows: ROS cannot tell of what an empty array would be, nor read one from YAML."""
+    return list(value) or "" if isinstance(value, tuple) else value
+
+
 def _descriptor(name: str, spec: OptionSpec, reload: bool) -> ParameterDescriptor:
     """Say everything about an option in the words of ROS."""
     change = "" if spec.live else "changing it loads the model again" if reload else "set at start"
@@ -194,6 +200,7 @@ def _descriptor(name: str, spec: OptionSpec, reload: bool) -> ParameterDescripto
         description=spec.help,
         additional_constraints="; ".join(filter(None, notes)),
         read_only=not (spec.live or reload),
+        dynamic_typing=spec.type is tuple,  # one text will do where a list of them is expected
     )
     if spec.low is not None or spec.high is not None:
         if spec.type is int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from std_msgs.msg import Header
 
 
-#: Which keypoints get frames, if they are not named one by one.
-CHOICES = ("auto", "all", "none")
+#: What stands for many keypoints, or many oriented frames, beside their names.
+CHOICES = frozenset(("auto", "all", "none"))
 
 
 def poses_to_transforms(
     poses: Poses, header: Header, prefix: str = "", kind: str = "body", *, min_score: float = 0.3,
-    keypoints: str = "auto",
+    keypoints: tuple[str, ...] = ("auto",), frames: tuple[str, ...] = ("all",),
 ) -> list[TransformStamped]:
     """Return a frame for each keypoint whose place is known and each frame of a subject, at the stamp of the image.
 
@@ -39,8 +40,9 @@ def poses_to_transforms(
         prefix: Before every frame, such as ``robot1/``.
         kind: Such as ``body`` or ``hand``.
         min_score: Keypoints below it get no frame.
-        keypoints: Which keypoints get frames: ``auto``, all but those of faces; ``all``; ``none``; or names with commas
-            between them. A name that the skeleton lacks may be that of another kind of subjects.
+        keypoints: Which keypoints get frames: ``auto``, all but those of faces; ``all``; ``none``; and names. A name
+            that the skeleton lacks may be that of another kind of subjects.
+        frames: Which of the skeleton's frames: ``all`` or ``auto``; ``none``; and names.
 
     Raises:
         ConfigError: A frame would have a name that TF refuses.
@@ -57,14 +59,14 @@ def poses_to_transforms(
         stem = frame_name(prefix + kind)
         shown = np.isfinite(poses.points).all(axis=2) & (poses.scores >= min_score) & tracked
         shown &= poses.sources != Source.HELD
-        shown &= _wanted(poses.skeleton, kind, keypoints)
+        shown &= _wanted_keypoints(poses.skeleton, kind, keypoints)
         for (row, column), (x, y, z) in zip(np.argwhere(shown).tolist(), poses.points[shown].tolist(), strict=True):
             place = Transform(translation=Vector3(x=x, y=y, z=z))
             child = f"{stem}_{poses.ids[row]}{names[column]}"
             made.append(TransformStamped(header=header, child_frame_id=child, transform=place))
     if poses.frames is not None:
         stems = [frame_name(prefix + name) for name in poses.skeleton.frames]
-        known = np.isfinite(poses.frames).all(axis=2) & tracked
+        known = np.isfinite(poses.frames).all(axis=2) & tracked & _wanted_frames(poses.skeleton, frames)
         for (row, column), (x, y, z, *turn) in zip(np.argwhere(known).tolist(), poses.frames[known].tolist(),
                                                    strict=True):
             rotation = Quaternion(**dict(zip("xyzw", turn, strict=True)))
@@ -74,22 +76,21 @@ def poses_to_transforms(
     return made
 
 
-def _wanted(skeleton: Skeleton, kind: str, which: str) -> np.ndarray:
+def _wanted_keypoints(skeleton: Skeleton, kind: str, which: tuple[str, ...]) -> np.ndarray:
     """Return whether each keypoint gets a frame, (K,) bool."""
-    if which not in CHOICES:
-        names = chosen(which)
-        return np.array([name in names for name in skeleton.keypoints])
-    wanted: np.ndarray = np.full(len(skeleton), which != "none")
-    if which == "auto":
-        # Hundreds of frames for every face would be most of what TF carries.
-        wanted &= kind != "face" and skeleton.subject != "face"
-        wanted[[i for i in skeleton.blocks["face"][1] if i >= 0] if "face" in skeleton.blocks else []] = False
-    return wanted
+    named = np.array([name in which for name in skeleton.keypoints])
+    if "all" in which:
+        return np.ones_like(named)
+    # Hundreds of frames for every face would be most of what TF carries.
+    if "auto" not in which or kind == "face" or skeleton.subject == "face":
+        return named
+    face: Collection[int] = skeleton.blocks["face"][1] if "face" in skeleton.blocks else ()
+    return named | ~np.isin(np.arange(len(named)), list(face))
 
 
-def chosen(which: str) -> frozenset[str]:
-    """Return the keypoints that a list with commas names."""
-    return frozenset(filter(None, map(str.strip, which.split(","))))
+def _wanted_frames(skeleton: Skeleton, which: tuple[str, ...]) -> np.ndarray:
+    """Return whether each frame of the skeleton is one of TF, (F,) bool."""
+    return np.array([name in which or not {"all", "auto"}.isdisjoint(which) for name in skeleton.frames], bool)
 
 
 def frame_name(text: str) -> str:

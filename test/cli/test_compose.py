@@ -65,6 +65,8 @@ def test_blocks_of_the_parts_become_dotted_keys(tmp_path):
         ("top_down: {max_subject: 2}", UnknownNameError, "'top_down.max_subjects'"),
         ("model: blazepos-full", UnknownNameError, "'blazepose-full'"),
         ("estimator: {}", ConfigError, "/pose.estimator: ROS 2 cannot read an empty"),
+        ("tf_keypoints: []", ConfigError, "/pose.tf_keypoints: ROS 2 cannot read an empty list '[]'; write ''"),
+        ("tf_keypoints: 3", ConfigError, "/pose.tf_keypoints: expected a list of texts, such as [a, b], got 3"),
         ("model: ", ConfigError, "/pose.model: expected a value"),
         ("watchdog: soon", ConfigError, "/pose.watchdog: expected float"),
         ("top_down: {max_subjects: 0}", ConfigError, "/pose.top_down.max_subjects: expected 1 .. 100, got 0"),
@@ -124,6 +126,7 @@ def test_overrides_name_a_node_by_name_path_or_plugin(tmp_path, node):
         ("pos.model=x", "unknown node 'pos'; did you mean 'pose'"),
         ("pose.modl=x", "did you mean 'model'"),
         ("pose.watchdog=soon", "expected float"),
+        ("pose.watchdog=[", "--set watchdog: is not YAML"),
         ("pose.device=[", None),
     ],
 )
@@ -242,6 +245,7 @@ robot:
     ros__parameters: {plugin: pose_node, model: blazepose-full, min_score: 0.5, top_down: {max_subjects: 2}}
 """
     changes = "pose.image_topic=0", "pose.tf_kind=a: 'b' \"c\" ü", "pose.watchdog=5", "pose.tf_prefix="
+    changes += "pose.tf_keypoints=[left_wrist, nose]", "pose.tf_frames=[]"
     spec = load(tmp_path, text, *changes)
     arguments = spec["/robot/pose"].arguments(tmp_path / "config.yaml")
     node = ros.add(Node("other", context=ros.context, cli_args=arguments, use_global_arguments=False,
@@ -253,5 +257,5 @@ robot:
     assert got["image_topic"] == "0"
     assert got["tf_kind"] == "a: 'b' \"c\" ü"
     assert got["watchdog"] == 5
-    assert got["tf_prefix"] == ""
+    assert (got["tf_prefix"], got["tf_keypoints"], got["tf_frames"]) == ("", ["left_wrist", "nose"], "")
     assert {k: got[k] for k in spec["/robot/pose"].parameters} == dict(spec["/robot/pose"].parameters)

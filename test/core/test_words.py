@@ -102,6 +102,7 @@ class Choices:
     level: int = option(0, "Level.", high=5)
     mode: str = option("a", "Mode.", choices=("a", "b"), live=True)
     on: bool = option(False, "On.")
+    names: tuple[str, ...] = option(("auto",), "Names.")
 
 
 def test_options_are_read_from_a_mapping():
@@ -111,8 +112,15 @@ def test_options_are_read_from_a_mapping():
     assert from_mapping(Choices, {}) == Choices()
 
 
+@pytest.mark.parametrize(("given", "names"), [
+    (["a", "b"], ("a", "b")), (("a",), ("a",)), ([], ()), ("", ()), ("a", ("a",)), (" a, b,", ("a", "b")),
+])
+def test_a_list_of_texts_may_be_one_text(given, names):
+    assert from_mapping(Choices, {"names": given}).names == names
+
+
 @pytest.mark.parametrize(("values", "message"), [
-    ({"raet": 1}, r"part\.raet: unknown key; did you mean 'rate'\? known: count, level, mode, on, rate"),
+    ({"raet": 1}, r"part\.raet: unknown key; did you mean 'rate'\? known: count, level, mode, names, on, rate"),
     ({"zzz": 1}, r"part\.zzz: unknown key; known:"),
     ({"rate": 11}, r"part\.rate: expected 0.5 \.\. 10, got 11"),
     ({"rate": 0.4}, r"part\.rate: expected 0.5 \.\. 10, got 0.4"),
@@ -124,6 +132,8 @@ def test_options_are_read_from_a_mapping():
     ({"count": 1.0}, r"part\.count: expected int, got float 1.0"),
     ({"count": True}, r"part\.count: expected int, got bool True"),
     ({"mode": "c"}, r"part\.mode: expected one of a, b; got 'c'"),
+    ({"names": 3}, r"part\.names: expected a list of texts, such as \[a, b\], got 3"),
+    ({"names": ["a", 3]}, r"part\.names: expected a list of texts, such as \[a, b\], got \['a', 3\]"),
     ({"on": 1}, r"part\.on: expected bool, got int 1"),
     ({"on": None}, r"part\.on: expected bool, got NoneType None"),
 ])
@@ -134,8 +144,9 @@ def test_options_that_do_not_fit_are_refused_by_name(values, message):
 
 def test_options_describe_themselves():
     described = {s.name: s for s in specs(Choices)}
-    assert list(described) == ["rate", "count", "level", "mode", "on"]
-    assert [s.range_text() for s in described.values()] == ["0.5 .. 10", ">= 1", "<= 5", "a | b", ""]
+    assert list(described) == ["rate", "count", "level", "mode", "on", "names"]
+    assert [s.range_text() for s in described.values()] == ["0.5 .. 10", ">= 1", "<= 5", "a | b", "", ""]
+    assert [s.type_name for s in described.values()] == ["float", "int", "int", "str", "bool", "str[]"]
     assert described["rate"].unit == "Hz"
     assert described["mode"].live
     assert not described["rate"].live
@@ -146,7 +157,7 @@ def test_options_of_other_types_are_a_mistake_of_the_author():
     class Wrong:
         names: list = option(None, "Names.")  # noqa: RUF009
 
-    with pytest.raises(TypeError, match=r"Wrong\.names: options are bool, int, float or str"):
+    with pytest.raises(TypeError, match=r"Wrong\.names: options are bool, int, float, str or tuple\[str, \.\.\.\]"):
         specs(Wrong)
 
 

@@ -45,7 +45,7 @@ def test_boxes_come_back_to_the_image(session):
 
 def test_thresholds_and_classes(session):
     assert detect(session, score_threshold=0.65).classes.tolist() == [0, 2]
-    assert detect(session, classes="dog").classes.tolist() == [3]
+    assert detect(session, classes=("dog",)).classes.tolist() == [3]
 
 
 def test_nobody_there_after_somebody(session):

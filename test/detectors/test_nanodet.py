@@ -88,7 +88,7 @@ def test_agrees_with_the_formulas(rng, size_wh, strides, centre):
 def test_only_wanted_classes():
     output = planted(((100, 50, 130, 70), 0.9, "person"), ((10, 10, 60, 60), 0.8, "cat"))
     assert detector(output).detect(np.zeros((9, 9, 3), np.uint8)).classes.tolist() == [0]
-    assert detector(output, classes="cat").detect(np.zeros((9, 9, 3), np.uint8)).classes.tolist() == [15]
+    assert detector(output, classes=("cat",)).detect(np.zeros((9, 9, 3), np.uint8)).classes.tolist() == [15]
 
 
 def test_another_network_is_refused():

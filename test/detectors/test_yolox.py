@@ -66,15 +66,15 @@ def test_the_network_sees_bgr_with_grey_below():
 def test_only_wanted_classes():
     output = output_of(((100, 50, 300, 200), 0.9, "person"), ((10, 10, 60, 60), 0.8, "cat"))
     assert detector(output).detect(image()).classes.tolist() == [0]
-    assert detector(output, classes="cat").detect(image()).classes.tolist() == [2]
-    assert detector(output, classes="cat, person").detect(image()).classes.tolist() == [0, 2]
+    assert detector(output, classes=("cat",)).detect(image()).classes.tolist() == [2]
+    assert detector(output, classes=("cat", "person")).detect(image()).classes.tolist() == [0, 2]
 
 
 def test_the_better_of_two_boxes_of_one_subject_stays():
     output = output_of(((100, 50, 300, 200), 0.6, "person"), ((101, 52, 303, 200), 0.9, "cat"))
-    found = detector(output, classes="cat,person").detect(image())
+    found = detector(output, classes=("cat", "person")).detect(image())
     assert found.classes.tolist() == [2]
-    assert len(detector(output, classes="cat,person", nms_iou=0.99).detect(image())) == 2
+    assert len(detector(output, classes=("cat", "person"), nms_iou=0.99).detect(image())) == 2
 
 
 def test_thresholds():
@@ -98,7 +98,7 @@ def test_nobody_there():
 
 def test_unknown_classes_are_refused_with_near_names():
     with pytest.raises(UnknownNameError, match="unknown class of 'tiny' 'persn'; did you mean 'person'"):
-        detector(output_of(), classes="persn")
+        detector(output_of(), classes=("persn",))
 
 
 def test_a_card_without_classes_is_refused():

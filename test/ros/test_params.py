@@ -27,6 +27,7 @@ class Options:
     count: int = option(3, "How many.", low=1, high=10, live=True)
     rate: float = option(2.5, "How often.", unit="Hz", low=0.0, live=True)
     loop: bool = option(True, "Again and again.", live=True)
+    names: tuple[str, ...] = option(("auto",), "Of what.", live=True)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,27 @@ def test_a_parameter_file(ros, tmp_path: Path):
     parameters.add("part", Part)
     parameters.refuse_unknown()
     assert (parameters.options.source, parameters["part"]) == ("0", Part(9))
+
+
+def test_lists_of_texts_are_arrays_and_one_text_will_do(make, ros, tmp_path: Path):
+    path = tmp_path / "p.yaml"
+    path.write_text("camera:\n  ros__parameters:\n    names: [a, b]\n    part: {size: 9}\n")
+    listed = ros.node("camera", automatically_declare_parameters_from_overrides=True,
+                      cli_args=["--ros-args", "--params-file", str(path)])
+    assert Parameters(listed, Options).options.names == ("a", "b")
+    for given, names in (("a", ("a",)), (["a", "b"], ("a", "b")), ("a, b", ("a", "b"))):
+        node = make(names=given)
+        assert declare(node, Options).options.names == names
+        assert node.get_parameter("names").value == list(names)
+    parameters = declare(node := make(), Options)
+    assert node.get_parameter("names").type_ == Parameter.Type.STRING_ARRAY
+    assert node.describe_parameter("names").dynamic_typing
+    for given, names in ((["c"], ("c",)), ("d", ("d",)), ([], ()), ("", ())):
+        assert set_one(node, "names", given).successful
+        assert parameters.options.names == names
+    refused = set_one(node, "names", [3])
+    assert not refused.successful
+    assert "names: expected a list of texts, such as [a, b], got" in refused.reason
 
 
 @pytest.mark.parametrize(

@@ -97,23 +97,40 @@ def test_frames_of_a_face_are_turned_and_named_as_rep_155_asks() -> None:
 
 
 def test_keypoints_of_faces_have_no_frames_unless_asked_for() -> None:
-    def shown(poses: Poses, **options: str) -> set[str]:
+    def shown(poses: Poses, **options: object) -> set[str]:
         return set(places(transforms(poses, header(), **options)))
 
     face = faces(points=np.array([[[1, 2, 3]], [[4, 5, 6]]]))
     assert shown(face) == {"face_3", "face_12", "gaze_12"}
-    assert shown(face, kind="face", keypoints="all") - shown(face) == {"face_3/nose", "face_12/nose"}
-    assert shown(poses(), kind="face") == shown(poses(), keypoints="none") == set()
+    assert shown(face, kind="face", keypoints=("all",)) - shown(face) == {"face_3/nose", "face_12/nose"}
+    assert shown(poses(), kind="face") == shown(poses(), keypoints=("none",)) == set()
     whole = dataclasses.replace(SKELETON, blocks={"face": ("nose", (1, -1))})
     assert shown(poses(skeleton=whole)) == {"body_3/left_wrist", "body_12/left_wrist"}
-    assert len(shown(poses(skeleton=whole), keypoints="all")) == 4
+    assert len(shown(poses(skeleton=whole), keypoints=("all",))) == 4
 
 
 def test_chosen_keypoints_alone_are_frames() -> None:
-    assert set(places(transforms(poses(), header(), keypoints="nose"))) == {"body_3/nose", "body_12/nose"}
-    both = transforms(poses(), header(), keypoints=" nose, left wrist,elbow ")
-    assert both == transforms(poses(), header(), keypoints="all")
-    assert transforms(poses(), header(), keypoints="elbow").transforms == []
+    assert set(places(transforms(poses(), header(), keypoints=("nose",)))) == {"body_3/nose", "body_12/nose"}
+    both = transforms(poses(), header(), keypoints=("nose", "left wrist", "elbow"))
+    assert both == transforms(poses(), header(), keypoints=("all",))
+    assert transforms(poses(), header(), keypoints=("elbow",)).transforms == []
+    assert transforms(poses(), header(), keypoints=()).transforms == []
+
+
+def test_words_and_names_add_up() -> None:
+    whole = poses(skeleton=dataclasses.replace(SKELETON, blocks={"face": ("nose", (1,))}))
+    assert set(places(transforms(whole, header(), keypoints=("auto", "nose")))) == set(
+        places(transforms(whole, header(), keypoints=("all",))))
+    assert len(transforms(whole, header(), keypoints=("none", "nose")).transforms) == 2
+
+
+def test_chosen_frames_alone_are_frames() -> None:
+    def shown(*frames: str) -> set[str]:
+        return set(places(transforms(faces(), header(), frames=frames)))
+
+    assert shown("all") == shown("auto") == shown("face", "gaze", "body") == {"face_3", "face_12", "gaze_12"}
+    assert shown("gaze") == {"gaze_12"}
+    assert shown("none") == shown("body") == shown() == set()
 
 
 @pytest.mark.parametrize("state", [TrackState.UNTRACKED, TrackState.PREDICTED, TrackState.LOST])
