@@ -33,17 +33,19 @@ from typing import Any
 
 import cv2
 import numpy as np
+from scipy.optimize import least_squares
 
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses, Source
 from pose_ros.fusion import Fusion
 from pose_ros.media.draw import draw
 from pose_ros.multiview.associate import associate
+from pose_ros.multiview.board import Board
 from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.fuse import Fuser
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.sync import Sync
-from pose_ros.multiview.triangulate import Triangulation, triangulate
+from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, triangulate
 from pose_ros.skeletons import catalogue
 from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 from pose_ros.tracking.track import Tracker
@@ -142,9 +144,14 @@ def millimetres(points: np.ndarray, truth: np.ndarray) -> str:
 
 def honest(found: Triangulation, truth: np.ndarray) -> str:
     """Return how the errors fit their covariances."""
-    error = (found.points - truth)[found.views > 0]
-    square = np.einsum("ni,nij,nj->n", error, np.linalg.inv(found.covariances[found.views > 0]), error)
-    return f"covariance: square {square.mean() / 3:.2f} (1), {(square < 7.8147).mean():.1%} in 95 %"
+    return fitting((found.points - truth)[found.views > 0], found.covariances[found.views > 0])
+
+
+def fitting(error: np.ndarray, covariances: np.ndarray, freedom: float = 3.0) -> str:
+    """Return how errors (E, 3) fit their covariances (E, 3, 3); degrees of freedom of each on average."""
+    square = np.einsum("ni,nij,nj->n", error, np.linalg.inv(covariances.astype(np.float64)), error) * 3 / freedom
+    return (f"covariance: square {square.mean() / 3:.2f}, median {np.median(square) / 2.366:.2f} (1), "
+            f"{(square < 7.8147).mean():.1%} in 95 %")  # fmt: skip
 
 
 def beside(name: str, python: str | None, rig: Rig, pixels: np.ndarray, truth: np.ndarray, rounds: int, ms: float,
@@ -213,21 +220,28 @@ def panoptic(args: argparse.Namespace) -> None:
         beside(f"{truth.shape[0] * 19} points", args.oracle_python, rig, pixels, truth, 3,
                Timed.of(functools.partial(triangulate, rig, pixels, scores), 11), found.points.reshape(-1, 3))
         # As it comes: nobody knows who is who.
-        fuser, off, people, at = Fuser(), [], [], 0
+        fuser, tracker, calm, people, at = Fuser(), Tracker(), PointFilter(), [], 0
+        errors: dict[str, list[np.ndarray]] = {"Fuser, who is who not known": [], "filtered": []}
+        spreads: dict[str, list[np.ndarray]] = {name: [] for name in errors}
         for tick, points in enumerate(frames):
             n, views = len(points), {}
             for v, camera in enumerate(rig):
                 order = rng.permutation(n)
                 views[camera.name] = (tick * 33_333_333, Poses(skeleton, pixels[v, at + order], scores[v, at + order]))
             at += n
-            poses = fuser(rig, views, tick * 33_333_333)
-            distance = np.linalg.norm(np.asarray(poses.points)[:, None] - points, axis=3)
-            nearest = np.nanmedian(distance, axis=2).argmin(axis=1)
+            stamp = tick * 33_333_333
+            poses = tracker.update(fuser(rig, views, stamp), stamp)[0]
             people.append(len(poses))
-            off.append(distance[np.arange(len(poses)), nearest].ravel())
-        error = 1e3 * np.concatenate(off)
-        print(f"  Fuser, who is who not known   median {np.nanmedian(error):6.2f}  mean {np.nanmean(error):7.2f}  "
-              f"95 % {np.nanpercentile(error, 95):7.2f} mm; people in each frame: {sorted(set(people))}")  # fmt: skip
+            for name, said in zip(errors, (poses, calm(poses, stamp)), strict=True):
+                apart = np.asarray(said.points)[:, None] - points
+                nearest = np.nanmedian(np.linalg.norm(apart, axis=3), axis=2).argmin(axis=1)
+                errors[name].append(apart[np.arange(len(said)), nearest].reshape(-1, 3))
+                spreads[name].append(np.asarray(said.covariances).reshape(-1, 3, 3))
+        for name in errors:
+            error, spread = np.concatenate(errors[name]), np.concatenate(spreads[name])
+            known = np.isfinite(error).all(axis=1)
+            print(f"  {name:28s}  {millimetres(error, np.zeros(3))}; {fitting(error[known], spread[known])}")
+        print(f"  people in each frame: {sorted(set(people))}")
         print(f"  {described_health(fuser)}")
 
 
@@ -245,10 +259,41 @@ def caliscope(args: argparse.Namespace) -> None:
     moment = np.searchsorted(moments, corners["sync_index"])
     camera, corner = (corners[name].astype(int) for name in ("cam_id", "keypoint_id"))
     pixels[camera, moment, corner] = np.stack([corners["img_loc_x"], corners["img_loc_y"]], axis=1)
-    found, known = triangulate(rig, pixels, np.isfinite(pixels[..., 0]) * 1.0), np.isfinite(points[..., 0])
+    seen = np.isfinite(pixels[..., 0]) * 1.0
+    found, known = triangulate(rig, pixels, seen), np.isfinite(points[..., 0])
     print(f"\ncaliscope_charuco: {known.sum()} points\n"
           f"  triangulate                   {millimetres(found.points[known], points[known])}; "
           f"reprojection median {np.nanmedian(found.errors):.2f} px")  # fmt: skip
+    # What is known of the truth is that all corners of a moment are those of a flat board.
+    shape = Board(4, 5, 0.054, 0.0405, "DICT_4X4_1000", inverted=True).points
+    for noise in (3.0, 1.0):
+        found, errors, spreads, freedom = triangulate(rig, pixels, seen, TriangulateOptions(noise=noise)), [], [], 0
+        for place, spread in zip(found.points, found.covariances, strict=True):
+            there = np.flatnonzero(np.isfinite(place[:, 0]))
+            if len(there) > 3:
+                errors.append(place[there] - fit(shape[there], place[there], spread[there]))
+                spreads.append(spread[there])
+                freedom += 3 * len(there) - 6
+        error = np.concatenate(errors)
+        print(f"  beside boards that fit them, noise of {noise:g} px assumed: {millimetres(error, np.zeros(3))}; "
+              f"{fitting(error, np.concatenate(spreads), freedom / len(error))}")  # fmt: skip
+
+
+def fit(shape: np.ndarray, points: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Return a rigid shape (M, 3) where points (M, 3) with covariances (M, 3, 3) fit it best."""
+    roots = np.linalg.inv(np.linalg.cholesky(covariances))
+
+    def moved(place: np.ndarray) -> np.ndarray:
+        return np.asarray(shape @ cv2.Rodrigues(place[:3])[0].T + place[3:])
+
+    def off(place: np.ndarray) -> np.ndarray:
+        return np.asarray((roots @ (moved(place) - points)[..., None]).ravel())
+
+    middle, centre = shape.mean(axis=0), points.mean(axis=0)
+    u, _, vt = np.linalg.svd((points - centre).T @ (shape - middle))
+    turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    start = np.concatenate([cv2.Rodrigues(turn)[0].ravel(), centre - turn @ middle])
+    return moved(least_squares(off, start).x)
 
 
 def shelf(args: argparse.Namespace) -> None:

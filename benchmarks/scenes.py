@@ -66,9 +66,6 @@ HARD = Faults(0.5, 0.012, 0.3, outliers=0.03, swaps=0.03, misses=0.05, drops=0.1
 #: A stereo camera; sun and edges make holes.
 STEREO = DepthFaults(noise_m=0.0015, holes=0.05, step_m=0.1, range_m=(0.3, 8.0))
 
-#: Half of the squares of three normal numbers are below this in sum.
-_MEDIAN = 2.365974
-
 Options = Mapping[str, Any]
 #: What was estimated: stamp, nanoseconds, and poses; before and after they were filtered.
 Estimates = Iterator[tuple[int, Poses, Poses]]
@@ -268,14 +265,12 @@ SCENES = {
 def detail(result: Score) -> None:
     """Print the same for each keypoint and each source."""
     names = catalogue.get("coco17").keypoints
-    groups = [(source.name.lower(), result.sources == source) for source in Source]
-    groups += [(name, result.keypoints == k) for k, name in enumerate(names)]
-    for name, mask in groups:
-        if mask.any():
-            middle, worst = 1000 * np.percentile(result.errors_m[mask], [50, 95])
-            squares = result.squares[mask]
-            print(f"    {name:15s} {mask.sum():6d}  median {middle:6.1f}  P95 {worst:6.1f}  "
-                  f"square {squares.mean() / 3:6.2f}  median {np.median(squares) / _MEDIAN:6.2f}")  # fmt: skip
+    groups = [(source.name.lower(), result.of(source)) for source in Source]
+    groups += [(name, result.only(result.keypoints == k)) for k, name in enumerate(names)]
+    for name, one in groups:
+        if len(one.errors_m):
+            middle, worst = 1000 * np.percentile(one.errors_m, [50, 95])
+            print(f"    {name:15s} {len(one.errors_m):6d}  median {middle:6.1f}  P95 {worst:6.1f}  {one.honesty}")
 
 
 def main() -> None:

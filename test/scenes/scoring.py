@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pose_ros.core.assign import assign
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, Source
 from pose_ros.multiview.rig import PosedCamera
 from scenes.observing import EPOCH_NS
 from scenes.people import Person, at
@@ -18,6 +19,8 @@ from scenes.people import Person, at
 _FARTHEST = 0.5
 #: 95 % of the squares of three normal numbers are below this in sum.
 _INSIDE_95 = 7.814728
+#: Half of them are.
+_MEDIAN = 2.365974
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +59,37 @@ class Score:
         known = self.squares[np.isfinite(self.squares)]
         return float((known < _INSIDE_95).mean()) if len(known) else np.nan
 
+    @property
+    def middle(self) -> float:
+        """Median of e^T C^-1 e, of what it is where covariances are right: gross mistakes do not change it."""
+        known = self.squares[np.isfinite(self.squares)]
+        return float(np.median(known) / _MEDIAN) if len(known) else np.nan
+
+    def only(self, rows: np.ndarray) -> Score:
+        """Return the score of some of the joints, (E,) bool."""
+        columns = {name: getattr(self, name)[rows] for name in ("errors_m", "squares", "keypoints", "sources")}
+        return dataclasses.replace(self, **columns)
+
+    def of(self, *sources: Source) -> Score:
+        """Return the score of the joints with one of these sources."""
+        return self.only(np.isin(self.sources, sources))
+
+    @property
+    def honesty(self) -> str:
+        """How errors fit their covariances, in words."""
+        return f"square {self.square:5.2f}  median {self.middle:5.2f}  in 95 % {self.inside:6.1%}"
+
     def __str__(self) -> str:
         """Return one line of numbers."""
         mm = 1000 * self.errors_m
         middle, worst = np.percentile(mm, [50, 95]) if len(mm) else (np.nan, np.nan)
+        rows = np.isin(self.sources, (Source.INFERRED, Source.HELD))
+        guessed, sure = self.only(rows), self.only(~rows)
         return (
             f"error mm: mean {mm.mean() if len(mm) else np.nan:6.1f}  median {middle:6.1f}  P95 {worst:6.1f} | "
             f"joints {self.share:6.1%}  nobodies {self.nobodies:3d} | switches {self.switches:2d}  ids {self.ids:2d} | "
-            f"covariance: square {self.square:5.2f}  in 95 % {self.inside:6.1%}"
+            f"covariance: {sure.honesty}"
+            + (f" | {len(guessed.errors_m)} guessed: {guessed.honesty}" if len(guessed.errors_m) else "")
         )
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, Source
 from pose_ros.multiview.rig import PosedCamera
 from pose_ros.skeletons import catalogue
 from scenes.cameras import posed
@@ -46,7 +47,13 @@ def test_error_and_covariance_are_found_again(rng: np.random.Generator) -> None:
     assert result.inside == pytest.approx(0.95, abs=0.01)
     assert result.share == pytest.approx(50 / 51)
     assert (result.nobodies, result.switches, result.ids, result.subjects) == (0, 0, 3, 180)
+    assert result.middle == pytest.approx(1, abs=0.1)
     assert "in 95 %  9" in str(result)
+    assert "guessed" not in str(result)
+    half = np.arange(len(result.sources)) % 2 == 0
+    mixed = dataclasses.replace(result, sources=np.where(half, Source.MEASURED, Source.HELD))
+    np.testing.assert_array_equal(mixed.of(Source.MEASURED).errors_m, result.errors_m[half])
+    assert f"{(~half).sum()} guessed" in str(mixed)
 
 
 def test_covariance_that_says_too_little_is_seen(rng: np.random.Generator) -> None:
