@@ -118,11 +118,11 @@ def _messages(single: np.ndarray, cost: np.ndarray, pairs: np.ndarray) -> np.nda
     cost = np.concatenate([cost, cost.swapaxes(0, 1)], axis=3).take(order, axis=3)
     message = np.zeros((states, n, len(order)), np.float32)
     total = np.zeros((states, n, k), np.float32)
+    way = np.empty_like(cost)
     for _ in range(_SWEEPS):
-        said = (single + total)[..., source] - message[..., back]
-        message = said[0] + cost[0]
-        for state in range(1, states):
-            np.minimum(message, said[state] + cost[state], out=message)
+        said = (single + total).take(source, axis=2)
+        said -= message.take(back, axis=2)
+        message = np.add(said[:, None], cost, out=way).min(axis=0)
         message -= message.min(axis=0)
         total[..., reached] = np.add.reduceat(message, first, axis=2)
     return total

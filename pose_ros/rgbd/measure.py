@@ -20,7 +20,7 @@ from pose_ros.rgbd.patches import Surfaces, median, sample, surfaces
 from pose_ros.rgbd.view import in_colour
 
 #: Surfaces around one keypoint that are looked at: it, something before it and something behind it.
-_SURFACES = 3
+_SURFACES = 2
 #: Radius of a patch, pixels.
 _SMALLEST, _LARGEST = 1.0, 40.0
 #: Lowest score by which the variance of a pixel is divided, and above which a keypoint says where its body is.
@@ -76,7 +76,7 @@ def measured(
     sigma = np.sqrt(np.nan_to_num(noise[..., 0]) ** 2 + across**2 + (_OFFSET_SIGMA * np.nan_to_num(behind)) ** 2)
     joints = np.where(clear[..., None], z + behind[..., None], np.nan)
     if options.foreground and n > 1:
-        foreign, body = claims(rays, joints, body, _tells(poses), poses.skeleton)
+        foreign, body = claims(rays, joints, behind, body, _tells(poses), poses.skeleton)
         joints[foreign] = np.nan
         hidden = np.where(foreign[..., 0], _GUESS, 1)
         lateral, across, sigma = hidden * lateral, hidden * across, hidden * sigma
@@ -89,24 +89,16 @@ def measured(
     depths = np.where(seen, took + behind, np.nan)
     variance = error**2 + spread**2 + (_OFFSET_SIGMA * behind) ** 2 + (_RELIEF * across) ** 2
     sources = np.where(seen, poses.sources, np.where(looked, Source.MISSING, poses.sources))
-    result = poses.replace(
+    if options.limb_check and seen.sum() < looked.sum():
+        # The background says nothing: the keypoint just missed its limb.
+        with np.errstate(invalid="ignore"):
+            shown = np.where(joints[..., 0] - behind < body[:, None] + _THICK, joints[..., 0], np.nan)
+        known = _lengths(poses.replace(points=rays * depths[..., None], sources=sources), lengths)
+        depths, variance = complete(depths, variance, rays, shown, body, limbs(poses.skeleton).ends, known)
+        sources = np.where(np.isfinite(depths) & ~seen, Source.INFERRED, sources)
+    return poses.replace(
         points=rays * depths[..., None], sources=sources,
         covariances=_covariances(rays, depths, variance, lateral, camera),
-    )
-    if not options.limb_check or seen.sum() == looked.sum():
-        return result
-    # The background says nothing: the keypoint just missed its limb.
-    with np.errstate(invalid="ignore"):
-        shown = np.where(joints[..., 0] - behind < body[:, None] + _THICK, joints[..., 0], np.nan)
-    filled, variance = complete(
-        depths, variance, rays, shown, body, limbs(poses.skeleton).ends, _lengths(result, lengths)
-    )
-    made = np.isfinite(filled) & ~seen
-    if not made.any():
-        return result
-    return result.replace(
-        points=rays * filled[..., None], sources=np.where(made, Source.INFERRED, sources),
-        covariances=_covariances(rays, filled, variance, lateral, camera),
     )
 
 

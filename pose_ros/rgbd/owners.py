@@ -15,8 +15,9 @@ import numpy as np
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.rgbd.parts import flesh, reaches
 
-#: A surface is another one's when it is so much nearer to him, in reaches.
-_MARGIN = 0.15
+#: A surface is another one's when it is so much nearer to him, in reaches, for each metre that his own limb reaches
+#: there: two hands can be in one place, a hand and a trunk cannot.
+_MARGIN = 0.4
 #: Whoever looks larger than this, beside somebody at the same place, is the same one found twice.
 _SMALLER = 0.9
 #: So many keypoints on nobody else's surface tell how far away a subject is.
@@ -32,7 +33,9 @@ class Claims(NamedTuple):
     body: np.ndarray
 
 
-def claims(rays: np.ndarray, z: np.ndarray, body: np.ndarray, sure: np.ndarray, skeleton: Skeleton) -> Claims:
+def claims(
+    rays: np.ndarray, z: np.ndarray, behind: np.ndarray, body: np.ndarray, sure: np.ndarray, skeleton: Skeleton
+) -> Claims:
     """Return which surfaces are those of another subject.
 
     Where limbs are is told by the nearest surfaces of their ends, unless these lie too far from one another.
@@ -40,57 +43,64 @@ def claims(rays: np.ndarray, z: np.ndarray, body: np.ndarray, sure: np.ndarray, 
     Args:
         rays: (N, K, 3), z is 1.
         z: (N, K, C) metres, where the keypoint would be on each surface, nearest first; NaN where there is none.
+        behind: (N, K) metres of that from the surface to the keypoint.
         body: (N,) metres, depth of each subject.
         sure: (N, K) bool, keypoints that tell how far away their subject is.
         skeleton: Of all.
     """
-    n, k, count = z.shape
     ends, radii, longest = flesh(skeleton)
     foreign = np.zeros(z.shape, bool)
-    if n < 2 or not len(ends):
+    if len(z) < 2 or not len(ends):
         return Claims(foreign, body)
-    place = rays * z[..., :1]
+    place = (rays * z[..., :1]).astype(np.float32)
     start = place[:, ends[:, 0]]
     axis = place[:, ends[:, 1]] - start
     square = np.einsum("nli,nli->nl", axis, axis)
     square[~(square <= longest**2)] = np.nan
-    row, keypoint, surface, other = _around(rays, z, start, axis, np.isfinite(square), radii.max())
-    if not len(row):
+    row, keypoint, surface, other, points = _around(rays, z, start, axis, np.isfinite(square), radii.max())
+    # Distances by products of vectors, without the vectors from each axis to each point: (Q, L).
+    ahead, beside = _products(points, np.stack([axis, start]), other)
+    ahead -= np.einsum("nli,nli->nl", start, axis)[other]
+    length2 = np.maximum(square, 1e-9)[other]
+    along = np.clip(ahead / length2, 0, 1)
+    off2 = np.einsum("qi,qi->q", points, points)[:, None] - 2 * beside
+    off2 += np.einsum("nli,nli->nl", start, start)[other] + along * (along * length2 - 2 * ahead)
+    which, limb = np.nonzero(off2 < radii**2)
+    if not len(which):
         return Claims(foreign, body)
-    at = z[row, keypoint, surface]
-    beside = (rays[row, keypoint] * at[:, None])[:, None] - start[other]
-    along = np.clip(np.einsum("qli,qli->ql", beside, axis[other]) / np.maximum(square[other], 1e-12), 0, 1)
-    beside -= along[..., None] * axis[other]
-    inside = np.einsum("qli,qli->ql", beside, beside) < radii**2
-    some = inside.any(axis=1)
-    if not some.any():
-        return Claims(foreign, body)
-    row, keypoint, surface, other, at, along, inside = (
-        x[some] for x in (row, keypoint, surface, other, at, along, inside)
-    )
+    row, keypoint, surface, other, along = row[which], keypoint[which], surface[which], other[which], along[which, limb]
     contested = foreign.copy()
     contested[row, keypoint, surface] = True
     body = _bodies(z, contested, body, sure, np.sqrt(square), (row, other), skeleton.subject == "person")
-    reach = reaches(skeleton)
-    theirs = np.where(inside, (1 - along) * reach[ends[:, 0]] + along * reach[ends[:, 1]], 0).max(axis=1)
-    lost = np.abs(at - body[row]) / reach[keypoint] > np.abs(at - body[other]) / theirs + _MARGIN
+    at, reach, (a, b) = z[row, keypoint, surface], reaches(skeleton), ends[limb].T
+    # A surface that is as far before a trunk as its own skin is not far from it.
+    skin = at - behind[row, keypoint] + (1 - along) * behind[other, a] + along * behind[other, b]
+    theirs = (1 - along) * reach[a] + along * reach[b]
+    lost = np.abs(at - body[row]) / reach[keypoint] > np.abs(skin - body[other]) / theirs + _MARGIN * theirs
     foreign[row[lost], keypoint[lost], surface[lost]] = True
     return Claims(foreign, body)
 
 
+def _products(points: np.ndarray, vectors: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return (V, Q, L): scalar products of points (Q, 3) with the vectors (V, N, L, 3) of subjects (Q,)."""
+    v, n, limbs, _ = vectors.shape
+    whole = (points @ vectors.reshape(-1, 3).T).reshape(len(points), v, n, limbs)
+    return whole[np.arange(len(points)), :, other].transpose(1, 0, 2)
+
+
 def _around(
     rays: np.ndarray, z: np.ndarray, start: np.ndarray, axis: np.ndarray, there: np.ndarray, room: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return subject, keypoint and surface, and other subject, of all surfaces in the box that the other one fills."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the surfaces in the box that another subject fills: whose, keypoint, surface, other subject, points."""
     both = np.where(np.tile(there, 2)[..., None], np.concatenate([start, start + axis], axis=1), np.nan)
-    low, high = np.fmin.reduce(both, axis=1) - room, np.fmax.reduce(both, axis=1) + room
+    low, high = (np.fmin.reduce(both, axis=1) - room).T, (np.fmax.reduce(both, axis=1) + room).T
     row, keypoint, surface = np.nonzero(np.isfinite(z))
-    points = rays[row, keypoint] * z[row, keypoint, surface][:, None]
+    points = (rays[row, keypoint] * z[row, keypoint, surface][:, None]).astype(np.float32)
     near = row[:, None] != np.arange(len(z))
-    for i in range(3):
-        near &= (points[:, i, None] > low[:, i]) & (points[:, i, None] < high[:, i])
+    for x, least, most in zip(points.T[..., None], low, high, strict=True):
+        near &= (x > least) & (x < most)
     which, other = np.nonzero(near)
-    return row[which], keypoint[which], surface[which], other
+    return row[which], keypoint[which], surface[which], other, points[which]
 
 
 def _bodies(

@@ -334,7 +334,8 @@ def test_nobody_and_nothing(options: DepthOptions, aside: float) -> None:
                                   "ap10k17", "hand_circle2"])  # fmt: skip
 def test_every_kind_of_skeleton(name: str, rng: np.random.Generator) -> None:
     skeleton = catalogue.get(name)
-    keypoints = rng.uniform(250, 300, (2, len(skeleton), 2)) + [[[-200, 0]], [[200, 0]]]
+    keypoints = rng.uniform(250, 300, (2, len(skeleton), 2))
+    keypoints[:, :, 0] += [[-200], [200]]
     poses = Poses(skeleton, keypoints, np.ones((2, len(skeleton))), ids=np.array([1, 2]))
     depth = Depth(np.full((480, 640), 1500, np.uint16), SEEN.camera, 0.001)
     before = depth.image.copy(), poses.keypoints.copy()
