@@ -14,6 +14,7 @@ examples:
   pose-ros calibrate rig left=left.mp4 right=right.mp4 --board 5x7:0.04:0.03:DICT_4X4_50 --cameras cameras --output rig
   pose-ros calibrate people left=left.mp4 right=right.mp4 --cameras cameras --height 1.75 --world floor --output rig
   pose-ros calibrate people left=run/left.json right=run/right.json ...   from what `pose-ros run` has found before
+  pose-ros calibrate people left=bag#/left/skeletons right=bag#/right/skeletons ...   from what pose nodes published
   pose-ros calibrate convert Calib.qca.txt rig                            camera_info YAML and static transforms
   pose-ros calibrate convert calibration.json rig.toml --unit mm          for Anipose, Caliscope and Pose2Sim
 

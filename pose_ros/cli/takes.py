@@ -58,6 +58,8 @@ class BagTake:
         self.topic = topic or topics[0]
         #: Whether the skeletons belong to an image, and so to an optical frame.
         self.optical = True
+        #: Pixels of that image, from the first message on.
+        self.size_wh = (0, 0)
 
     def moments(self) -> Moments:
         """Yield stamp and poses of every message.
@@ -71,7 +73,9 @@ class BagTake:
         wanted = [c for c in self._reader.connections if c.topic in (self.topic, info_topic)]
         skeletons: dict[str, Skeleton] = {}
         try:
-            for connection, _, data in self._reader.messages([c for c in wanted if c.msgtype == _INFO]):
+            infos = [c for c in wanted if c.msgtype == _INFO]
+            # No connections would be all of them.
+            for connection, _, data in self._reader.messages(infos) if infos else ():
                 info: Any = self._reader.deserialize(data, connection.msgtype)
                 skeletons[info.name] = info_to_skeleton(info)
             for connection, _, data in self._reader.messages([c for c in wanted if c.msgtype == _ARRAY]):
@@ -79,6 +83,7 @@ class BagTake:
                 if msg.schema not in skeletons:
                     skeletons[msg.schema] = catalogue.get(msg.schema)
                 self.optical = msg.image_width > 0
+                self.size_wh = msg.image_width, msg.image_height
                 yield _stamp(msg), array_to_poses(msg, skeletons[msg.schema])
         finally:
             self._reader.close()

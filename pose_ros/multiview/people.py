@@ -41,10 +41,10 @@ LIMBS = np.array([*_MEASURED, *((JOINTS.index(f"left_{j}"), JOINTS.index(f"right
 _LEAST_SCORE = 0.5
 #: More moments only take longer.
 _MOST_MOMENTS = 300
-#: Limbs of people disagree by so much about how tall they are.
+#: Arms and legs of people disagree by so much about how tall they are.
 _LIKE_MOST = 0.05
 #: How much a limb's length seems to change from moment to moment, metres.
-_PLAY = 0.03
+_PLAY = 0.015
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class PeopleRig:
     points: np.ndarray
     #: (P, L) metres, of LIMBS.
     lengths: np.ndarray
-    #: How much the scales disagree that single limbs give, relative standard deviation.
+    #: How much the scales disagree that arms and legs give, relative standard deviation.
     scale_spread: float
 
 
@@ -134,8 +134,8 @@ def doubts(found: PeopleRig) -> list[str]:
     """Return what speaks against the scale, one sentence each."""
     if found.scale_spread < _LIKE_MOST:
         return []
-    return [f"limbs disagree about the scale by {found.scale_spread:.0%}: bodies differ from the average, and networks "
-            "place joints differently; give a --distance between two cameras that was measured"]
+    return [f"arms and legs disagree about the scale by {found.scale_spread:.0%}: bodies differ from the average, and "
+            "networks place joints differently; give a --distance between two cameras that was measured"]
 
 
 def _joints(track: np.ndarray, skeleton: Skeleton) -> np.ndarray:
@@ -239,10 +239,14 @@ def _lengths(places: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def _scale(lengths: np.ndarray, height: float) -> tuple[float, float]:
-    """Return by what lengths have to be multiplied for people of a height, and how much limbs disagree about it."""
-    factors = _SHARE * height / lengths[:, : len(_SHARE)].mean(axis=0)
-    factor = float(np.median(factors))
-    return factor, float(np.std(factors) / factor)
+    """Return by what lengths have to be multiplied for people of a height, and how much arms and legs disagree.
+
+    Networks place elbows and knees too high or too low; over a whole arm or leg that cancels out.
+    """
+    whole = lengths[:, : len(_SHARE)].mean(axis=0).reshape(2, 2, 2).sum(axis=1)  # (arm or leg, side)
+    expected = height * _SHARE.reshape(2, 2, 2).sum(axis=1)
+    factor = float(expected.sum() / whole.sum())
+    return factor, float(np.std(expected / whole) / factor)
 
 
 def _scaled(adjusted: Adjusted, seen: np.ndarray, cameras: Sequence[Camera], factor: float, spread: float) -> PeopleRig:

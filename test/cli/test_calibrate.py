@@ -159,6 +159,45 @@ def test_people_from_recorded_results(cli, walked):
     np.testing.assert_allclose(said["cameras"][0]["centre"], 0, atol=1e-9)
 
 
+def test_people_from_recorded_skeletons(cli, walked):
+    """What pose nodes have published finds the same cameras as what `pose-ros run` has written."""
+    pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+    from pose_ros.msg import SkeletonArray
+    from rclpy.serialization import serialize_message
+    from std_msgs.msg import Header
+
+    from pose_ros.core.poses import Poses
+    from pose_ros.core.stages import Stages
+    from pose_ros.pipeline import Result
+    from pose_ros.ros.bag import BagWriter
+    from pose_ros.ros.messages import poses_to_array
+    from pose_ros.skeletons import catalogue
+
+    true, sources, folder = walked
+    lenses = ("--cameras", folder / "lenses.toml", "--height", "1.75", "--json")
+    with BagWriter(folder / "bag") as bag:
+        for camera in true:
+            bag.add(f"/{camera.name}/skeletons", SkeletonArray)
+            for frame in json.loads((folder / f"{camera.name}.json").read_text())["sources"][0]["frames"]:
+                joints = np.array([one["keypoints"] for one in frame["subjects"]], np.float32).reshape(-1, 17, 3)
+                poses = Poses(catalogue.get("coco17"), joints[..., :2], np.nan_to_num(joints[..., 2]),
+                              ids=np.array([one["id"] for one in frame["subjects"]], np.int64))  # fmt: skip
+                stamp = 1_700_000_000_000_000_000 + round(frame["time_s"] * 1e9)
+                header = Header(frame_id=camera.name)
+                header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+                message = poses_to_array(Result(poses, (), Stages()), header, camera.camera.size_wh, "m")
+                bag.write(f"/{camera.name}/skeletons", serialize_message(message), stamp)
+    said = json.loads(cli("calibrate", "people", *sources, *lenses).out)
+    recorded = [f"{camera.name}={folder / 'bag'}#/{camera.name}/skeletons" for camera in true]
+    ran = cli("calibrate", "people", *recorded, *lenses)
+    assert ran.code == 0, ran.err
+    for ours, theirs in zip(json.loads(ran.out)["cameras"], said["cameras"], strict=True):
+        np.testing.assert_allclose(ours["centre"], theirs["centre"], atol=2e-3)
+    ran = cli("calibrate", "people", f"camera0={folder / 'bag'}", *recorded[1:], *lenses)
+    assert ran.code == 1
+    assert f"name one of: {folder / 'bag'}#/camera0/skeletons, " in ran.err
+
+
 def test_people_refuse_what_they_cannot_use(cli, walked):
     _, sources, folder = walked
     (folder / "no.json").write_text("{}")
