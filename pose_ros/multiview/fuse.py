@@ -19,12 +19,14 @@ from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, Source
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
+from pose_ros.multiview.alone import along_rays
 from pose_ros.multiview.associate import AssociateOptions, associate
+from pose_ros.multiview.deviations import leave_one_out
 from pose_ros.multiview.health import CameraHealth, Judge
 from pose_ros.multiview.memory import VELOCITY_S, Known
 from pose_ros.multiview.one_view import by_limbs
 from pose_ros.multiview.rig import PosedCamera, Rig
-from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, along_rays, leave_one_out, triangulate
+from pose_ros.multiview.triangulate import TriangulateOptions, Triangulation, triangulate
 
 #: However small a subject is, no keypoint is seen better than this, pixels.
 _FINEST = 1.0

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lens: the rays of many pixels of many cameras at once, and how pixels move with them.
 
-What :meth:`pose_ros.core.camera.Camera.rays` does for one camera, by Newton's method over all of them: its derivative
-is needed anyhow, and OpenCV's five rounds leave whole pixels in the corners of wide lenses.
+What :meth:`pose_ros.core.camera.Camera.rays` does for one camera. Where a series is not exact, as of wide lenses and
+outside of images, Newton's method undoes the lens: its derivative is needed anyhow, and OpenCV's five rounds leave
+whole pixels in the corners of wide lenses.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pose_ros.core.camera import Camera
-
-#: Bends rays: value and derivative.
-Distort = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+from pose_ros.multiview import series
+from pose_ros.multiview.distortion import Distort, coefficients, distortion, furthest, kind
 
 #: A Newton step of less than this, pixels, is the last: the error that is left goes with its square.
 _SMALL_STEP = 1.0
@@ -27,12 +27,13 @@ _DEGREE = 4
 
 
 class _Group(NamedTuple):
-    """Cameras that bend rays by one rule."""
+    """Cameras whose lenses are undone alike."""
 
-    #: ``brown``, ``fisheye``, or ``tilted``, which is brown before a tilt.
+    #: ``brown``, ``fisheye``, or ``tilted``, which is brown before a tilt; whether no series does.
     kind: str
+    whole: bool
     #: Which of all they are.
-    rows: slice | list[int]
+    rows: np.ndarray
     cameras: list[Camera]
     #: (12, V, 1)
     coefficients: np.ndarray
@@ -40,107 +41,133 @@ class _Group(NamedTuple):
     start: np.ndarray
 
 
-@functools.lru_cache(16)
-def _groups(cameras: tuple[Camera, ...]) -> tuple[np.ndarray, np.ndarray, list[_Group]]:
-    """Return focal lengths and principal points (2, V, 1), and the cameras whose lenses bend rays."""
-    focal = np.array([np.diag(camera.K)[:2] for camera in cameras], np.float32).T[:, :, None]
-    middle = np.array([camera.K[:2, 2] for camera in cameras], np.float32).T[:, :, None]
-    kinds = [_kind(camera) for camera in cameras]
-    groups = []
-    for kind in sorted(set(kinds) - {""}):
-        rows = [i for i in range(len(cameras)) if kinds[i] == kind]
-        chosen = [cameras[i] for i in rows]
-        start = np.array([_start(camera) for camera in chosen], np.float32).T[:, :, None]
-        whole = slice(None) if len(rows) == len(cameras) else rows
-        groups.append(_Group(kind, whole, chosen, _coefficients(chosen).astype(np.float32), start))
-    return focal, middle, groups
+class _Lenses(NamedTuple):
+    """What does not change from one call to the next, of V cameras."""
+
+    #: (2, V, 1): focal lengths and principal points.
+    focal: np.ndarray
+    middle: np.ndarray
+    #: (V, 9, degree + 1), and to which squared length of a ray it holds, (V, 1); None where it does for no camera.
+    series: np.ndarray | None
+    reach: np.ndarray
+    groups: list[_Group]
+
+    @classmethod
+    @functools.lru_cache(16)
+    def of(cls, cameras: tuple[Camera, ...]) -> _Lenses:
+        """Return those of cameras."""
+        focal = np.array([np.diag(camera.K)[:2] for camera in cameras], np.float32).T[:, :, None]
+        middle = np.array([camera.K[:2, 2] for camera in cameras]).T[:, :, None]
+        fitted = [series.fitted(camera) for camera in cameras]
+        kinds = [(kind(camera), one is None) for camera, one in zip(cameras, fitted, strict=True)]
+        groups = []
+        for name, whole in sorted(set(kinds) - {("", False)}):
+            rows = np.array([i for i, own in enumerate(kinds) if own == (name, whole)])
+            chosen = [cameras[i] for i in rows]
+            start = np.array([_start(camera) for camera in chosen], np.float32).T[:, :, None]
+            groups.append(_Group(name, whole, rows, chosen, coefficients(chosen).astype(np.float32), start))
+        some = next((one[0] for one in fitted if one is not None), None)
+        reach = np.array([[np.inf if one is None else one[1]] for one in fitted], np.float32)
+        if some is not None:
+            some = np.array([some * 0 if one is None else one[0] for one in fitted], np.float32)
+        return cls(focal, middle, some, reach, groups)
 
 
 def rays(cameras: Sequence[Camera], pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return directions and derivatives, float32: a thousandth of a pixel.
+    """Return directions and derivatives, float32.
 
     Args:
         cameras: V of them.
         pixels: (V, M, 2) as they came from the image, with distortion; NaN where there is none.
 
     Returns:
-        (2, V, M): x / z and y / z in each camera's optical frame, NaN where there is none; and (2, 2, V, M): derivative
-        of the pixel (u, v) by them. The tilt of a sensor is left out of the derivative.
+        (2, V, M): x / z and y / z in each camera's optical frame, within a fiftieth of a pixel, NaN where there is
+        none; and (2, 2, V, M): derivative of the pixel (u, v) by them. The tilt of a sensor is left out of that.
     """
-    focal, middle, groups = _groups(tuple(cameras))
-    xy = (np.moveaxis(pixels, 2, 0).astype(np.float32, order="C") - middle) / focal
-    stretch = np.zeros((2, *xy.shape), np.float32)
-    stretch[0, 0], stretch[1, 1] = focal
+    lenses = _Lenses.of(tuple(cameras))
+    focal, groups = lenses.focal, lenses.groups
+    bent = np.empty((2, *pixels.shape[:2]), np.float32)
+    np.subtract(pixels.transpose(2, 0, 1), lenses.middle, out=bent, casting="same_kind")
+    bent /= focal
+    if lenses.series is None:
+        xy, slope = np.empty_like(bent), np.empty((2, *bent.shape), np.float32)
+    else:
+        xy, slope, square = series.undone(bent, lenses.series)
+        far = square > lenses.reach
+        groups = groups if far.any() else [group for group in groups if group.whole]
     for group in groups:
         rows = group.rows
+        if not group.whole:
+            v, m = np.nonzero(far[rows])
+            place, scale = rows[v], focal[:, rows[v], 0]
+            xy[:, place, m], own = _newton(
+                bent[:, place, m], distortion(group.kind), group.coefficients[:, v, 0], scale
+            )  # fmt: skip
+            slope[:, :, place, m] = own * scale[:, None]
+            continue
         if group.kind == "tilted":
             # OpenCV sees through the tilt; only the derivative of the rest is left to find.
             seen = zip(group.cameras, pixels[rows], strict=True)
             xy[:, rows] = np.stack([camera.rays(sights)[:, :2].T for camera, sights in seen], axis=1)
-            slope = _brown(xy[:, rows], group.coefficients)[1]
+            own = distortion("tilted")(xy[:, rows], group.coefficients)[1]
         else:
-            xy[:, rows], slope = _undistorted(xy[:, rows], group, focal[:, rows])
-        stretch[:, :, rows] = np.multiply(slope, focal[:, None, rows], out=slope)
-    return xy, stretch
-
-
-def _kind(camera: Camera) -> str:
-    """Return by what rule the lens bends rays; empty where it does not."""
-    if camera.ideal:
-        return ""
-    return "fisheye" if camera.model == "equidistant" else "tilted" if camera.D[12:].any() else "brown"
-
-
-def _coefficients(cameras: Sequence[Camera]) -> np.ndarray:
-    """Return (12, V, 1)."""
-    return np.array([np.pad(camera.D[:12], (0, 12 - len(camera.D[:12]))) for camera in cameras]).T[:, :, None]
+            xy[:, rows], own = _undistorted(bent[:, rows], group, focal[:, rows])
+        slope[:, :, rows] = np.multiply(own, focal[:, None, rows], out=own)
+    return xy, slope
 
 
 def _start(camera: Camera) -> np.ndarray:
     """Return by what to multiply a bent ray to get near the straight one: a polynomial in its squared length."""
-    corner = np.array([[0, 0], camera.size_wh, [0, camera.size_wh[1]], [camera.size_wh[0], 0]])
-    furthest = np.linalg.norm((corner - camera.K[:2, 2]) / np.diag(camera.K)[:2], axis=1).max()
+    corner = furthest(camera)
     straight = np.zeros((2, 1, 400))
-    straight[0] = np.linspace(0.01, 4 * furthest, 400)
-    distort = _fisheye if _kind(camera) == "fisheye" else _brown
-    bent, slope = distort(straight, _coefficients([camera]))
+    straight[0] = np.linspace(0.01, 4 * corner, 400)
+    bent, slope = distortion(kind(camera))(straight, coefficients([camera]))
     # Beyond where it turns back, the model means nothing.
-    end = np.argmax(np.append((slope[0, 0, 0] <= 0) | (bent[0, 0] > 1.05 * furthest), True))
+    end = np.argmax(np.append((slope[0, 0, 0] <= 0) | (bent[0, 0] > 1.05 * corner), True))
     r, length = straight[0, 0, :end], bent[0, 0, :end]
     if end <= 2 * _DEGREE:
         return np.eye(1, _DEGREE + 1)[0]
-    coefficients: np.ndarray = np.linalg.lstsq((length**2)[:, None] ** np.arange(_DEGREE + 1), r / length, None)[0]
-    return coefficients
+    polynomial: np.ndarray = np.linalg.lstsq((length**2)[:, None] ** np.arange(_DEGREE + 1), r / length, None)[0]
+    return polynomial
 
 
 def _undistorted(target: np.ndarray, group: _Group, focal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what the lenses turn into (2, V, M), and the derivative of that, (2, 2, V, M)."""
-    distort, coefficients = _fisheye if group.kind == "fisheye" else _brown, group.coefficients
+    distort = distortion(group.kind)
     square = target[0] * target[0] + target[1] * target[1]
     grown = group.start[-1] * square
     for power in group.start[-2:0:-1]:
         grown += power
         grown *= square
     grown += group.start[0]
-    xy, slope, far = _step(target * grown, target, distort, coefficients, focal)
+    xy, slope, far = _step(target * grown, target, distort, group.coefficients, focal)
     # The few that are not there yet, such as pixels outside the image, go the whole way.
     v, m = np.nonzero(far)
     if len(v):
-        aim, lens, scale = target[:, v, m], coefficients[:, v, 0], focal[:, v, 0]
-        few = aim.copy()
-        for _ in range(_STEPS):
-            few, bent, going = _step(few, aim, distort, lens, scale)
-            if not going.any():
-                break
-        xy[:, v, m], slope[:, :, v, m] = np.where(going, np.nan, few), bent
+        xy[:, v, m], slope[:, :, v, m] = _newton(
+            target[:, v, m], distort, group.coefficients[:, v, 0], focal[:, v, 0]
+        )  # fmt: skip
     return xy, slope
 
 
+def _newton(
+    aim: np.ndarray, distort: Distort, lens: np.ndarray, focal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lenses (12, F) turn into bent rays (2, F), NaN where nothing is, and the derivative (2, 2, F)."""
+    few = aim.copy()
+    for _ in range(_STEPS):
+        few, slope, going = _step(few, aim, distort, lens, focal)
+        if not going.any():
+            break
+    few[:, going] = np.nan
+    return few, slope
+
+
 def _step(
-    xy: np.ndarray, target: np.ndarray, distort: Distort, coefficients: np.ndarray, focal: np.ndarray
+    xy: np.ndarray, target: np.ndarray, distort: Distort, lens: np.ndarray, focal: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return one Newton step from xy, the derivative there, and where another step is needed."""
-    at, slope = distort(xy, coefficients)
+    at, slope = distort(xy, lens)
     off = np.subtract(target, at, out=at)
     off /= np.fmax(slope[0, 0] * slope[1, 1] - slope[0, 1] * slope[1, 0], 0.01)
     xy[0] += slope[1, 1] * off[0] - slope[0, 1] * off[1]
@@ -150,52 +177,3 @@ def _step(
     # Far out, some models turn back: what is found there is not what the lens saw.
     far |= slope[0, 0] + slope[1, 1] <= 0
     return xy, slope, far
-
-
-def _brown(xy: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distort (2, ...) as ``plumb_bob`` and ``rational_polynomial`` do (OpenCV's calib3d); value and derivative."""
-    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4 = coefficients
-    x, y = xy
-    square = x * x
-    square += y * y
-    grown = 1 + square * (k1 + square * (k2 + square * k3))
-    bent = k1 + square * (2 * k2 + square * (3 * k3))
-    if k4.any() or k5.any() or k6.any():
-        below = 1 + square * (k4 + square * (k5 + square * k6))
-        grown /= below
-        bent = (bent - grown * (k4 + square * (2 * k5 + square * (3 * k6)))) / below
-    bent *= 2
-    grown += (2 * p1) * y + (2 * p2) * x
-    at, slope = xy * grown, np.empty((2, *xy.shape), xy.dtype)
-    at[0] += p2 * square
-    at[1] += p1 * square
-    bent_x = bent * x
-    bent *= y
-    slope[0, 1] = slope[1, 0] = bent_x * y + (2 * p1) * x + (2 * p2) * y
-    bent_x += 4 * p2
-    bent += 4 * p1
-    slope[0, 0] = grown + bent_x * x
-    slope[1, 1] = grown + bent * y
-    if s1.any() or s2.any() or s3.any() or s4.any():
-        at[0] += square * (s1 + square * s2)
-        at[1] += square * (s3 + square * s4)
-        prism = np.stack([2 * s1 + 4 * s2 * square, 2 * s3 + 4 * s4 * square])
-        slope[:, 0] += x * prism
-        slope[:, 1] += y * prism
-    return at, slope
-
-
-def _fisheye(xy: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distort (2, ...) as ``equidistant`` does (Kannala and Brandt, PAMI 2006); value and derivative."""
-    k1, k2, k3, k4 = coefficients[:4]
-    x, y = xy
-    radius = np.sqrt(np.fmax(x * x + y * y, 1e-18))
-    angle = np.arctan(radius)
-    s = angle * angle
-    along = (1 + s * (3 * k1 + s * (5 * k2 + s * (7 * k3 + s * (9 * k4))))) / (1 + radius * radius)
-    grown = angle * (1 + s * (k1 + s * (k2 + s * (k3 + s * k4)))) / radius
-    bent = (along - grown) / (radius * radius)
-    slope = np.empty((2, *xy.shape), xy.dtype)
-    slope[0, 0], slope[1, 1] = grown + x * x * bent, grown + y * y * bent
-    slope[0, 1] = slope[1, 0] = x * y * bent
-    return xy * grown, slope

@@ -9,9 +9,11 @@ from scenes import posed, rig
 from scenes.cameras import project
 
 from pose_ros.errors import ShapeError
+from pose_ros.multiview.alone import along_rays
+from pose_ros.multiview.deviations import leave_one_out
 from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.rig import Rig
-from pose_ros.multiview.triangulate import TriangulateOptions, along_rays, leave_one_out, triangulate
+from pose_ros.multiview.triangulate import TriangulateOptions, triangulate
 
 EVERY_LENS = ("plumb_bob", "equidistant", "", "rational_polynomial")
 SIZES = ((1280, 720), (640, 480))
