@@ -145,8 +145,10 @@ class TopDown:
         self.skeleton = estimator.skeleton
         self.name = f"{detector.card.name}+{estimator.card.name}"
         self.device = f"{estimator.session.runtime} on {estimator.session.device}"
-        #: What the detector's classes are called; the last one stands for those that its card does not name.
-        self._names = np.array([*detector.card.classes, ""])
+        # Whoever knows one class alone did not choose it, and says nothing by it.
+        classes = detector.card.classes if len(detector.card.classes) > 1 else ()
+        #: What the detector's classes are called; the last one stands for those that have no name.
+        self._names = np.array([*classes, ""])
         #: How often the detector ran.
         self.detections = 0
         self._last_key = 0

@@ -214,6 +214,20 @@ def test_subjects_of_a_one_stage_estimator_are_tracked():
     assert [pipeline(frame(t / 30)).poses.ids.tolist() for t in range(5)] == [[1, 2]] * 5
 
 
+@pytest.mark.parametrize(("classes", "labels"), [
+    (("cat", "dog"), ["dog", ""]), (("cat", "dog", "cow"), ["dog", "cow"]), (("dog",), ["", ""]), ((), ["", ""]),
+])
+def test_only_who_can_choose_a_class_says_what_a_subject_is(classes, labels):
+    boxes = np.float32([[30, 0, 70, 100], [180, 0, 220, 100]])
+    found = Detections(boxes, np.float32([0.9, 0.8]), np.array([1, 2]))
+    part = SimpleNamespace(
+        skeleton=BODY, steady=True, card=SimpleNamespace(name="a", classes=classes),
+        session=SimpleNamespace(runtime="fake", device="cpu"),
+        estimate=lambda image, regions: crowd((50, 1), (200, 1)), detect=lambda image: found,
+    )
+    assert TopDown(part, part)(frame(0), Stages()).labels.tolist() == labels  # type: ignore[arg-type]
+
+
 def test_doubles_of_boxes_that_overlap_are_one_subject():
     poses = crowd((50, 1), (50.5, 1), (200, 1))
     boxes = np.float32([[30, 0, 70, 100], [31, 0, 71, 100], [180, 0, 220, 100]])
