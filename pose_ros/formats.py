@@ -104,11 +104,11 @@ def onnx_versions(path: Path) -> str:
     """Return what an .onnx file that :func:`check` has let pass was made for, such as ``ONNX IR 8, opset 13``."""
     ir, opsets = "?", []
     with path.open("rb") as file:
-        for field, kind, value in _fields(file, path.stat().st_size):
+        for field, kind, value in fields(file, path.stat().st_size):
             if field == 1 and kind == 0:
                 ir = str(value)
             elif field == 8 and kind == 2:
-                inside = {f: (k, v) for f, k, v in _fields(io.BytesIO(file.read(value)), value)}
+                inside = {f: (k, v) for f, k, v in fields(io.BytesIO(file.read(value)), value)}
                 domain = " of an own domain" if inside.get(1, (0, 0))[1] else ""
                 opsets.append(f"opset {inside.get(2, (0, '?'))[1]}{domain}")
     return f"ONNX IR {ir}, {', '.join(opsets) or 'no opset'}"
@@ -150,11 +150,11 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
 
 def _protobuf(file: BinaryIO, size: int, holds: int) -> str:
     """Walk the outermost fields, which have to end where the file ends; field ``holds`` has to be among them."""
-    seen = {field for field, *_ in _fields(file, size)}
+    seen = {field for field, *_ in fields(file, size)}
     return "" if not holds or holds in seen else "one without a network in it"
 
 
-def _fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int, int]]:
+def fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int, int]]:
     """Yield number, kind, and value or length of each outermost field of protobuf; the file stands at its content."""
     while (at := file.tell()) < size:
         key = _varint(file)

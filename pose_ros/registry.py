@@ -55,6 +55,7 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "sequence": "pose_ros.lifters.sequence:SequenceLifter",
     },
     "recognisers": {
+        "gesture": "pose_ros.recognisers.gesture:Gesture",
         "posec3d": "pose_ros.recognisers.heatmaps:Heatmaps",
         "stgcn": "pose_ros.recognisers.graph:Graph",
     },

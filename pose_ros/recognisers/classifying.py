@@ -100,7 +100,8 @@ class Classifying(Recogniser):
         found: list[Seen] = []
         for row, chances in zip(rows, self._chances(inputs), strict=True):
             best = np.argsort(-chances, kind="stable")[: self.options.most]
-            found += [Seen(row, self.card.classes[i], float(chances[i])) for i in best if self._known[i]]
+            side = int(clip.sides[row])
+            found += [Seen(row, self.card.classes[i], float(chances[i]), side) for i in best if self._known[i]]
         return found
 
     @abstractmethod

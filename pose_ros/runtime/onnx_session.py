@@ -12,6 +12,7 @@ import numpy as np
 from pose_ros import folders
 from pose_ros.errors import DeviceError
 from pose_ros.runtime.batched import BatchedSession, select
+from pose_ros.runtime.onnx_cut import with_outputs
 from pose_ros.runtime.session import Settings, Tensor
 
 FORMATS = (".onnx",)
@@ -64,9 +65,10 @@ class OnnxSession(BatchedSession):
         # Threads that spin while they wait take whole cores from the other nodes of a robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Without enable_fallback=0, Python code of onnxruntime retries on the CPU when a provider fails.
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=_providers(kind, index or "0", settings.precision), enable_fallback=False
-        )
+        how = {"providers": _providers(kind, index or "0", settings.precision), "enable_fallback": False}
+        session = onnxruntime.InferenceSession(str(path), options, **how)
+        if set(settings.outputs) - {t.name for t in session.get_outputs()}:
+            session = onnxruntime.InferenceSession(with_outputs(path, settings.outputs), options, **how)
         # A provider whose libraries do not load is left out with no more than a line in the log.
         if session.get_providers()[0] != _PROVIDERS[kind]:
             raise DeviceError(device, f"onnxruntime {onnxruntime.__version__} was built for it, but it does not start: "

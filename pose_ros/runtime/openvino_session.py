@@ -14,6 +14,7 @@ import numpy as np
 
 from pose_ros.errors import DeviceError
 from pose_ros.runtime.batched import BatchedSession, select
+from pose_ros.runtime.onnx_cut import with_outputs
 from pose_ros.runtime.session import Settings, Tensor
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class OpenVinoSession(BatchedSession):
             offers = " or ".join(precision for precision, (word, _) in _PRECISIONS.items() if word in able)
             raise DeviceError(device, f"cannot compute in {settings.precision}; ask for precision={offers}")
         model = _core().read_model(path)
+        if path.suffix == ".onnx" and set(outputs) - {name for port in model.outputs for name in port.names}:
+            model = _core().read_model(with_outputs(path, outputs), b"")
         inputs = [_tensor(port) for port in model.inputs]
         found = select(name, [_tensor(port) for port in model.outputs], outputs)
         super().__init__(name, inputs, found, f"openvino {version()}", device, most=1)
