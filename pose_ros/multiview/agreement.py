@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 
-from pose_ros.multiview.sights import Sights, solve
+from pose_ros.multiview.sights import Sights, count, solve
 
 #: Pairs are made of at most so many views of a point, those with the highest scores; 66 pairs find what is there.
 _VIEWS_TO_PAIR = 12
@@ -30,13 +30,13 @@ def agreeing(sights: Sights, limit: float) -> tuple[np.ndarray, np.ndarray]:
     views = len(sights.weights)
     terms = sights.terms(sights.weights)
     fits, points, left = _best(sights, 1 - np.eye(views, dtype=np.float32), terms, limit)
-    torn = np.flatnonzero((fits.sum(axis=0) < left) & (left > 2))
+    torn = np.flatnonzero((count(fits) < left) & (left > 2))
     if len(torn):
         some, terms = sights.of(torn), terms.take(torn, axis=2)
         if views > _VIEWS_TO_PAIR:
             best = np.argpartition(-some.weights, _VIEWS_TO_PAIR, axis=0)[:_VIEWS_TO_PAIR]
-            terms = np.take_along_axis(terms, best[:, None], axis=0)
-        fits[:, torn], points[:, torn], _ = _best(some, choices(len(terms), 2), terms, limit)
+            terms = np.take_along_axis(terms, best[None], axis=1)
+        fits[:, torn], points[:, torn], _ = _best(some, choices(terms.shape[1], 2), terms, limit)
     return fits, points
 
 
@@ -58,16 +58,14 @@ def _best(
     Args:
         sights: Of M points.
         chosen: (P, T) 0 or 1: the terms of each choice.
-        terms: (T, 9, M) normal equations.
+        terms: (9, T, M) normal equations.
         limit: Square of the most standard deviations.
 
     Returns:
         (V, M) bool, none where two choices are as good; (4, M) where that choice puts the points; and (M,) how many
         views but one there are.
     """
-    count = terms.shape[2]
-    total = (chosen @ terms.reshape(len(terms), -1)).reshape(len(chosen), 9, count)
-    points = solve(total.transpose(1, 0, 2))
+    points = solve(chosen @ terms)
     squares, at = sights.residuals(points)
     squares *= sights.weights[:, None]
     seen = sights.weights > 0
@@ -77,13 +75,13 @@ def _best(
     if behind.any():
         squares[behind] = limit
     np.fmin(squares, limit, out=squares)
-    best = squares.sum(axis=0).argmin(axis=0), np.arange(count)
+    best = squares.sum(axis=0).argmin(axis=0), np.arange(terms.shape[2])
     fits = squares < limit
     fits &= seen[:, None]
     # Two views alone may agree by chance. If others do, too, nobody can tell who is right.
     agreed = fits[:, best[0], best[1]]
-    few = np.flatnonzero(agreed.sum(axis=0) == 2)
+    few = np.flatnonzero(count(agreed) == 2)
     rivals = fits[:, :, few]
-    torn = ((rivals.sum(axis=0) >= 2) & (rivals != agreed[:, None, few]).any(axis=0)).any(axis=0)
+    torn = ((count(rivals) >= 2) & (rivals != agreed[:, None, few]).any(axis=0)).any(axis=0)
     agreed[:, few[torn]] = False
-    return agreed, points[:, best[0], best[1]], seen.sum(axis=0) - 1
+    return agreed, points[:, best[0], best[1]], count(seen) - 1

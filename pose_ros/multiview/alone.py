@@ -49,7 +49,7 @@ def along_rays(
     near = weights * used / nearness(depth)
     # Rays may contradict one another: each alone, and every two of them, say where it is; the nearest to where it
     # should be, on which most agree, is right.
-    total = np.tensordot(choices(len(used), 2, least=1), sights.terms(near), axes=1).transpose(1, 0, 2)
+    total = choices(len(used), 2, least=1) @ sights.terms(near)
     x = solve(total + prior[:, None])
     squares, (_, _, depth) = sights.residuals(x)
     squares *= weights[:, None]

@@ -45,7 +45,7 @@ def leave_one_out(
     near = nearness(sights.depth(solve(sights.sum(made))))
     # (2 V, V, M): the weights of all sights in the point without each camera, then in the one with it.
     chosen = np.concatenate([made * ~alone, np.where(alone, sights.weights, made)])
-    x = solve(np.einsum("vcm,pvm->cpm", sights.terms(1 / near), chosen))
+    x = solve(np.einsum("cvm,pvm->cpm", sights.terms(1 / near), chosen))
     squares, _ = sights.residuals(x)
     weights = chosen.transpose(1, 0, 2)
     without, whole = np.split(np.where(weights > 0, squares * weights, 0).sum(axis=0), 2)

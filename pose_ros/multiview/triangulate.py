@@ -16,7 +16,7 @@ from pose_ros.core.options import option
 from pose_ros.errors import ShapeError
 from pose_ros.multiview.agreement import agreeing
 from pose_ros.multiview.rig import Rig
-from pose_ros.multiview.sights import SYMMETRIC, Sights, inverse, nearness, solve
+from pose_ros.multiview.sights import SYMMETRIC, Sights, count, inverse, nearness, solve
 
 #: A residual of more standard deviations weighs less than its square (Huber).
 _HUBER = 2.0
@@ -59,7 +59,7 @@ class Triangulation:
     errors: np.ndarray
     #: (V, N, K) bool: which views agree.
     used: np.ndarray
-    #: (V, N, K) float64, pixels: how far each view is off, used or not; NaN where it saw nothing.
+    #: (V, N, K) float32, pixels: how far each view is off, used or not; NaN where it saw nothing.
     residuals: np.ndarray
 
 
@@ -102,8 +102,7 @@ def triangulate(
     squares, at = sights.residuals(solve(sights.sum(weights)))
     squares *= weights
     robust = _robust(weights, squares, at[2])
-    wrong = np.flatnonzero(_off(squares, at[2], weights, limit).any(axis=0))
-    wrong = wrong[np.count_nonzero(weights[:, wrong], axis=0) > 2]
+    wrong = np.flatnonzero(_off(squares, at[2], weights, limit).any(axis=0) & (count(weights > 0) > 2))
     if len(wrong):
         weights, some = weights.copy(), sights.of(wrong)
         agreed, rough = agreeing(some, _LOOSER * limit)
@@ -114,7 +113,9 @@ def triangulate(
     squares, at = sights.residuals(points)
     # Of most points that is all. Those with a wrong view were first solved without it, and some views fit no longer.
     late = _off(squares * weights, at[2], weights, limit)
-    again = np.union1d(np.flatnonzero(late.any(axis=0)), wrong)
+    off = late.any(axis=0)
+    off[wrong] = True
+    again = np.flatnonzero(off)
     if len(again):
         if weights is sights.weights:
             weights = weights.copy()
@@ -152,37 +153,37 @@ def _report(
     _, n, k = shape
     stand = sights.stand
     used = weights > 0
-    views = np.count_nonzero(used, axis=0)
+    views = count(used)
+    many = views.astype(np.float32)
     # The squared chords between n unit vectors, (x - centre) / length each, sum to n^2 less the square of their sum.
     at = at * at
     length = np.add(at[0], at[1])
     length += at[2]
     unit = used / np.sqrt(length)
     whole = points[:3] * unit.sum(axis=0) - stand.centres @ unit
-    pairs = views * (views - 1) / 2
-    least = 2 - 2 * np.cos(np.radians(options.min_angle))
-    found = (views >= options.min_views) & (views * views - np.square(whole).sum(axis=0) >= least * pairs)
+    whole *= whole
+    least = 1 - np.float32(np.cos(np.radians(options.min_angle)))
+    found = (views >= options.min_views) & (many * many - whole.sum(axis=0) >= least * many * (many - 1))
     used &= found
-    views = views * found
+    views *= found
 
     # The noise may be other than assumed: the residuals of a subject, and a little those of the keypoint, say. Errors
     # divided by what few residuals say are Student's, with the variance n / (n - 2).
     seen = squares * used
     misfit = np.where(found, np.einsum("vm,vm->m", seen, weights), 0)
-    freedom = np.where(found, 2 * views - 3, 0)
+    freedom = np.where(found, 2 * many - 3, 0)
     each = (_NOISE_KNOWN + misfit.reshape(n, k).sum(axis=1)) / (_NOISE_KNOWN + freedom.reshape(n, k).sum(axis=1))
     scale = (_SUBJECT_KNOWN * np.repeat(each, k) + misfit) / (_SUBJECT_KNOWN + freedom - 2)
     scale[~found] = np.nan
-    covariances = (inverses * scale)[SYMMETRIC].astype(np.float64)
+    covariances = (inverses * scale).astype(np.float64).take(SYMMETRIC, axis=0)
     points = points[:3] + stand.origin[:, None]
     points[:, ~found] = np.nan
-    residuals = np.sqrt(squares)
-    residuals[sights.weights == 0] = np.nan
     return Triangulation(
         points.T.reshape(n, k, 3),
         covariances.T.reshape(n, k, 3, 3),
-        views.astype(np.uint8).reshape(n, k),
-        np.sqrt(seen.sum(axis=0) / views).reshape(n, k),
+        views.reshape(n, k),
+        np.sqrt(seen.sum(axis=0, dtype=np.float64) / views).reshape(n, k),
         used.reshape(shape),
-        residuals.reshape(shape),
+        # NaN where nothing was seen: 0 / 0.
+        (np.sqrt(squares) / (sights.weights > 0)).reshape(shape),
     )
