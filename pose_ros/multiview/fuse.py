@@ -53,7 +53,7 @@ class FuserOptions:
         low=0.0, high=1.0, live=True,
     )
     max_lost: float = option(
-        0.5, "Who is seen by one camera only is followed along its rays for so long; then, or when nobody sees it for "
+        2.0, "Who is seen by one camera only is followed along its rays for so long; then, or when nobody sees it for "
         "so long, it is forgotten.", unit="s", low=0.0, high=60.0, live=True,
     )
     speed: float = option(

@@ -27,6 +27,9 @@ from pose_ros.tracking.point_filter import PointFilter
 from pose_ros.tracking.track import Numbers, Tracker
 
 _FINE = DiagnosticStatus.OK
+#: The noise of hands as a part of their size is so many times that of bodies (MediaPipe's networks, the gymnast of
+#: Pose2Sim's demonstration in four cameras), and what it may be at most.
+_PARTS_NOISIER, _MOST_NOISE = 4.0, 0.2
 _NO_FRAME = "expected none: skeletons of several cameras are filtered in world_frame, which does not move"
 
 
@@ -132,8 +135,8 @@ class MultiviewNode(Managed):
 
 
 def _of_parts(options: FuserOptions) -> FuserOptions:
-    """Return the options for hands and faces: cameras are judged by whole subjects."""
-    return dataclasses.replace(options, leave_out=False)
+    """Return the options for hands and faces: less exact for their size, and cameras are judged by whole subjects."""
+    return dataclasses.replace(options, leave_out=False, noise=min(_PARTS_NOISIER * options.noise, _MOST_NOISE))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -30,9 +30,11 @@ def fused(
     believed: Rig | None = None,
     skeleton: str = "coco17",
     seconds: float = 1.5,
+    options: FuserOptions | None = None,
 ) -> tuple[Fuser, list[tuple[int, Poses]], Score]:
     """Return the fuser, what it said, and how good that is, of people before cameras that it believes to stand so."""
-    recording, fuser, said = observe(people, whole, skeleton, faults=faults, seconds=seconds, seed=1), Fuser(), []
+    recording = observe(people, whole, skeleton, faults=faults, seconds=seconds, seed=1)
+    fuser, said = Fuser(options), []
     for tick, shots in enumerate(recording.ticks()):
         views = change(tick, {shot.camera.name: (shot.stamp_ns, shot.poses) for shot in shots if shot})
         if views:
@@ -284,7 +286,8 @@ def test_who_is_seen_by_one_camera_is_followed_for_a_while() -> None:
     def one_sees(tick: int, views: Views) -> Views:
         return {name: view for name, view in views.items() if name == "camera0" or tick < 20}
 
-    _, said, result = fused(walker(), rig(3), Faults(sigma_px=1, occlusion=False), one_sees)
+    people, faults = walker(), Faults(sigma_px=1, occlusion=False)
+    _, said, result = fused(people, rig(3), faults, one_sees, options=FuserOptions(max_lost=0.5))
     inferred = result.sources == Source.INFERRED
     assert [len(poses) for _, poses in said[:34]] == [1] * 34
     assert not any(len(poses) for _, poses in said[36:])

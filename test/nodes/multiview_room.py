@@ -73,6 +73,8 @@ class Room:
         #: Camera -> frame of its images, clock, info and skeleton, for tests to spoil.
         self.frames = {name: f"{name}_optical_frame" for name in NAMES}
         self.offset_ns = dict.fromkeys(NAMES, 0)
+        #: Who has left, by true ids.
+        self.gone: set[int] = set()
         self.infos = {c.name: camera_to_info(c.camera, Header()) for c in whole}
         self.skeletons = dict.fromkeys(NAMES, seen_as)
         self.arrays: list[Any] = []
@@ -136,6 +138,7 @@ class Room:
         head = header(shot.stamp_ns + self.offset_ns[name], self.frames[name])
         # Each camera has ids of its own.
         whole = shot.poses.replace(ids=shot.true_ids + 100 * NAMES.index(name) + 7)
+        whole = whole.select(~np.isin(shot.true_ids, [*self.gone]))
         poses = whole if skeleton == whole.skeleton else whole.to(skeleton)
         info = self.infos[name]
         info.header = head

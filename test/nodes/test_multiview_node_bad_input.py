@@ -63,6 +63,33 @@ def test_a_camera_that_dies_is_missed_and_comes_back(room, monkeypatch):
     assert {s.track_id for s in room.arrays[-1].skeletons} == ids
 
 
+def test_who_leaves_ends_and_has_no_frames_any_more(room):
+    room, tf = room(tracker__max_lost=0.3), []
+    room.other.create_subscription(TFMessage, "/tf", tf.append, 100)
+    room.ros.spin_for(0.2)
+    room.play(10)
+    ids = {s.track_id for s in room.arrays[-1].skeletons}
+    room.gone = {int(room.recording.shots[0].true_ids[0])}
+    tf.clear()
+    arrays = room.play(15)
+    assert [len(a.skeletons) for a in arrays] == [1] * 15
+    (stays,) = {s.track_id for a in arrays for s in a.skeletons}
+    assert stays in ids
+    # Its id ends once, and nothing is said of it meanwhile.
+    assert [i for a in arrays for i in a.ended_ids] == [*(ids - {stays})]
+    frames = {t.child_frame_id.partition("/")[0] for message in tf for t in message.transforms}
+    assert f"body_{stays}" in frames
+    assert {int(frame.rpartition("_")[2]) for frame in frames} == {stays}
+    room.gone = set()
+    back = room.play(5)[-1]
+    assert good(room, back, 3)
+    assert not {s.track_id for s in back.skeletons} & (ids - {stays})
+    room.gone = {*room.recording.shots[0].true_ids.tolist()}
+    arrays = room.play(15)
+    assert [len(a.skeletons) for a in arrays] == [0] * 15, "an empty room is said, not silence"
+    assert {i for a in arrays for i in a.ended_ids} == {s.track_id for s in back.skeletons}
+
+
 def test_a_camera_without_a_transform_is_left_out_until_it_comes(room):
     room = room(tf=False)
     room.place(A, B)
