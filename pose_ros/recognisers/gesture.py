@@ -90,7 +90,7 @@ class Gesture(Recogniser):
         else:
             scale = np.abs(points).max(axis=(1, 2), keepdims=True)
             scale = np.where(scale > 0, scale, np.nan)
-        batch = (points / scale).reshape(len(points), -1).astype(np.float32)
+        batch = (points / scale).reshape(len(points), np.prod(points.shape[1:])).astype(np.float32)
         (rows,) = np.nonzero(np.isfinite(batch).all(axis=1))
         if not len(rows):
             return []

@@ -21,7 +21,7 @@ _FLOAT, _ZERO = b"\x01", bytes(4)
 
 
 def with_outputs(path: Path, wanted: Collection[str]) -> bytes:
-    """Return a file with more outputs; a name that it does not have stays unknown.
+    """Return a file with more outputs; as it is where one of them is none of its names.
 
     Single numbers that it asks for and that no wanted output needs, such as a threshold, are given as 0.
 
@@ -38,14 +38,16 @@ def with_outputs(path: Path, wanted: Collection[str]) -> bytes:
         {part.decode() for field, item in found if field == kind for number, part in _parts(item) if number == name}
         for kind, name in ((_INPUT, _NAME), (_OUTPUT, _NAME), (_CONSTANT, _TENSOR_NAME))
     )
-    needed, open_ = set(), [name for name in wanted if name in makers]
+    if not makers.keys() >= set(wanted):
+        return data
+    needed, open_ = set(), list(wanted)
     while open_:
         name = open_.pop()
         if name in needed:
             continue
         needed.add(name)
         open_ += [part.decode() for field, part in makers.get(name, ()) if field == _NODE_TAKES]
-    added = [_part(_OUTPUT, _part(_NAME, name.encode())) for name in wanted if name in makers and name not in outputs]
+    added = [_part(_OUTPUT, _part(_NAME, name.encode())) for name in wanted if name not in outputs]
     added += [
         _part(_CONSTANT, bytes([_TENSOR_TYPE << 3]) + _FLOAT + _part(_TENSOR_NAME, name.encode())
               + _part(_TENSOR_BYTES, _ZERO))
