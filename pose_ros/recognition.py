@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.errors import ConfigError, PluginError, UnknownNameError
+from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.plugin import Plugin
+from pose_ros.recognisers.aim import Targets
 from pose_ros.recognisers.base import Clip, Recogniser, Rule, Seen
 from pose_ros.recognisers.episodes import Action, EpisodeOptions, Episodes, Sight
 from pose_ros.recognisers.window import Place, Window
@@ -145,7 +148,7 @@ class Recognition:
 
     def __call__(
         self, poses: Poses, stamp_ns: int, size_wh: tuple[int, int], ended_ids: Iterable[int] = (),
-        place: Place | None = None, stages: Stages | None = None,
+        place: Place | None = None, targets: Targets | None = None, stages: Stages | None = None,
     ) -> Actions:
         """Take an image, and return what is done by then.
 
@@ -155,6 +158,7 @@ class Recognition:
             size_wh: Of the image, pixels.
             ended_ids: Subjects that do not come back.
             place: Where the camera stood in a frame that does not move and whose z points up; None: not known.
+            targets: What may be pointed at.
             stages: Told how long each recogniser took.
         """
         told: list[Action] = []
@@ -175,8 +179,10 @@ class Recognition:
             if runner.due(stamp_ns):
                 told += self._look(runner, clips, stages or Stages())
         ended = {*ended_ids, *(i for i, seen in self._seen_ns.items() if stamp_ns - seen > _FORGET_S * 1e9)}
-        told += self._episodes.tell(stamp_ns)
         told += self._forget(ended)
+        told += self._episodes.tell(stamp_ns)
+        if targets is not None:
+            told = [_aimed(action, targets) for action in told]
         return Actions(told, sorted((gone | ended) - ({*here} - ended)))
 
     def _look(self, runner: _Runner, clips: dict[tuple[Skeleton, int, float], Clip], stages: Stages) -> list[Action]:
@@ -231,6 +237,13 @@ class Recognition:
         return self._episodes.forget(gone.tolist())
 
 
+def _aimed(action: Action, targets: Targets) -> Action:
+    if action.ray is None:
+        return action
+    target, name = targets.met_by(action.ray)
+    return dataclasses.replace(action, target=target, target_name=name)
+
+
 def recognisers(
     names: Iterable[str], blocks: Mapping[str, Mapping[str, Any]] | None = None,
     run: Mapping[str, Any] | None = None, store: Store | None = None, *, allow_fetch: bool = True,
@@ -255,12 +268,10 @@ def recognisers(
         if name in registry.targets("rules"):
             plugin = registry.load_rule(name)
             made: Plugin = plugin(from_mapping(plugin.Options, values, name))
-        elif name in store.names():
+        else:
+            _card(name, store)
             config = {**(run or {}), "model": name, "recogniser": values}
             made = wiring.recogniser(config, store, allow_fetch=allow_fetch)
-        else:
-            cards = [card for card in store.names() if store.card(card).kind == "recogniser"]
-            raise UnknownNameError("rule or recogniser", name, [*registry.targets("rules"), *cards])
         if not isinstance(made, (Rule, Recogniser)):
             raise PluginError(name, f"expected a Rule, got {type(made).__name__}")
         found[name] = made
@@ -275,4 +286,17 @@ def options_of(name: str, store: Store | None = None) -> type:
     """
     if name in registry.targets("rules"):
         return registry.load_rule(name).Options
-    return registry.load("recognisers", (store or Store()).card(name).plugin).Options
+    return registry.load("recognisers", _card(name, store or Store()).plugin).Options
+
+
+def _card(name: str, store: Store) -> ModelCard:
+    """Return the card of a recogniser."""
+    if name in store.names() and (card := store.card(name)).kind == "recogniser":
+        return card
+    known = [other for other in store.names() if store.card(other).kind == "recogniser"]
+    raise UnknownNameError("rule or recogniser", name, [*registry.targets("rules"), *known])
+
+
+def default_rules() -> tuple[str, ...]:
+    """Return the rules of this package."""
+    return tuple(registry.BUILTIN["rules"])

@@ -36,10 +36,9 @@ from pose_ros.tracking.track import Numbers, Tracker, TrackerOptions
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Which network to run, and where."""
+class ComputeOptions:
+    """Where networks run."""
 
-    model: str = option("", "Model to run, see 'pose-ros models list'.", live=True)
     device: str = option("auto", "auto, cpu, cuda, tensorrt, or openvino:NAME. Never replaced silently.")
     runtime: str = option(
         "auto", "Library that runs the network.",
@@ -53,6 +52,13 @@ class RunOptions:
         0, "Most subjects in one call of the network, which bounds its memory; 0: all at once. OpenVINO and LiteRT "
         "always take one.", low=0, high=1000,
     )
+
+
+@dataclass(frozen=True)
+class RunOptions(ComputeOptions):
+    """Which network to run, and where."""
+
+    model: str = option("", "Model to run, see 'pose-ros models list'.", live=True)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def of(config: Path) -> list[compose.NodeSpec]:
 
 
 def test_they_are_there():
-    uses = {"body", "hand", "face", "animal", "wholebody", "everything", "multiview", "rgbd", "lifted"}
+    uses = {"action", "body", "hand", "face", "animal", "wholebody", "everything", "multiview", "rgbd", "lifted"}
     assert {p.stem for p in CONFIGS} == {*uses, "demo", "topdown"}
     assert {p.name.removesuffix(".launch.py") for p in LAUNCHES} == uses
 

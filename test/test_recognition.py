@@ -176,7 +176,7 @@ def test_they_are_made_by_name():
         recognisers(["posture"], {"posture": {"speed": 2.0}})
     with pytest.raises(ConfigError, match="twice"):
         recognisers(["posture", "posture"])
-    with pytest.raises(ConfigError, match="expected a recogniser"):
+    with pytest.raises(UnknownNameError, match="rule or recogniser 'blazepose-full'"):
         recognisers(["blazepose-full"])
 
 

@@ -24,6 +24,7 @@ from pose_ros.errors import ConfigError, UnknownNameError
 _PARAMETERS = "ros__parameters"
 #: Node (a module of :mod:`pose_ros.nodes`) -> where the dataclass of its options is.
 NODES: Mapping[str, tuple[str, str]] = {
+    "action_node": ("pose_ros.nodes.action_options", "ActionOptions"),
     "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
     "multiview_node": ("pose_ros.nodes.multiview_options", "MultiviewOptions"),
     "player_node": ("pose_ros.nodes.player_node", "PlayerOptions"),
@@ -32,6 +33,8 @@ NODES: Mapping[str, tuple[str, str]] = {
 }
 #: Nodes that read a source, and end with it.
 SOURCES = ("camera_node", "player_node")
+#: Nodes that hear images.
+_SEE = ("pose_node", "recorder_node")
 #: The camera that is added to a composition without one, and the player where there are several cameras.
 _CAMERA, _PLAYER = "/camera", "/player"
 #: What nodes hear of a bag: every image, however long that takes, and all cameras of each moment.
@@ -143,12 +146,13 @@ def _with_camera(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
     """Return a composition with one more node, a camera that shows a source, and all others hearing that camera."""
     if any(spec.path == _CAMERA for spec in specs):
         raise ConfigError("--source", f"expected a camera_node in the file, or no other node of the name '{_CAMERA}'")
-    shown = {"source": source, "publish": "raw", "wait_for_subscribers": len(specs)}
+    shown = {"source": source, "publish": "raw", "wait_for_subscribers": sum(spec.plugin in _SEE for spec in specs)}
     camera = NodeSpec(_CAMERA.strip("/"), "", "camera_node", {"plugin": "camera_node", **shown}, shown)
     topics = {"image_topic": f"{_CAMERA}/image", "camera_info_topic": f"{_CAMERA}/camera_info"}
     result = [camera]
     for spec in specs:
         heard = {**topics, "image_transport": "raw"} if spec.plugin == "pose_node" else topics
+        heard = heard if spec.plugin in _SEE else {}
         result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
     return result
 
@@ -194,6 +198,12 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
         raise UnknownNameError("node", plugin, NODES)
     module, options = NODES[plugin]
     known = {s.name: s for s in specs(getattr(importlib.import_module(module), options))}
+    if plugin == "action_node":
+        from pose_ros.nodes.action_options import ActionOptions
+
+        names = known["recognisers"].check(parameters.get("recognisers", ()))
+        for block, piece in ActionOptions(recognisers=names).blocks().items():
+            known.update({f"{block}.{s.name}": s for s in specs(piece)})
     if plugin == "multiview_node":
         from pose_ros.nodes.multiview_options import BLOCKS
 

@@ -86,3 +86,9 @@ class Stream:
         """Unsubscribe."""
         for subscription in (self._infos, self._arrays):
             self._node.destroy_subscription(subscription)
+
+
+def beside(topic: str, part: str) -> str:
+    """Return the topic of the parts of subjects, as pose nodes name it."""
+    head, _, tail = topic.rpartition("/")
+    return "/".join([head, part, tail] if head else [part, tail])

@@ -21,7 +21,7 @@ from pose_ros.msg import SkeletonArray
 from pose_ros.multiview.health import CameraHealth
 from pose_ros.multiview.rig import PosedCamera
 from pose_ros.nodes.multiview_options import MultiviewOptions
-from pose_ros.nodes.stream import Stream
+from pose_ros.nodes.stream import Stream, beside
 from pose_ros.nodes.tally import stamp_ns
 from pose_ros.nodes.together import Together
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
@@ -75,7 +75,7 @@ class Viewpoint:
         topic = options().skeletons_topic.format(camera=name)
         self._stream = Stream(node, topic, lambda *_: None, self._take)
         self._parts = {
-            part: Stream(node, _beside(topic, part), lambda *_: None, partial(self._take_part, part))
+            part: Stream(node, beside(topic, part), lambda *_: None, partial(self._take_part, part))
             for part in options().parts
         }
         self._calibration: Calibration | None = None
@@ -226,12 +226,6 @@ class Viewpoint:
             stream.close()
         if self._calibration is not None:
             self._calibration.close()
-
-
-def _beside(topic: str, part: str) -> str:
-    """Return the topic of the parts of subjects, as pose nodes name it."""
-    head, _, tail = topic.rpartition("/")
-    return "/".join([head, part, tail] if head else [part, tail])
 
 
 def _same(

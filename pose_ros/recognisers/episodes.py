@@ -61,6 +61,9 @@ class Action:
     units: Mapping[str, str] = field(default_factory=dict)
     #: (6,) start, metres, and direction in the frame of the newest image.
     ray: np.ndarray | None = None
+    #: (3,) what it meets, metres, and what that is called; None: nothing that is known.
+    target: np.ndarray | None = None
+    target_name: str = ""
 
 
 @dataclass(frozen=True)
