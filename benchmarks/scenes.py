@@ -20,7 +20,7 @@ import ast
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,7 @@ SCENES = {
     "multiview-one": Scene(multiview, lambda s: walker(), _FIVE),
     "multiview-pixels": Scene(multiview, lambda s: walker(), _FIVE, Faults(2.0)),
     "multiview-crossing": Scene(multiview, lambda s: crossing(3, s), _FIVE),
+    "multiview-lasting": Scene(multiview, lambda s: crossing(3, s), _FIVE, replace(NETWORK, lasting_s=0.13)),
     "multiview-crowd": Scene(multiview, lambda s: circling(6, 1.8), rig(5, radius=5.5)),
     "multiview-hard": Scene(multiview, lambda s: crossing(4, s), _FIVE, HARD),
     "multiview-pillar": Scene(multiview, lambda s: circling(2), _FIVE, Faults(0.5, 0.012, 0.3, things=(pillar(0, 0),))),

@@ -33,6 +33,9 @@ class Faults:
     sigma_size: float = 0.0
     #: How much the noise differs between keypoints: standard deviation of its logarithm, were it not folded at 0.
     spread: float = 0.0
+    #: Time in which the noise of a keypoint in one camera becomes another, seconds (of its exponential autocorrelation);
+    #: 0: it is white, as that of networks is not.
+    lasting_s: float = 0.0
     #: Share of keypoints that are ``outlier_px`` off in any direction, with the score of a good one.
     outliers: float = 0.0
     outlier_px: float = 60.0
@@ -130,17 +133,21 @@ def observe(
         points = truth.points(kind)
         bodies = rays.capsules(truth, faults.things).moved(camera.rotation, camera.translation)
         came = rng.random(len(ticks)) >= faults.drops
+        noise, last = rng.standard_normal((len(persons), len(kind), 2)) if faults.lasting_s else None, -np.inf
         for t in np.flatnonzero(came):
             own = rays.Capsules(bodies.a[t], bodies.b[t], bodies.radii, bodies.owners)
             there = np.flatnonzero(np.isfinite(points[t]).any(axis=(1, 2)))
+            if noise is not None:
+                keep = np.exp((last - times[t]) * 1e-9 / faults.lasting_s)
+                noise, last = keep * noise + np.sqrt(1 - keep**2) * rng.standard_normal(noise.shape), times[t]
             shots.append(_shot(camera, EPOCH_NS + int(times[t]), int(t), kind, points[t, there], truth.ids[there], own,
-                               faults, rng))  # fmt: skip
+                               faults, rng, None if noise is None else noise[there]))  # fmt: skip
     return Recording(whole, kind, persons, sorted(shots, key=lambda s: s.stamp_ns))
 
 
 def _shot(
     camera: PosedCamera, stamp_ns: int, tick: int, skeleton: Skeleton, points: np.ndarray, ids: np.ndarray,
-    bodies: rays.Capsules, faults: Faults, rng: np.random.Generator,
+    bodies: rays.Capsules, faults: Faults, rng: np.random.Generator, noise: np.ndarray | None,
 ) -> Shot:  # fmt: skip
     n, k = points.shape[:2]
     pixels = cameras.project(camera, points)
@@ -151,7 +158,8 @@ def _shot(
     times = shown * np.where(hidden, _GUESS, 1)
     one = np.hypot(faults.sigma_px, faults.sigma_size * _sizes(pixels))
     sigmas, scores = one[:, None] * times, 1 / (shown if faults.sure else times) ** 2
-    seen = pixels + sigmas[..., None] * rng.standard_normal((n, k, 2))
+    noise = rng.standard_normal((n, k, 2)) if noise is None else noise
+    seen = pixels + sigmas[..., None] * noise
     wild = rng.random((n, k)) < faults.outliers
     angle = rng.uniform(0, 2 * np.pi, (n, k))
     seen += np.where(wild, faults.outlier_px, 0)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)

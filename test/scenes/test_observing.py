@@ -167,3 +167,13 @@ def test_people_who_leave_are_not_seen() -> None:
     leaves = Person(walker()[0].path, present_s=(0.0, 0.49))
     shots = observe([leaves, *walker()], rig(1), seconds=1, faults=NONE).shots
     assert [len(s.poses) for s in shots] == [2] * 15 + [1] * 15
+
+
+def test_noise_lasts_as_long_as_it_should() -> None:
+    recording = observe([Person(stand())], posed("c", (3.5, 0, 1.2)), seconds=20, faults=Faults(
+        2, occlusion=False, lasting_s=0.13, drops=0.1))  # fmt: skip
+    shots = {shot.tick: shot.poses.keypoints[0] - shot.pixels[0] for shot in recording.shots}
+    for lag in (1, 4, 12):
+        pairs = np.array([[shots[tick], shots[tick + lag]] for tick in shots if tick + lag in shots])
+        assert np.mean(pairs[:, 0] * pairs[:, 1]) / 4 == pytest.approx(np.exp(-lag / 30 / 0.13), abs=0.06)
+    assert np.std(list(shots.values())) == pytest.approx(2, rel=0.05)
