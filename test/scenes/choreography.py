@@ -24,7 +24,7 @@ from pose_ros.multiview.rig import PosedCamera
 from pose_ros.recognisers.base import Clip
 from pose_ros.recognisers.window import Window
 from pose_ros.skeletons import catalogue
-from scenes import body
+from scenes import body, hands
 from scenes.cameras import posed
 from scenes.observing import EPOCH_NS
 from scenes.people import _STRIDE, Person, at, gait
@@ -237,6 +237,8 @@ def _walks(begin: float, end: float, rate_hz: float) -> Callable[[np.ndarray, di
     return change
 
 
+#: Points of body.MODEL that are those of hand21.
+_HAND = [body.MODEL.index[f"right_hand/{name}"] for name in hands.NAMES]
 #: Looks at whoever stands near the origin, from the front of those with yaw 0.
 FRONT = posed("front", (4.0, 0.0, 1.3), (0.0, 0.0, 0.9))
 
@@ -260,7 +262,7 @@ def seen(
     Args:
         plays: Who is there.
         camera: Which looks.
-        skeleton: Of the poses.
+        skeleton: Of the poses; ``hand21`` are right hands.
         rate_hz: Of the images.
         until_s: End; that of the longest play when left out.
         since_s: Beginning.
@@ -276,15 +278,17 @@ def seen(
     # The last image is taken at the end.
     times = end - np.arange(int((end - since_s) * rate_hz + 1e-6) + 1)[::-1] / rate_hz
     truth = at([play.person for play in plays], times)
-    for time, points in zip(times, truth.points(kind), strict=True):
+    everything = truth.model[:, :, _HAND] if kind.subject == "hand" else truth.points(kind)
+    for time, points in zip(times, everything, strict=True):
         own = points @ camera.rotation.T + camera.translation
         pixels = camera.camera.project(own) + sigma_px * rng.standard_normal((*own.shape[:2], 2))
         own = own + sigma_m * rng.standard_normal(own.shape)
         scores = np.where(np.isfinite(pixels).all(axis=2), score, 0)
         hips = own[:, [kind.index[n] for n in ("left_hip", "right_hip") if n in kind.index] or [kind.root]].mean(axis=1)
         columns = {"points": own} if space == "points" else {"local_points": own - hips[:, None]}
+        sides = np.full(len(own), RIGHT * (kind.subject == "hand"))
         yield EPOCH_NS + round(time * 1e9), Poses(
-            kind, pixels, scores, ids=truth.ids, **({} if space == "none" else columns)
+            kind, pixels, scores, ids=truth.ids, sides=sides, **({} if space == "none" else columns)
         )
 
 
