@@ -21,6 +21,7 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.multiview.alone import along_rays
 from pose_ros.multiview.associate import AssociateOptions, associate
+from pose_ros.multiview.clocks import Clocks, Late
 from pose_ros.multiview.deviations import leave_one_out
 from pose_ros.multiview.health import CameraHealth, Judge
 from pose_ros.multiview.memory import VELOCITY_S, Known
@@ -98,7 +99,7 @@ class Fuser:
         self.triangulation = triangulation or TriangulateOptions()
         #: Camera -> (P,) int64: the row of each subject of the last result in what that camera saw; -1 where not seen.
         self.members: Mapping[str, np.ndarray] = {}
-        self._judge = Judge()
+        self._judge, self._clocks = Judge(), Clocks()
         self._known: Known | None = None
         self._rigs: dict[tuple[str, ...], Rig] = {}
         self._rig: Rig | None = None
@@ -108,10 +109,15 @@ class Fuser:
         """How well each camera agrees with the others."""
         return self._judge.health
 
+    @property
+    def late(self) -> Mapping[str, Late]:
+        """Whose stamps are how late beside the others', where enough moved to tell."""
+        return self._clocks.late()
+
     def reset(self) -> None:
         """Forget everybody, and what was thought of the cameras."""
         self._known, self.members = None, {}
-        self._judge = Judge()
+        self._judge, self._clocks = Judge(), Clocks()
 
     def __call__(self, rig: Rig, views: Mapping[str, tuple[int, Poses]], stamp_ns: int) -> Poses:
         """Fuse what cameras saw.
@@ -286,6 +292,8 @@ class Fuser:
             inside = ((there >= 0) & (there < camera.camera.size_wh)).all(axis=2).sum(axis=1)
             missed = np.sort(inside[(rows[i] < 0) & (inside > 0)])[::-1]
             elsewhere = int(missed[: len(views[name][1]) - (rows[i] >= 0).sum()].sum())
+            where = known.points[:, part], known.velocities[:, part]
+            self._clocks.count(camera, views[name][0], pixels[i], sigmas[i], *where)
             own, others, off = (column[i][np.isfinite(column[i])] for column in deviations)
             self._judge.count(name, views[name][0], own, others, off, elsewhere)
         limit = self.triangulation.limit**2 / 2

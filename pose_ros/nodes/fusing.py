@@ -260,8 +260,8 @@ class Fusing:
 
     def statuses(self) -> list[DiagnosticStatus]:
         """Return the diagnostics of the cameras."""
-        health = self.fusion.fuser.health
-        return [v.status(health.get(v.name, CameraHealth())) for v in self.viewpoints.values()]
+        health, late = self.fusion.fuser.health, self.fusion.fuser.late
+        return [v.status(health.get(v.name, CameraHealth()), late.get(v.name)) for v in self.viewpoints.values()]
 
     def why_not(self) -> str:
         """Say why nothing is fused, while the cameras are heard."""

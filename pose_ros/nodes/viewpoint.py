@@ -18,6 +18,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import PoseRosError
 from pose_ros.msg import SkeletonArray
+from pose_ros.multiview.clocks import Late
 from pose_ros.multiview.health import CameraHealth
 from pose_ros.multiview.rig import PosedCamera
 from pose_ros.nodes.multiview_options import MultiviewOptions
@@ -202,21 +203,30 @@ class Viewpoint:
                          "camera_info_topic")
         return f"no camera_info yet: {why}"
 
-    def status(self, health: CameraHealth) -> DiagnosticStatus:
-        """Return the diagnostics of this camera; ``health`` says how well it agrees with the others."""
+    def status(self, health: CameraHealth, late: Late | None = None) -> DiagnosticStatus:
+        """Return the diagnostics of this camera: how well it agrees with the others, and how late its stamps are."""
         used = self._used.age_s < _SILENT_S
         warning = self.silence() if self.silent else self.problem or self.unmatched
+        clock = ""
+        if late is not None and late.sure:
+            when = "late" if late.seconds > 0 else "early"
+            clock = (f"its stamps are about {1000 * abs(late.seconds):.0f} ms too {when} beside those of the others; "
+                     "let its driver say when images are taken, or synchronise the clocks")
+        if health.left_out and not warning and clock:
+            warning = f"is {health.misfit:.1f} times further off than the others are: {clock}"
         if health.left_out and not warning:
             warning = (f"is {health.misfit:.1f} times further off than the others are: it was moved, or its "
                        "calibration or its transform is wrong; calibrate it again")
         return self._health.status_of(
-            self.name, f"used{_SUSPECT * health.suspect}" if used else "waits for the others",
+            self.name, f"used{f', but {clock}' if clock else _SUSPECT * health.suspect}" if used else
+            "waits for the others",
             f"left out: {warning}" if warning else "",
             rate_hz=f"{self._rate.hz:.1f}",
             last_seen_s=f"{self._rate.age_s:.1f}" if np.isfinite(self._rate.age_s) else "",
             frame_id=self.frame_id,
             reprojection_error_px=f"{health.residual:.2f}" if health.sights else "",
             disagrees_percent=f"{100 * health.dropped:.0f}" if health.sights else "",
+            clock_late_ms=f"{1000 * late.seconds:.1f}" if late is not None else "",
             misfit=f"{health.misfit:.2f}" if health.sights else "",
         )
 

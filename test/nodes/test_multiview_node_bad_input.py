@@ -202,6 +202,17 @@ def test_clocks_that_differ_are_told(room, offset_ns, words):
     left_out(room, C, "synchronise the clocks")
 
 
+def test_a_clock_that_is_a_little_late_is_told_by_what_moves(room):
+    room = room()
+    room.offset_ns[C] = 30_000_000
+    room.play(60)
+    message, values = room.status(C)
+    assert "ms too late beside those of the others" in message
+    assert "calibrate" not in message
+    assert 10 < float(values["clock_late_ms"]) < 40
+    assert "ms too" not in room.status(A)[0]
+
+
 def test_when_time_runs_backwards_tracks_end(room):
     room = room()
     room.play(10)
