@@ -166,12 +166,14 @@ class LimbLengths:
             self._lengths, self._counts = np.empty((2, 0, len(limbs(poses.skeleton).mirror)))
         self._stamp_ns = stamp_ns
         kept = stamp_ns - self._seen_ns <= _FORGET_S * 1e9
-        new = np.setdiff1d(poses.ids[poses.ids > 0], self._ids[kept])
-        none = np.zeros((len(new), self._lengths.shape[1]))
-        self._ids = np.concatenate([self._ids[kept], new])
-        self._seen_ns = np.concatenate([self._seen_ns[kept], np.full(len(new), stamp_ns)])
-        self._lengths = np.concatenate([self._lengths[kept], none])
-        self._counts = np.concatenate([self._counts[kept], none])
+        unknown = (poses.ids > 0) & ~np.isin(poses.ids, self._ids[kept])
+        if unknown.any() or not kept.all():
+            new = np.unique(poses.ids[unknown])
+            none = np.zeros((len(new), self._lengths.shape[1]))
+            self._ids = np.concatenate([self._ids[kept], new])
+            self._seen_ns = np.concatenate([self._seen_ns[kept], np.full(len(new), stamp_ns)])
+            self._lengths = np.concatenate([self._lengths[kept], none])
+            self._counts = np.concatenate([self._counts[kept], none])
         tracked = poses.ids > 0
         if poses.points is None or not tracked.any():
             return

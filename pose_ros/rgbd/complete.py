@@ -45,9 +45,10 @@ def complete(
     a, b = np.concatenate([ends, ends[:, ::-1]]).T
     lengths = np.concatenate([lengths, lengths], axis=1)
     z, variance = z.copy(), variance.copy()
+    rows, which = np.nonzero((np.isnan(z) & np.isfinite(rays[..., 0]))[:, b] & np.isfinite(lengths))
     for _ in range(_ROUNDS):
-        wanted = np.isfinite(z[:, a]) & np.isnan(z[:, b]) & np.isfinite(lengths) & np.isfinite(rays[:, b, 0])
-        row, limb = np.nonzero(wanted)
+        wanted = np.isfinite(z[rows, a[which]]) & np.isnan(z[rows, b[which]])
+        row, limb = rows[wanted], which[wanted]
         if not len(row):
             break
         start, end = a[limb], b[limb]

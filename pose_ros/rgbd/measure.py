@@ -148,9 +148,12 @@ def _pixel_noise(poses: Poses, options: DepthOptions) -> np.ndarray:
 
 
 def _body_guess(view: Depth, pixels: np.ndarray, poses: Poses, options: DepthOptions) -> np.ndarray:
-    """Return (N,) metres: the median depth of the keypoints' own pixels; it only has to be good enough for a size."""
-    centre = sample(view, pixels.reshape(-1, 2), None, options.min_range, options.max_range)[:, 0]
-    return _body(np.where(np.isfinite(centre), centre, np.nan).reshape(poses.scores.shape), poses)
+    """Return (N,) metres: the median depth of the trunk's own pixels; it only has to be good enough for a size."""
+    own = trunk(poses.skeleton)
+    z = np.full(poses.scores.shape, np.nan)
+    centre = sample(view, pixels[:, own].reshape(-1, 2), None, options.min_range, options.max_range)[:, 0]
+    z[:, own] = np.where(np.isfinite(centre), centre, np.nan).reshape(len(z), own.sum())
+    return _body(z, poses)
 
 
 def _body(z: np.ndarray, poses: Poses) -> np.ndarray:

@@ -15,9 +15,9 @@ import numpy as np
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.rgbd.parts import flesh, reaches
 
-#: A surface is another one's when it is so much nearer to him, in reaches, for each metre that his own limb reaches
-#: there: two hands can be in one place, a hand and a trunk cannot.
-_MARGIN = 0.4
+#: A surface that is another one's is nearer to him by so many metres: hands that meet are in one place, and whoever is
+#: found twice is nobody else.
+_MARGIN = 0.1
 #: Whoever looks larger than this, beside somebody at the same place, is the same one found twice.
 _SMALLER = 0.9
 #: So many keypoints on nobody else's surface tell how far away a subject is.
@@ -75,8 +75,9 @@ def claims(
     at, reach, (a, b) = z[row, keypoint, surface], reaches(skeleton), ends[limb].T
     # A surface that is as far before a trunk as its own skin is not far from it.
     skin = at - behind[row, keypoint] + (1 - along) * behind[other, a] + along * behind[other, b]
-    theirs = (1 - along) * reach[a] + along * reach[b]
-    lost = np.abs(at - body[row]) / reach[keypoint] > np.abs(skin - body[other]) / theirs + _MARGIN * theirs
+    own, theirs = np.abs(at - body[row]), np.abs(skin - body[other])
+    lost = own / reach[keypoint] > theirs / ((1 - along) * reach[a] + along * reach[b])
+    lost &= own > theirs + _MARGIN
     foreign[row[lost], keypoint[lost], surface[lost]] = True
     return Claims(foreign, body)
 
