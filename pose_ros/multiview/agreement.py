@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,24 @@ from pose_ros.multiview.sights import Sights, count, solve
 _VIEWS_TO_PAIR = 12
 
 
-def agreeing(sights: Sights, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which views to believe, (V, M) bool, and about where the points are, (4, M).
+class Agreement(NamedTuple):
+    """What V views of M points say, at about where the points are."""
+
+    #: (V, M) bool: which ones to believe.
+    fits: np.ndarray
+    #: (V, M): how far all are off, squared, in standard deviations; the limit at most.
+    squares: np.ndarray
+    #: (V, M): how deep the points lie before the cameras, metres.
+    depth: np.ndarray
+
+    def put(self, points: np.ndarray, other: Agreement) -> None:
+        """Take over another one of some of the points."""
+        for own, theirs in zip(self, other, strict=True):
+            own[:, points] = theirs
+
+
+def agreeing(sights: Sights, limit: float) -> tuple[Agreement, np.ndarray]:
+    """Return which views to believe, and of which points but the best pair told that, (M,) bool.
 
     They are all but one where these agree, else those that agree with the best pair.
 
@@ -27,17 +44,18 @@ def agreeing(sights: Sights, limit: float) -> tuple[np.ndarray, np.ndarray]:
         sights: Of M points, three or more views each.
         limit: Square of the most standard deviations.
     """
-    views = len(sights.weights)
+    views, left = len(sights.weights), count(sights.weights > 0) - 1
     terms = sights.terms(sights.weights)
-    fits, points, left = _best(sights, 1 - np.eye(views, dtype=np.float32), terms, limit)
-    torn = np.flatnonzero((count(fits) < left) & (left > 2))
+    found = _best(sights, 1 - np.eye(views, dtype=np.float32), terms, limit)
+    paired = (count(found.fits) < left) & (left > 2)
+    torn = np.flatnonzero(paired)
     if len(torn):
         some, terms = sights.of(torn), terms.take(torn, axis=2)
         if views > _VIEWS_TO_PAIR:
             best = np.argpartition(-some.weights, _VIEWS_TO_PAIR, axis=0)[:_VIEWS_TO_PAIR]
             terms = np.take_along_axis(terms, best[None], axis=1)
-        fits[:, torn], points[:, torn], _ = _best(some, choices(terms.shape[1], 2), terms, limit)
-    return fits, points
+        found.put(torn, _best(some, choices(terms.shape[1], 2), terms, limit))
+    return found, paired
 
 
 @functools.lru_cache(16)
@@ -50,38 +68,33 @@ def choices(views: int, most: int, least: int = 2) -> np.ndarray:
     return made
 
 
-def _best(
-    sights: Sights, chosen: np.ndarray, terms: np.ndarray, limit: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which views agree with the best of P choices of views, and how many should.
+def _best(sights: Sights, chosen: np.ndarray, terms: np.ndarray, limit: float) -> Agreement:
+    """Return which views agree with the best of P choices of views: none where two choices are as good.
 
     Args:
         sights: Of M points.
         chosen: (P, T) 0 or 1: the terms of each choice.
         terms: (9, T, M) normal equations.
         limit: Square of the most standard deviations.
-
-    Returns:
-        (V, M) bool, none where two choices are as good; (4, M) where that choice puts the points; and (M,) how many
-        views but one there are.
     """
-    points = solve(chosen @ terms)
-    squares, at = sights.residuals(points)
+    squares, (_, _, depth) = sights.residuals(solve(chosen @ terms))
     squares *= sights.weights[:, None]
-    seen = sights.weights > 0
+    seen = (sights.weights > 0)[:, None]
     # A point behind a camera, or nowhere, agrees with nobody.
-    behind = at[2] <= 0
-    behind &= seen[:, None]
+    behind = depth <= 0
+    behind &= seen
     if behind.any():
         squares[behind] = limit
     np.fmin(squares, limit, out=squares)
-    best = squares.sum(axis=0).argmin(axis=0), np.arange(terms.shape[2])
     fits = squares < limit
-    fits &= seen[:, None]
+    fits &= seen
+    cost = squares.sum(axis=0)
+    views, points = len(fits), cost.shape[1]
+    best = cost.argmin(axis=0) * points + np.arange(points)
+    found = Agreement(*(array.reshape(views, -1).take(best, axis=1) for array in (fits, squares, depth)))
     # Two views alone may agree by chance. If others do, too, nobody can tell who is right.
-    agreed = fits[:, best[0], best[1]]
-    few = np.flatnonzero(count(agreed) == 2)
-    rivals = fits[:, :, few]
-    torn = ((count(rivals) >= 2) & (rivals != agreed[:, None, few]).any(axis=0)).any(axis=0)
-    agreed[:, few[torn]] = False
-    return agreed, points[:, best[0], best[1]], count(seen) - 1
+    few = np.flatnonzero(count(found.fits) == 2)
+    rivals, agreed = fits.take(few, axis=2), found.fits.take(few, axis=1)[:, None]
+    torn = ((count(rivals) >= 2) & (rivals != agreed).any(axis=0)).any(axis=0)
+    found.fits[:, few[torn]] = False
+    return found

@@ -102,27 +102,28 @@ def triangulate(
     squares, at = sights.residuals(solve(sights.sum(weights)))
     squares *= weights
     robust = _robust(weights, squares, at[2])
-    wrong = np.flatnonzero(_off(squares, at[2], weights, limit).any(axis=0) & (count(weights > 0) > 2))
+    off = _off(squares, at[2], weights, limit)
+    wrong = again = np.flatnonzero(off.any(axis=0) & (count(weights > 0) > 2))
+    if off.any():
+        weights = np.where(off, 0, weights)
+        robust[off] = 0
     if len(wrong):
-        weights, some = weights.copy(), sights.of(wrong)
+        some = sights.of(wrong)
         agreed, rough = agreeing(some, _LOOSER * limit)
-        weights[:, wrong] = agreed = some.weights * agreed
-        robust[:, wrong] = agreed / nearness(some.depth(rough))
+        # Where but two views made the point, or some hardly fit, all that agree make it first, and then are judged.
+        rough |= ((agreed.squares > limit) & agreed.fits).any(axis=0)
+        agreed.squares[:, rough] = 0
+        weights[:, wrong] = own = some.weights * agreed.fits
+        robust[:, wrong] = _robust(own, agreed.squares, agreed.depth)
+        again = wrong[rough]
     total = sights.sum(robust)
     points = solve(total)
     squares, at = sights.residuals(points)
-    # Of most points that is all. Those with a wrong view were first solved without it, and some views fit no longer.
-    late = _off(squares * weights, at[2], weights, limit)
-    off = late.any(axis=0)
-    off[wrong] = True
-    again = np.flatnonzero(off)
     if len(again):
-        if weights is sights.weights:
-            weights = weights.copy()
-        some, left = sights.of(again), weights[:, again]
-        left[late[:, again]] = 0
-        weights[:, again] = left
-        total[:, again] = own = some.sum(_robust(left, squares[:, again] * left, at[2][:, again]))
+        some, own, near = sights.of(again), weights.take(again, axis=1), at[2].take(again, axis=1)
+        far = squares.take(again, axis=1) * own
+        weights[:, again] = own = np.where(_off(far, near, own, limit), 0, own)
+        total[:, again] = own = some.sum(_robust(own, far, near))
         points[:, again] = own = solve(own)
         squares[:, again], at[:, :, again] = some.residuals(own)
     return _report(options, sights, weights, points, inverse(total), squares, at, shape)
