@@ -15,7 +15,7 @@ import numpy as np
 
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
-from pose_ros.exports.take import TO_Y_UP, Subject, Take
+from pose_ros.exports.take import TO_Y_UP, Subject, Take, held
 from pose_ros.skeletons import catalogue
 
 #: People are written as this skeleton, whose joints are a tree from the pelvis.
@@ -130,7 +130,7 @@ def _bvh(take: Take, subject: Subject) -> str:
         raise ConfigError("format", f"bvh needs the root of a skeleton, but {skeleton.keypoints[skeleton.root]} of "
                                     f"{subject.name} was never seen; take trc or csv")
     joints = tree(skeleton, known)
-    points = _whole(joints, points)
+    points = held(points)
     offsets, rotations, root = fit(joints, points)
     names = [skeleton.keypoints[i] for i in joints.keypoints]
     lines: list[str] = ["HIERARCHY"]
@@ -167,16 +167,6 @@ def _treelike(skeleton: Skeleton, points: np.ndarray) -> tuple[Skeleton, np.ndar
     if skeleton.subject != "person" or not converts(skeleton, person) or skeleton.frames == ("face", "gaze"):
         return skeleton, points
     return person, conversion(skeleton, person).points(points)
-
-
-def _whole(joints: Tree, points: np.ndarray) -> np.ndarray:
-    """Return points without gaps: what is not seen stays where it was seen last, and before that, first."""
-    points = points.copy()
-    for keypoint in joints.keypoints:
-        known = np.isfinite(points[:, keypoint]).all(axis=1)
-        last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-        points[:, keypoint] = points[np.where(last < 0, known.argmax(), last), keypoint]
-    return points
 
 
 def _zxy(rotations: np.ndarray) -> np.ndarray:

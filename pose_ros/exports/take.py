@@ -47,7 +47,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """What files call it, such as ``person_3``."""
+        """What files call it, such as ``dog_3``, or ``subject_3``."""
         return f"{self.label or 'subject'}_{self.id}"
 
 
@@ -167,6 +167,16 @@ def collect(moments: Iterable[tuple[int, Poses]], *, predicted: bool = False, le
 
     subjects = tuple(subject(number, rows[number]) for number in sorted(rows) if number and len(rows[number]) >= least)
     return Take(skeleton, stamps, subjects, space)
+
+
+def held(values: np.ndarray) -> np.ndarray:
+    """Return values (T, C, D) without gaps, for formats that cannot say so: what is not known stays as it was last.
+
+    Before it is known for the first time, it is as it will be then. A column that is never known stays NaN.
+    """
+    known = np.isfinite(values).all(axis=2)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], -1))
+    return np.take_along_axis(values, np.where(last < 0, known.argmax(axis=0), last)[:, :, None], axis=0)
 
 
 def _column(

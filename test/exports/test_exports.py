@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,9 @@ def test_trc_reads_back_with_y_up(tmp_path: Path) -> None:
     lines = paths[0].read_text().splitlines()
     assert lines[2].split("\t")[:5] == ["50.00", "50.00", "7", "17", "m"]
     assert [name for name in lines[3].split("\t")[2:] if name] == list(H36M.keypoints)
-    cells = [line.split("\t") for line in lines[6:]]
+    # OpenSim drops what is behind the last tab where that is nothing.
+    assert all(line.endswith("\t") for line in lines[6:])
+    cells = [line[:-1].split("\t") for line in lines[6:]]
     assert {len(row) for row in cells} == {2 + 3 * 17}
     read = np.array([[float(c or "nan") for c in row[2:]] for row in cells]).reshape(7, 17, 3)
     # Short gaps are filled, and this one lasts for one moment.
@@ -143,6 +146,14 @@ def test_mot_holds_degrees(tmp_path: Path) -> None:
     assert lines[:6] == ["joint angles", "version=1", "nRows=9", "nColumns=2", "inDegrees=yes", "endheader"]
     assert lines[6] == "time\tleft_knee_flexion"
     np.testing.assert_allclose([float(x.split("\t")[1]) for x in lines[7:]], np.degrees(values[:, column]), atol=1e-4)
+    # OpenSim's reader ends at a nan: what is not known stays as it was, and what never is, is left out.
+    values[:2], values[4:6], values[8:] = np.nan, np.nan, np.nan
+    take = collect((s, p.replace(measures=v[None])) for (s, p), v in zip(moments, values, strict=True))
+    gap = dataclasses.replace(take, stamps_ns=take.stamps_ns * 20)  # of 0.4 s and more, which is not filled
+    lines = opensim.write_mot(gap, tmp_path / "gap.mot")[0].read_text().splitlines()
+    read = np.array([[float(x) for x in line.split("\t")] for line in lines[7:]])
+    np.testing.assert_allclose(read[:, 0], 0.4 * np.arange(2, 8))
+    np.testing.assert_allclose(read[:, 1], np.degrees(values[[2, 3, 3, 3, 6, 7], column]), atol=1e-4)
     with pytest.raises(ConfigError, match="mot holds joint angles"):
         opensim.write_mot(take_of(walker(), count=3, skeleton="coco17"), tmp_path / "no.mot")
 
