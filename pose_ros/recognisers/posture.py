@@ -137,7 +137,7 @@ class _Body:
         aside = (shoulder + hip) / 2 - ankle
         aside -= (aside * up).sum(axis=2, keepdims=True) * up
         away = np.linalg.norm(aside, axis=2) / (_THIGH * size)
-        self.balanced = np.where(self.flat[:, None], 1 - _ramp(self.legs, 0.3, 0.45), 1 - _ramp(away, 0.45, 0.75))
+        self.balanced = np.where(self.flat[:, None], 1 - _ramp(self.legs, 0.38, 0.5), 1 - _ramp(away, 0.45, 0.75))
 
     def score(self, posture: str) -> np.ndarray:
         """Return how well a posture fits, (N, T) in [0, 1]; NaN where unknown."""

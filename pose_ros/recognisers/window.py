@@ -100,8 +100,8 @@ class Window:
             steps: How many, T.
             step_s: Time between two of them, seconds.
         """
-        stamps, past = self._past.stamps_ns, self._past.of(self._poses.ids)
-        times = stamps[-1] - round(step_s * 1e9) * np.arange(steps)[::-1]
+        times = self._past.stamps_ns[-1] - round(step_s * 1e9) * np.arange(steps)[::-1]
+        stamps, past = self._past.of(self._poses.ids, times[0] - self._gap_ns)
         found, at = [], 0
         shapes = [(len(self.takes), size) for size in _COLUMNS.values()]
         for count, size in (*shapes, (len(self._skeleton.measures), 1)):

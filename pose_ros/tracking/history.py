@@ -49,10 +49,10 @@ class History:
         if self._past is None or self._past.shape != values.shape[1:]:
             self._past = Past(values.shape[1:], (self.window - 1) * self.step_ns + self.max_gap_ns)
         self._past.put(np.asarray(ids)[known], values[known], stamp_ns)
-        past = np.full((len(self._past), *values.shape), np.nan, np.float32)
-        past[:, known] = self._past.of(np.asarray(ids)[known])
-        past[-1] = values
-        found = self._resample(self._past.stamps_ns, past)
+        stamps, seen = self._past.of(np.asarray(ids)[known])
+        past = np.full((len(stamps), *values.shape), np.nan, np.float32)
+        past[:, known], past[-1] = seen, values
+        found = self._resample(stamps, past)
         return found[..., :2], np.nan_to_num(found[..., 2])
 
     def _resample(self, stamps: np.ndarray, past: np.ndarray) -> np.ndarray:

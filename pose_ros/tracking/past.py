@@ -64,9 +64,19 @@ class Past:
         self._stamps[place], self._data[place] = stamp_ns, np.nan
         self._data[place, self._rows(ids)] = values
 
-    def of(self, ids: np.ndarray) -> np.ndarray:
-        """Return what was seen of subjects of the last image, (images, N, ...) float32; NaN where they were not."""
-        return np.asarray(self._data[: self._count, self._rows(ids)])
+    def of(self, ids: np.ndarray, since_ns: int = -(2**63)) -> tuple[np.ndarray, np.ndarray]:
+        """Return what was seen of subjects of the last image.
+
+        Args:
+            ids: (N,) of those.
+            since_ns: Images before that are left out.
+
+        Returns:
+            (images,) stamps, and (images, N, ...) float32, NaN where they were not seen.
+        """
+        stamps = self.stamps_ns
+        first = int(np.searchsorted(stamps, since_ns))
+        return stamps[first:], np.asarray(self._data[first : self._count, self._rows(ids)])
 
     def forget(self, ids: np.ndarray) -> None:
         """Forget subjects that have ended."""

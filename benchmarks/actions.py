@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure what rules recognise of people whose deeds are known, and how long they take.
+
+The people are those of the tests (test/scenes/choreography.py): three cameras, three heights, noise of 2 px and 2 cm, 30
+images per second. They go through all of the recognition: windows, rules, onset and end.
+
+Table 1: for each thing that people do: how many times they did it, how many of these were told (an action of that name
+overlaps it), how many were told that nobody did, and how late their onsets are (median and 90 %, ms; of what begins
+slowly the onset is the middle of the movement). Table 2: of the time in which people are in a posture, the part in which
+each posture is told. Table 3: time for one look, the best of many rounds, CPU time of this thread.
+
+    python benchmarks/actions.py
+    python benchmarks/actions.py --rules posture --space none
+    python benchmarks/actions.py --video clip.mp4 --model blazepose-full --annotated out.jpg
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
+
+from scenes.choreography import FRONT, Deed, Do, Play, perform, seen
+from scenes.cameras import posed
+from scenes.observing import EPOCH_NS
+
+from pose_ros import wiring
+from pose_ros.core.frame import Frame
+from pose_ros.media.annotate import annotate
+from pose_ros.recognisers.episodes import Action, Phase
+from pose_ros.recognisers.window import Window
+from pose_ros.recognition import Recognition, default_rules, recognisers
+
+CAMERAS = {
+    "front": FRONT,
+    "side": posed("side", (0.3, -4.5, 1.3), (0, 0, 0.9)),
+    "oblique": posed("oblique", (3.0, -3.0, 2.2), (0, 0, 0.8)),
+}
+#: What people do one after the other. Whoever adds a rule adds what it is for, and what it must not be taken for.
+SCRIPTS: Sequence[Sequence[Do]] = (
+    (Do("stand", 2), Do("sit", 3), Do("stand", 2), Do("bend", 2), Do("stand", 1), Do("squat", 2), Do("stand", 1)),
+    (Do("stand", 2), Do("lie", 3), Do("stand", 1, ramp_s=2.5), Do("lie_side", 2)),
+    (Do("stand", 2), Do("fall", 3)),
+    (Do("stand", 2), Do("walk", 2), Do("fall_forward", 3)),
+    (Do("stand", 1), Do("sit", 1, ramp_s=0.6), Do("stand", 1, ramp_s=0.7), Do("squats", 2, times=4)),
+    (Do("stand", 1), Do("wave", 3, side="right"), Do("stand", 2), Do("wave", 2, side="left", rate_hz=2.2)),
+    (Do("sit", 2), Do("wave", 3, side="left"), Do("stand", 2)),
+    (Do("stand", 1), Do("raise", 2, side="right"), Do("stand", 1), Do("raise_front", 2, side="left")),
+    (Do("stand", 1), Do("point", 2, side="right"), Do("stand", 1), Do("point", 2, side="left")),
+    (Do("stand", 1), Do("walk", 4, speed_mps=1.2), Do("stand", 1)),
+    (Do("stand", 1), Do("walk", 4, speed_mps=0.8), Do("sit", 2)),
+)  # fmt: skip
+POSTURES = ("standing", "sitting", "squatting", "kneeling", "bending", "lying")
+
+
+def told(play: Play, rules: Sequence[str], camera: str, space: str, seed: int) -> tuple[list[Action], list[set[str]]]:
+    """Return all that was told of a play, once and as it was at last, and what was going on at each image."""
+    eye = CAMERAS[camera]
+    recognition = Recognition(recognisers(rules))
+    last: dict[tuple[str, int, int, int], Action] = {}
+    going = []
+    for stamp, poses in seen([play], eye, "halpe26", space=space, sigma_px=2, sigma_m=0.02, seed=seed):
+        actions = recognition(poses, stamp, eye.camera.size_wh, place=(eye.rotation.T, eye.centre)).actions
+        last.update({(a.name, a.side, a.onset_ns, a.count): a for a in actions})
+        going.append({a.name for a in actions if a.phase in (Phase.BEGAN, Phase.ONGOING)})
+    return list(last.values()), going
+
+
+def overlap(action: Action, deed: Deed, until_s: float) -> bool:
+    """Whether both are the same thing, done with the same side at the same time."""
+    onset, end = ((ns - EPOCH_NS) * 1e-9 for ns in (action.onset_ns, action.end_ns or EPOCH_NS + int(until_s * 1e9)))
+    sides = 0 in (action.side, deed.side) or action.side == deed.side
+    return action.name == deed.name and sides and min(end, deed.end_s) > max(onset, deed.onset_s) - 0.3
+
+
+def recognise(rules: Sequence[str], space: str) -> None:
+    """Print tables 1 and 2."""
+    known = {name for rule in recognisers(rules).values() for name in rule.actions}
+    done, found, false = Counter[str](), Counter[str](), Counter[str]()
+    late: dict[str, list[float]] = {}
+    shares = np.zeros((len(POSTURES), len(POSTURES) + 1))
+    for number, script in enumerate(SCRIPTS):
+        for seed, (camera, height) in enumerate(zip(CAMERAS, (1.58, 1.82, 1.7), strict=True)):
+            play = perform(*script, height_m=height)
+            actions, going = told(play, rules, camera, space, 100 * number + seed)
+            for deed in play.truth:
+                same = [a for a in actions if overlap(a, deed, play.seconds)]
+                done[deed.name] += 1
+                found[deed.name] += bool(same)
+                if same:
+                    onset = min(((a.onset_ns - EPOCH_NS) * 1e-9 - deed.onset_s for a in same), key=abs)
+                    late.setdefault(deed.name, []).append(1e3 * onset)
+            false.update(a.name for a in actions if not any(overlap(a, d, play.seconds) for d in play.truth))
+            for i, names in enumerate(going):
+                for posture in play.at(i / 30).intersection(POSTURES):
+                    row = POSTURES.index(posture)
+                    shares[row, -1] += 1
+                    shares[row, :-1] += [name in names for name in POSTURES]
+    print(f"\nrules {', '.join(rules)}; space: {space}\n")
+    print(f"{'action':<14}{'done':>6}{'told':>6}{'false':>7}{'onset ms':>10}{'90 %':>8}")
+    for name in sorted(known & (done.keys() | false.keys())):
+        delays = late.get(name, [])
+        middle, most = (f"{np.percentile(delays, p):.0f}" if delays else "-" for p in (50, 90))
+        print(f"{name:<14}{done[name]:>6}{found[name]:>6}{false[name]:>7}{middle:>10}{most:>8}")
+    if "posture" in rules:
+        print("\nof the time in a posture, per cent in which each is told\n" + " " * 12 + "".join(
+            f"{name:>11}" for name in POSTURES))
+        for name, row in zip(POSTURES, shares, strict=True):
+            if row[-1]:
+                print(f"{name:<12}" + "".join(f"{100 * value / row[-1]:>11.1f}" for value in row[:-1]))
+
+
+def speed(rules: Iterable[str]) -> None:
+    """Print table 3."""
+    print(f"\n{'CPU ms of one look':<22}" + "".join(f"{n:>4} people" for n in (1, 5, 20)))
+    made = recognisers(rules)
+    clips: dict[str, list[float]] = {}
+    for n in (1, 5, 20):
+        plays = [perform(Do("stand", 1), Do("wave", 8), place=(0.0, 0.1 * i)) for i in range(n)]
+        window = Window(next(iter(made.values())).takes, 10.0)
+        for stamp, poses in seen(plays, skeleton="halpe26"):
+            window.put(poses, stamp, (1280, 720), (FRONT.rotation.T, FRONT.centre))
+        rows = [("image into window", lambda: window.put(poses, stamp, (1280, 720), (FRONT.rotation.T, FRONT.centre)))]
+        for name, rule in made.items():
+            if rule.takes != window.takes:
+                continue
+            clip = window.clip(rule.steps, rule.step_s)
+            rows.append((f"{name}: clip", lambda rule=rule: window.clip(rule.steps, rule.step_s)))
+            rows.append((f"{name}: see", lambda rule=rule, clip=clip: rule.see(clip)))
+        for name, run in rows:
+            best = np.inf
+            for _ in range(15):
+                began = time.thread_time()
+                for _ in range(5):
+                    run()
+                best = min(best, (time.thread_time() - began) / 5)
+            clips.setdefault(name, []).append(best * 1e3)
+    for name, row in clips.items():
+        print(f"{name:<22}" + "".join(f"{ms:>11.2f}" for ms in row))
+
+
+def video(path: Path, model: str, rules: Sequence[str], annotated: Path | None, at_s: float | None) -> None:
+    """Print what is told of a video; there is no truth but what one sees in it."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(path))
+    fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
+    pipeline, recognition = wiring.build({"model": model}), Recognition(recognisers(rules), fail=print)
+    index, shown = 0, None
+    while (read := capture.read())[0]:
+        image = np.ascontiguousarray(read[1][..., ::-1])
+        stamp = round(index / fps * 1e9)
+        size = image.shape[1], image.shape[0]
+        result = pipeline(Frame(image, stamp, "camera"))
+        told = recognition(result.poses, stamp, size, result.ended_ids).actions
+        for action in told:
+            if action.phase in (Phase.BEGAN, Phase.ENDED, Phase.EVENT):
+                end = "" if action.end_ns is None else f" .. {action.end_ns * 1e-9:.2f}"
+                values = " ".join(f"{name}={value:.2f}" for name, value in action.values.items())
+                print(f"{index / fps:7.2f} s  person {action.id}: {action.phase.name:<6} {action.name:<12} "
+                      f"{action.score:.2f}  {action.onset_ns * 1e-9:.2f}{end} {action.count or ''} {values}")
+        if annotated and (at_s is None or index / fps <= at_s) and told:
+            shown = annotate(image, result.poses, result.part_poses)
+            for row, action in enumerate(a for a in told if a.phase != Phase.ENDED):
+                text = f"person {action.id}: {action.name} {action.score:.2f}"
+                cv2.putText(shown, text, (10, 30 + 28 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 220, 0), 2)
+        index += 1
+    if annotated and shown is not None:
+        cv2.imwrite(str(annotated), shown[..., ::-1])
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rules", default=",".join(default_rules()), help="names with commas between them")
+    parser.add_argument("--space", choices=("points", "local_points", "none"), help="only this one")
+    parser.add_argument("--video", type=Path, help="tell what is recognised in a video instead")
+    parser.add_argument("--model", default="blazepose-full", help="for the video")
+    parser.add_argument("--annotated", type=Path, help="write one image of the video here")
+    parser.add_argument("--at", type=float, help="of that image, seconds; the last one when left out")
+    given = parser.parse_args()
+    rules = given.rules.split(",")
+    if given.video:
+        video(given.video, given.model, rules, given.annotated, given.at)
+        return
+    for space in [given.space] if given.space else ["points", "local_points", "none"]:
+        recognise(rules, space)
+    speed(rules)
+
+
+if __name__ == "__main__":
+    main()
