@@ -2,10 +2,10 @@
 """How well people are measured by a depth camera, on rendered depth of known truth: ``python benchmarks/depth.py``.
 
 Error of the joints by distance, beside what a single pixel or the median of a patch gives; keypoints that lie on the
-background; what goes wrong (holes, noise, a depth camera elsewhere, another stamp), and the time it takes. People,
-cameras and faults are those of test/scenes. With ``--open3d-python PYTHON``, an interpreter that has Open3D, its ray
-casting renders the same scene from its own meshes, its unprojection is compared, and its removal of outliers is tried
-in place of the choice of surfaces.
+background; what goes wrong (holes, noise, a depth camera elsewhere, another stamp), people who hide one another, and
+the time it takes. People, cameras and faults are those of test/scenes. With ``--open3d-python PYTHON``, an interpreter
+that has Open3D, its ray casting renders the same scene from its own meshes, its unprojection is compared, and its
+removal of outliers is tried in place of the choice of surfaces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
-from scenes import Faults, Person, Truth, at, circling, line, observe, posed
+from scenes import Faults, Person, Truth, at, circling, crossing, line, observe, posed, stand
 from scenes.depth import DepthFaults, render
 from scenes.rays import capsules
 
@@ -159,6 +159,66 @@ def troubles(seconds: float) -> None:
     buffer: DepthBuffer[str] = DepthBuffer()
     buffer.put(200_000_000, "depth")
     print(f"the last one is refused: {buffer.find(0, DepthOptions().max_time_difference).reason}")
+
+
+def behind(gap: float, seconds: float) -> list[Person]:
+    """Return somebody who stands, and somebody who passes behind him."""
+    return [Person(stand((1.0, 0.0)), 1.75, 0.0, gait=0.0),
+            Person(line((1.0 - gap, -seconds / 2), (1.0 - gap, 9)), 1.7, 1.0)]  # fmt: skip
+
+
+def reaching(gap: float) -> list[Person]:
+    """Return somebody who stretches his arms out beside somebody who stands so much farther away, or nearer."""
+    arms = {f"{side}_shoulder_flexion": np.radians(60) for side in ("left", "right")}
+    return [Person(stand((1.0, -0.35), np.pi / 2), 1.75, 0.0, gait=0.0, moves=lambda t: arms),
+            Person(stand((1.0 - gap, 0.15)), 1.7, 0.0, gait=0.0)]  # fmt: skip
+
+
+def crowds(seconds: float) -> None:
+    """Print on whom keypoints are measured that somebody else hides, where the network is sure of all of them."""
+    camera = posed("colour", (3.2, 0, 1.3), (0, 0, 0.95), SIZE, focal=0.6)
+    scenes = {"three cross": crossing(3, seconds, speed_mps=0.8), "two cross": crossing(2, seconds, 0.35, 0.8),
+              "1 m behind": behind(1.0, seconds), "0.5 m behind": behind(0.5, seconds),
+              "right behind": [Person(stand((x, 0.0)), 1.75, 0.0, gait=0.0) for x in (1.0, 0.0)],
+              "arms before": reaching(0.15), "arms behind": reaching(-0.25), "five in a ring": circling(5, 1.2)}
+    sure = Faults(sigma_px=0.5, sigma_size=0.012, spread=0.3, guess=True, sure=True)
+    print("\nkeypoints that somebody else hides, and a network that is sure of them; what is seen beside")
+    for name, people in scenes.items():
+        for tracked in (True, False):
+            recording = observe(people, camera, "coco17", seconds=seconds, rate_hz=10, faults=sure)
+            measurer, hidden, wrong, made, found, asked = DepthMeasurer(), 0, 0, [], [], 0
+            for shot in recording.shots:
+                image = render(recording.truth(shot.stamp_ns), 0, camera, wall_m=6, faults=STEREO, seed=shot.tick)
+                poses = shot.poses.replace(ids=shot.true_ids) if tracked else shot.poses
+                result = measurer(poses, camera.camera, image.depth, shot.stamp_ns)
+                assert result.points is not None
+                assert result.covariances is not None
+                off = (result.points - (shot.points @ camera.rotation.T + camera.translation)).astype(np.float64)
+                x, y = np.rint(poses.keypoints).astype(int).clip(0, np.array(SIZE) - 1).transpose(2, 0, 1)
+                owners = image.owners[y, x]
+                other = shot.hidden & (owners >= 0) & (owners != (shot.true_ids - 1)[:, None])
+                taken, inferred = result.sources == Source.MEASURED, result.sources == Source.INFERRED
+                # On the surface of that pixel, and not where the joint is.
+                there = np.abs(result.points[..., 2] - image.clean[y, x]) < 0.15
+                error = np.linalg.norm(off, axis=2)
+                body = np.zeros(other.shape, bool)
+                body[:, BODY] = True
+                hidden += (other & body).sum()
+                wrong += (other & body & taken & there & (np.abs(off[..., 2]) > 0.1)).sum()
+                asked += (body & ~shot.hidden).sum()
+                found.append(error[body & ~shot.hidden & taken])
+                rows = other & body & inferred
+                spread = result.covariances[rows].astype(np.float64)
+                squares = np.einsum("ki,ki->k", off[rows], np.linalg.solve(spread, off[rows][..., None])[..., 0])
+                made.append(np.column_stack([error[rows], squares]))
+            e, m = np.concatenate(found), np.concatenate(made)
+            text = (f"{name:<15}{'ids' if tracked else 'no ids':<7}hidden {hidden:4d}, on somebody else "
+                    f"{100 * wrong / max(hidden, 1):5.1f} %  seen: mean {1000 * e.mean():5.1f}  P95 "
+                    f"{1000 * np.percentile(e, 95):5.1f} mm  of the joints {100 * len(e) / asked:5.1f} %")
+            if len(m):
+                text += (f" | inferred {len(m):3d}, median {1000 * np.median(m[:, 0]):5.1f} mm, "
+                         f"in 95 % {100 * (m[:, 1] < 7.815).mean():5.1f} %")
+            print(text)
 
 
 def speed() -> None:
@@ -333,6 +393,7 @@ def main() -> None:
     arguments = parser.parse_args()
     accuracy(arguments.seconds)
     troubles(arguments.seconds)
+    crowds(arguments.seconds / 2)
     speed()
     if arguments.open3d_python:
         oracle(arguments.open3d_python)
