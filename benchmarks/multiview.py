@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,22 +155,22 @@ def fitting(error: np.ndarray, covariances: np.ndarray, freedom: float = 3.0) ->
             f"{(square < 7.8147).mean():.1%} in 95 %")  # fmt: skip
 
 
-def beside(name: str, python: str | None, rig: Rig, pixels: np.ndarray, truth: np.ndarray, rounds: int, ms: float,
-           few: np.ndarray) -> None:
-    """Print what aniposelib makes of it."""
+def beside(python: str | None, rig: Rig, pixels: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> None:
+    """Print what aniposelib makes of it, and what both do with the points that two cameras saw, in which time."""
     if python is None:
         return
     flat, points = pixels.reshape(len(rig), -1, 2), truth.reshape(-1, 3)
     enough = np.isfinite(flat[..., 0]).sum(axis=0) >= 2
-    flat, points, few, ms = flat[:, enough], points[enough], few[enough], ms * enough.mean()
-    made = oracle(python, rig, flat, rounds)
+    flat, points, scores = flat[:, enough], points[enough], scores.reshape(len(rig), -1)[:, enough]
+    run = functools.partial(triangulate, rig, flat[:, None], scores[:, None])
+    tried, ms = min(_RANSAC_POINTS, len(points)), Timed.of(run, 101)
+    made = oracle(python, rig, flat, 31)
     plain, robust = float(made["time"]) * 1e3, float(made["robust_time"]) * 1e3
     print(f"  aniposelib triangulate        {millimetres(made['plain'], points)}")
-    print(f"  aniposelib triangulate_ransac {millimetres(made['robust'], points[:_RANSAC_POINTS])}, {_RANSAC_POINTS} "
-          "points")  # fmt: skip
-    print(f"  here, the same points         {millimetres(few[:_RANSAC_POINTS], points[:_RANSAC_POINTS])}")
-    each, own = robust / _RANSAC_POINTS, ms / len(points)
-    print(f"  {name}: {ms:.2f} ms here, {plain:.2f} ms triangulate ({plain / ms:.1f} x), "
+    print(f"  aniposelib triangulate_ransac {millimetres(made['robust'], points[:tried])}, {tried} points")
+    print(f"  here, the same points         {millimetres(run().points[0, :tried], points[:tried])}")
+    each, own = robust / tried, ms / len(points)
+    print(f"  {len(points)} points: {ms:.2f} ms here, {plain:.2f} ms triangulate ({plain / ms:.1f} x), "
           f"{each:.2f} ms for each point triangulate_ransac ({each / own:.0f} x)")  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def speed(args: argparse.Namespace) -> None:
         print(f"\n5 views x 10 people x 133 keypoints, noise 2 px, {lies:.0%} lies, "
               f"{np.isnan(pixels[..., 0]).mean():.0%} missing: {ms.words}")  # fmt: skip
         print(f"  here                          {millimetres(found.points, truth)}; {honest(found, truth)}")
-        beside("1330 points", args.oracle_python, rig, pixels, truth, 11, ms, found.points.reshape(-1, 3))
+        beside(args.oracle_python, rig, pixels, scores, truth)
     for name in ("coco17", "wholebody133"):
         skeleton = catalogue.get(name)
         k = len(skeleton)
@@ -217,8 +218,8 @@ def panoptic(args: argparse.Namespace) -> None:
         found = triangulate(rig, pixels, scores)
         print(f"\npanoptic_160906_band1, {len(frames)} frames, noise {noise:g} px, {lies:.0%} lies")
         print(f"  triangulate                   {millimetres(found.points, truth)}; {honest(found, truth)}")
-        beside(f"{truth.shape[0] * 19} points", args.oracle_python, rig, pixels, truth, 3,
-               Timed.of(functools.partial(triangulate, rig, pixels, scores), 11), found.points.reshape(-1, 3))
+        for some in (len(truth), len(frames[0])):
+            beside(args.oracle_python, rig, pixels[:, :some], scores[:, :some], truth[:some])
         # As it comes: nobody knows who is who.
         fuser, tracker, calm, people, at = Fuser(), Tracker(), PointFilter(), [], 0
         errors: dict[str, list[np.ndarray]] = {"Fuser, who is who not known": [], "filtered": []}
@@ -398,6 +399,7 @@ def pose2sim(args: argparse.Namespace) -> None:
         print(f"    points from what {', '.join(c.name for c in trusted)} saw, agreeing or not: median "
               f"{np.nanmedian(off):.1f} px")  # fmt: skip
         limbs(said)
+    lasting(rig, seen_by)
     print(f"  {described_health(fuser)}")
     if args.pictures and pictured:
         _picture(args.pictures / "pose2sim.png", rig, pictured, said[40])
@@ -405,6 +407,27 @@ def pose2sim(args: argparse.Namespace) -> None:
         some = Rig([camera for camera in rig if camera.name in names])
         _, fuser = _followed(some, [{n: view for n, view in views.items() if n in names} for views in seen_by], None)
         print(f"  three alone: {described_health(fuser)}")
+
+
+def lasting(rig: Rig, seen_by: Sequence[dict[str, tuple[int, Poses]]]) -> None:
+    """Say how much alike the residuals of each keypoint in each camera are from one time to another."""
+    pixels, scores = np.full((len(rig), len(seen_by), 33, 2), np.nan), np.zeros((len(rig), len(seen_by), 33))
+    for tick, views in enumerate(seen_by):
+        for v, camera in enumerate(rig):
+            if camera.name in views and len(views[camera.name][1]):
+                pixels[v, tick], scores[v, tick] = (
+                    column[0] for column in (views[camera.name][1].keypoints, views[camera.name][1].scores)
+                )
+    found = triangulate(rig, pixels, scores, TriangulateOptions(noise=8.0))
+    off = np.stack([seen - camera.project(found.points) for camera, seen in zip(rig, pixels, strict=True)])
+    off[~found.used] = np.nan
+    whole = np.nanmean(np.square(off))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        off -= np.nanmean(off, axis=1, keepdims=True)
+    rest = np.nanmean(np.square(off))
+    words = [f"{np.nanmean(off[:, :-lag] * off[:, lag:]) / rest:.2f} after {lag / 60:.3f} s" for lag in (1, 4, 8, 12)]
+    print(f"  residuals: {1 - rest / whole:.0%} of the variance stays; the rest is alike by {', '.join(words)}")
 
 
 def _followed(
