@@ -40,6 +40,11 @@ class FilterOptions:
     noise: float = option(
         0.03, "Standard deviation of points that come without a covariance.", unit="m", low=1e-4, high=10.0, live=True
     )
+    lasting: float = option(
+        0.13, "Errors of measured points become others in about this time, as those of networks do: covariances are "
+        "larger for it, points are the same; 0: errors are new in every image.", unit="s", low=0.0, high=10.0,
+        live=True,
+    )
     gate: float = option(
         4.0, "A point that is more standard deviations than this from where it should be is an outlier (4: one of 900 "
         "good ones).", low=1.0, high=100.0, live=True,
@@ -168,7 +173,8 @@ class PointFilter:
                 return poses
             rows = memory.rows(poses.ids)
             known = (rows < len(memory.ids))[:, None] & np.isfinite(poses.points).all(axis=2)
-            return _with_motion(poses, view.motion(memory.motion.select(rows).later(seconds, noise)), known)
+            motion = memory.motion.select(rows).later(seconds, noise, self.options.lasting)
+            return _with_motion(poses, view.motion(motion), known)
         if self.options.kind != "one_euro" or (known := self._one_euro.speeds(poses.ids)) is None:
             return poses
         speed, since_ns = known
@@ -191,14 +197,16 @@ class PointFilter:
         rows, n = old.rows(poses.ids), len(poses)
         gone = ~(old.ids[:, None] == poses.ids).any(axis=1) & (old.seen_ns[:-1] > keep_ns).any(axis=1)
         rows = np.concatenate([rows, np.flatnonzero(gone), [len(old.ids)]])
-        motion = old.motion.select(rows).later((stamp_ns - old.stamp_ns) * 1e-9, options.acceleration**2)
+        seconds = (stamp_ns - old.stamp_ns) * 1e-9
+        motion = old.motion.select(rows).later(seconds, options.acceleration**2, options.lasting)
         seen_ns, off_ns = old.seen_ns[rows], old.off_ns[rows]
 
         points, covariances, measured = self._measured(poses, view)
         here = motion.select(np.arange(n))
         age = (stamp_ns - seen_ns[:n]) * 1e-9
-        lasting = np.where(poses.sources == Source.INFERRED, _as_white(age), 1)[..., None, None]
-        after, distance = here.seen(points, covariances * lasting, options.gate)
+        guessed = poses.sources == Source.INFERRED
+        times = np.where(guessed, _as_white(age), 1)[..., None, None]
+        after, distance = here.seen(points, covariances * times, options.gate, ~guessed if options.lasting else None)
         alive = seen_ns[:n] > keep_ns
         off = measured & alive & (distance > options.gate**2)
         since_ns = np.where(off, np.where(off_ns[:n] == _NEVER, stamp_ns, off_ns[:n]), _NEVER)
@@ -268,7 +276,7 @@ class _View:
 
     def motion(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """Return points and their covariances in the camera's frame."""
-        pp = motion.pp if self._turn is None else self._turn.T @ motion.pp @ self._turn
+        pp = motion.spread if self._turn is None else self._turn.T @ motion.spread @ self._turn
         return self.own(motion.position), pp
 
 

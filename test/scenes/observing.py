@@ -33,8 +33,8 @@ class Faults:
     sigma_size: float = 0.0
     #: How much the noise differs between keypoints: standard deviation of its logarithm, were it not folded at 0.
     spread: float = 0.0
-    #: Time in which the noise of a keypoint in one camera becomes another, seconds (of its exponential autocorrelation);
-    #: 0: it is white, as that of networks is not.
+    #: Time in which the noise of a keypoint in one camera becomes another, seconds (exponential autocorrelation); 0: it
+    #: is white, as that of networks is not.
     lasting_s: float = 0.0
     #: Share of keypoints that are ``outlier_px`` off in any direction, with the score of a good one.
     outliers: float = 0.0
