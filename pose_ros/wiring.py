@@ -55,10 +55,15 @@ class ComputeOptions:
 
 
 @dataclass(frozen=True)
-class RunOptions(ComputeOptions):
-    """Which network to run, and where."""
+class ModelOptions:
+    """Which network to run."""
 
     model: str = option("", "Model to run, see 'pose-ros models list'.", live=True)
+
+
+@dataclass(frozen=True)
+class RunOptions(ComputeOptions, ModelOptions):
+    """Which network to run, and where."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ _FAILED = 1
 
 _EPILOG = """\
 CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take, or the name of a
-shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted, multiview, topdown):
+shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted, multiview, action, topdown):
 
   camera:
     ros__parameters:
       plugin: camera_node        # which node runs under this name: camera_node, pose_node, multiview_node,
-                                 # player_node or recorder_node
+                                 # action_node, player_node or recorder_node
       source: ""
   pose:
     ros__parameters:
