@@ -28,7 +28,7 @@ from pose_ros.msg import SkeletonArray
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
-from scenes import EPOCH_NS, Person, line, posed
+from scenes import EPOCH_NS, Person, line, posed, stand
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -208,6 +208,40 @@ def test_depth_of_another_frame_waits_for_tf(room, ros):
     assert ros.spin_until(lambda: np.isfinite(points(room.moment())[:, BODY]).all())
     assert_right(room, room.moment())
     room.scene.said(expected)
+
+
+@pytest.mark.parametrize("nothing", [np.inf, -np.inf, np.nan, 0.0, -1.0])
+def test_a_hole_of_any_kind_over_a_hand_costs_that_hand(room, nothing):
+    def spoiled(message):
+        image = np.frombuffer(bytes(message.data), np.float32).reshape(message.height, message.width).copy()
+        image[~np.isfinite(image)] = nothing
+        x, y = np.rint(COLOUR.camera.project(room.truth(stamp_of(message))[0, 9])).astype(int)
+        image[y - 12 : y + 13, x - 12 : x + 13] = nothing
+        message.data = image.tobytes()
+        return message
+
+    room = room(millimetres=False)
+    for _ in range(2):
+        array = room.moment(depth=spoiled)
+    assert array.skeletons[0].sources[9] != Source.MEASURED
+    errors = np.delete(room.errors(array)[0], 9)[BODY]
+    assert np.nanmax(errors) < WORST
+    assert room.scene.diagnostics()[0].level == b"\x00"
+
+
+def test_who_stands_behind_another_one_is_not_measured_on_him(room):
+    """The network is sure of all keypoints of both."""
+    room = room(people=[Person(stand((2.3, 0.0), np.pi), 1.75, 0.0, gait=0.0),
+                        Person(stand((3.0, 0.12), np.pi), 1.7, 0.0, gait=0.0)])  # fmt: skip
+    for _ in range(2):
+        array = room.moment()
+    assert len(array.skeletons) == 2
+    depths = points(array)[:, BODY, 2]
+    order = np.argsort([skeleton.box[2] - skeleton.box[0] for skeleton in array.skeletons])
+    behind, before = depths[order[0]], depths[order[1]]
+    assert np.nanmax(np.abs(before - 2.3)) < 0.2
+    assert np.isfinite(behind).sum() >= 4
+    assert np.nanmin(behind) > 2.7
 
 
 @pytest.mark.parametrize("size_wh", [(160, 120), (640, 480)])
