@@ -73,7 +73,10 @@ def ask(python: str, script: str, *files: Path) -> dict:
     """Return what a script says in another environment."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
-        subprocess.run([python, "-c", script, *map(str, files), str(out)], check=True, stdout=subprocess.DEVNULL)
+        # OpenSim leaves a log where it runs.
+        found = [str(file.resolve()) for file in files]
+        subprocess.run([python, "-c", script, *found, str(out)], check=True, cwd=folder,
+                       stdout=subprocess.DEVNULL)
         return dict(json.loads(out.read_text()))
 
 

@@ -56,7 +56,8 @@ def describe(
     }
 
     def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        return _nodes(context, parameters)
+        # What is wrong is said before anything starts; launch leaves alone what runs already when it fails.
+        return [rviz, *_nodes(context, parameters)]
 
     def argument(name: str, default: str, description: str, *choices: str) -> DeclareLaunchArgument:
         return DeclareLaunchArgument(
@@ -79,7 +80,6 @@ def describe(
         argument("use_rviz", "false", "Also show skeletons, TF and the annotated image in RViz.", "true", "false"),
         argument("fixed_frame", fixed_frame, "Fixed frame of RViz, such as the frame_id of the images."),
         OpaqueFunction(function=nodes),
-        rviz,
     ])
 
 
