@@ -106,7 +106,6 @@ def triangulate(
     wrong = again = np.flatnonzero(off.any(axis=0) & (count(weights > 0) > 2))
     if off.any():
         weights = np.where(off, 0, weights)
-        robust[off] = 0
     if len(wrong):
         some = sights.of(wrong)
         agreed, rough = agreeing(some, _LOOSER * limit)

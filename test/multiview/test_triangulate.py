@@ -146,6 +146,14 @@ def test_one_view_or_nearly_parallel_rays_give_nothing(rng: np.random.Generator)
     assert (wide.views == 2).mean() > 0.95
 
 
+def test_two_cameras_in_one_place_give_nothing_whatever_the_angle(rng: np.random.Generator) -> None:
+    twice = Rig([posed("one", (4, 0, 1)), posed("other", (4, 0, 1))])
+    _, pixels, scores = seen(rng, twice, k=200, noise=0.01)
+    found = triangulate(twice, pixels, scores, TriangulateOptions(min_angle=0.0))
+    assert not found.views.any()
+    assert np.isnan(found.points).all()
+
+
 def test_confident_views_count_more(rng: np.random.Generator) -> None:
     whole = rig(3)
     points, pixels, scores = seen(rng, whole, k=200)
