@@ -27,25 +27,26 @@ formats, by the ending of the file:
   .trc            points in metres, y up, for OpenSim; a file for each subject
   .mot            joint angles in degrees, for OpenSim; a file for each subject
   .bvh            limbs of fixed length and how joints turn, y up, centimetres; a file for each subject
+  .npz            features of sign language: upper body, hands and face in shoulder widths; all subjects in one file
 
-All but csv and parquet need metres: a calibrated camera, depth, several cameras, or a model with 3D of its own, whose
-points then stand around each subject's root. They have moments at equal distances: in between is interpolated, and what
-is lost for longer than 0.25 s stays missing.
+All but csv, parquet and npz need metres: a calibrated camera, depth, several cameras, or a model with 3D of its own,
+whose points then stand around each subject's root. All but csv and parquet have moments at equal distances: in between
+is interpolated, and what is lost for longer than 0.25 s stays missing.
 
 """
 
 
 def _writers() -> dict[str, Callable[[Take, Path], Any]]:
-    from pose_ros.exports import bvh, c3d, opensim, table
+    from pose_ros.exports import bvh, c3d, features, opensim, table
 
     return {".csv": table.write_csv, ".parquet": table.write_parquet, ".c3d": c3d.write_c3d, ".trc": opensim.write_trc,
-            ".mot": opensim.write_mot, ".bvh": bvh.write_bvh}  # fmt: skip
+            ".mot": opensim.write_mot, ".bvh": bvh.write_bvh, ".npz": features.write_npz}  # fmt: skip
 
 
 def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "export", parents=[common], help="write skeletons over time as CSV, Parquet, C3D, TRC, MOT or BVH",
+        "export", parents=[common], help="write skeletons over time as CSV, Parquet, C3D, TRC, MOT, BVH or NPZ",
         description="Write skeletons over time as files that other programs measure with.",
         epilog=_EPILOG + exit_codes, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,7 +91,7 @@ def handle(args: argparse.Namespace) -> int:
     for path in args.output:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Tables hold what was measured as it was; motion capture knows which way is up.
-        table = path.suffix.lower() in (".csv", ".parquet")
+        table = path.suffix.lower() in (".csv", ".parquet", ".npz")
         written = writers[path.suffix.lower()](take if table else take.turned(TO_Z_UP[up]), path)
         report["written"] += [str(p) for p in written or [path]]
     if args.json:

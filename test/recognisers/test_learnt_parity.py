@@ -27,7 +27,6 @@ sys.path += [str(DATA / "actions"), str(DATA / "networks")]
 from people import CASES, SIZE_WH, random_bodies, random_inputs, random_people  # noqa: E402
 from weights import random_weights, sample  # noqa: E402
 
-
 #: Cases of which only the inputs are compared: their network is that of another case, and takes long.
 HEAVY = ("maps-flipped", "maps-limbs")
 
