@@ -19,7 +19,7 @@ from pose_ros.recognisers.gesture import Gesture, GestureOptions
 from pose_ros.runtime import open_session
 from pose_ros.runtime.session import FakeSession, Tensor
 
-#: Card -> its file and recordings, and the share of them that it has to know: every fourth of those that it learnt from.
+#: Card -> its file and recordings, and the share of them that it has to know: a fourth of those that it learnt from.
 RECORDED = {"gesture-sign": ("keypoint", 0.94), "gesture-path": ("point_history", 0.93)}
 WIDTH = 1000
 
@@ -126,8 +126,8 @@ def own_card(testdata, tmp_path, monkeypatch):
     path = testdata / "models/action/keypoint_classifier.onnx"
     (tmp_path / "own-sign.yaml").write_text(
         f"{{kind: recogniser, plugin: gesture, summary: A sign., file: {{path: '{path}'}}, "
-        "licence: {weights: Apache-2.0}, input_wh: [42, 1], skeleton: hand21, outputs: ['Add__18:0'], params: {sees: shape}, "
-        "classes: [open, close, pointer]}\n")  # fmt: skip
+        "licence: {weights: Apache-2.0}, input_wh: [42, 1], skeleton: hand21, outputs: ['Add__18:0'], "
+        "params: {sees: shape}, classes: [open, close, pointer]}\n")  # fmt: skip
 
 
 def test_is_opened_by_the_name_of_its_card(own_card):
