@@ -41,3 +41,7 @@ def test_else_the_ground_is_met_where_the_ray_ends():
 @pytest.mark.parametrize("towards", [(1.0, -0.2, 2.0), (1.0, 0.0, 2.0), (10.0, 0.9, 2.0)], ids=["up", "level", "far"])
 def test_who_points_up_or_far_away_meets_nothing(towards):
     assert Targets({}, floor=GROUND).met_by(ray((0.0, 0.0, 2.0), towards)) == (None, "")
+
+
+def test_a_hand_below_the_ground_that_was_guessed_wrongly_meets_nothing():
+    assert Targets({}, floor=GROUND).met_by(ray((0.0, 1.6, 2.0), (0.5, 2.0, 2.0))) == (None, "")

@@ -132,6 +132,7 @@ def test_a_camera_that_turns_and_drives_on_a_large_map_sees_people_where_they_we
         window.put(poses.replace(points=own), stamp, (1280, 720), (rotation.T, -rotation.T @ translation + far))
     clip = window.clip(11, 0.05)
     assert np.abs(clip.points - clip.points[:, -1:]).max() < 2e-3
+    np.testing.assert_allclose(clip.points[0, -1], own[0], atol=2e-3)
     assert np.ptp(still[..., 2]) > 1.5
     np.testing.assert_allclose(clip.up, rotation[:, 2])
     assert clip.up_known
