@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure recognisers that have learnt.
 
-Without arguments: CPU time of one look of each kind of network, by runtime, with random weights (as fast as others): the
-best of several rounds, one thread.
+Without arguments: CPU time of one look of each kind of network, by runtime, with random weights (as fast as others):
+the best of several rounds, one thread.
 --recordings FOLDER: how many of PINTO0309's recordings the two small networks of gestures know: FOLDER holds
 ``keypoint_classifier/keypoint.csv`` and ``point_history_classifier/point_history.csv``.
 --pictures FOLDER: which gestures are seen in pictures, by MediaPipe's hands; folders are named after what they show.
@@ -37,7 +37,9 @@ from pose_ros.recognisers.window import Window
 from pose_ros.runtime import open_session
 
 HANDS = "mediapipe-palm-detection-full+mediapipe-hand-landmark-full"
-RECORDED = {"gesture-sign": "keypoint_classifier/keypoint.csv", "gesture-path": "point_history_classifier/point_history.csv"}
+RECORDED = {
+    "gesture-sign": "keypoint_classifier/keypoint.csv", "gesture-path": "point_history_classifier/point_history.csv",
+}  # fmt: skip
 NETWORKS = ("stgcn-ntu60-2d-joint", "stgcnpp-ntu60-2d-joint", "stgcnpp-hagrid", "posec3d-ntu60")
 _ROUNDS = 7
 
@@ -128,7 +130,8 @@ def recordings(folder: Path) -> None:
         found = likeliest(made.see(clip))
         right = np.mean([found[i].name == made.actions[label] for i, label in enumerate(labels)])
         print(f"\n{name}: {len(rows)} recordings, {right:.3f} known")
-        table(Counter((made.actions[label], found[i].name) for i, label in enumerate(labels)), made.actions, made.actions)
+        counts = Counter((made.actions[label], found[i].name) for i, label in enumerate(labels))
+        table(counts, made.actions, made.actions)
 
 
 def pictures(folder: Path) -> None:
