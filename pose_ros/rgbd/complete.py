@@ -46,8 +46,10 @@ def complete(
     lengths = np.concatenate([lengths, lengths], axis=1)
     z, variance = z.copy(), variance.copy()
     rows, which = np.nonzero((np.isnan(z) & np.isfinite(rays[..., 0]))[:, b] & np.isfinite(lengths))
+    fresh = np.isfinite(z)
     for _ in range(_ROUNDS):
-        wanted = np.isfinite(z[rows, a[which]]) & np.isnan(z[rows, b[which]])
+        # What could not be filled from one end cannot be later, so only new ends are looked at.
+        wanted = fresh[rows, a[which]] & np.isnan(z[rows, b[which]])
         row, limb = rows[wanted], which[wanted]
         if not len(row):
             break
@@ -75,4 +77,6 @@ def complete(
         row, end, found, spread = row[good][best], end[good][best], found[good][best], spread[good][best]
         # Of several limbs that lead to one keypoint the surest is written last.
         z[row, end], variance[row, end] = found, spread
+        fresh = np.zeros(z.shape, bool)
+        fresh[row, end] = True
     return z, variance

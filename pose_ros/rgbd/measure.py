@@ -15,7 +15,7 @@ from pose_ros.rgbd.choice import choose
 from pose_ros.rgbd.complete import complete
 from pose_ros.rgbd.options import DepthOptions
 from pose_ros.rgbd.owners import claims
-from pose_ros.rgbd.parts import offsets, sizes, trunk
+from pose_ros.rgbd.parts import holding, offsets, sizes, trunk
 from pose_ros.rgbd.patches import Surfaces, median, sample, surfaces
 from pose_ros.rgbd.view import in_colour
 
@@ -191,12 +191,12 @@ def _choice(
     """Return (N, K), the surface of each keypoint; the number of surfaces where it is on none."""
     if not options.foreground and not options.limb_check:
         return np.where(np.isfinite(z[..., 0]), 0, z.shape[2])
-    limb = limbs(skeleton)
+    held, longest, which = holding(skeleton)
     kept = slice(None) if options.limb_check else slice(0)
-    known = np.empty((len(z), 0)) if lengths is None else lengths
+    known = np.empty((len(z), 0)) if lengths is None else lengths[:, which]
     seen = np.isfinite(rays[..., 0])
     points = rays[:, :, None] * z[..., None]
-    chosen = choose(points, sigma, seen, body, limb.pairs[kept], limb.longest[kept], known)
+    chosen = choose(points, sigma, seen, body, held[kept], longest[kept], known)
     none = z.shape[2]
     counted = np.isfinite(z[..., 0]) & trunk(skeleton)
     refused, accepted = ((counted & which).sum(axis=1) for which in (chosen == none, chosen < none))

@@ -61,6 +61,18 @@ def reaches(skeleton: Skeleton) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
+def holding(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pairs (P, 2) that hold a subject together, their longest lengths (P,), and which limbs the first ones are.
+
+    What is drawn in a face is left out: each of its points is tied to the nose.
+    """
+    every = limbs(skeleton)
+    face = np.array(["face/" in joint for joint in skeleton.joints])[every.pairs].all(axis=1)
+    face[len(every.mirror) :] = False
+    return every.pairs[~face], every.longest[~face], np.flatnonzero(~face[: len(every.mirror)])
+
+
+@lru_cache(maxsize=64)
 def flesh(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the limbs that hide something: their ends (L, 2), metres from their axes to the clothes, longest lengths.
 
