@@ -172,8 +172,9 @@ class ModelCard:
     #: Library that runs it fastest on a processor, where that is not the usual one: ``openvino``, ``onnxruntime`` or
     #: ``litert``.
     prefer: str = ""
-    #: Outputs of the network that the plugin reads, in the order in which it expects them. The rest of the network is
-    #: cut off before it is compiled. All outputs in the order of the file when left out.
+    #: Outputs of the network that the plugin reads, in the order in which it expects them; of an .onnx file also what
+    #: it computes on the way. The rest of the network is cut off before it is compiled. All outputs in the order of the
+    #: file when left out.
     outputs: tuple[str, ...] = ()
     #: Names of the classes of a detector or recogniser, in the order of its outputs.
     classes: tuple[str, ...] = ()
