@@ -8,6 +8,8 @@ from pose_ros.errors import ImageError
 #: No complete file says more: DEFLATE reaches 1032 to 1 on PNG's 8 pixels per byte, JPEG needs a bit per 8x8 block.
 _MAX_PIXELS_PER_BYTE = 8 * 1032
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 
 def size(data: bytes) -> tuple[int, int]:
     """Return (width, height) that the header of a complete JPEG or PNG claims.
@@ -15,10 +17,8 @@ def size(data: bytes) -> tuple[int, int]:
     Raises:
         ImageError: It is neither, its end is missing, or its bytes cannot hold so many pixels.
     """
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        if data.rfind(b"IEND\xae\x42\x60\x82") < 0:
-            raise ImageError(f"PNG of {len(data)} bytes has no end; it was cut off")
-        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data.startswith(_PNG):
+        width, height = _png_size(data)
     elif data.startswith(b"\xff\xd8"):
         width, height = _jpeg_size(data)
     else:
@@ -28,6 +28,22 @@ def size(data: bytes) -> tuple[int, int]:
     if width * height > _MAX_PIXELS_PER_BYTE * len(data):
         raise ImageError(f"compressed image claims {width}x{height} pixels, more than its {len(data)} bytes can hold")
     return width, height
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Walk the chunks of a PNG (ISO/IEC 15948, 5.3) to its end.
+
+    Decoders make room for what a chunk says of its length before they read it: up to 4 GB for a file of some bytes.
+    """
+    at = len(_PNG)
+    if data[at + 4 : at + 8] != b"IHDR":
+        raise ImageError(f"PNG of {len(data)} bytes begins with something else than its header; it is damaged")
+    while at + 12 <= len(data):
+        kind, length = data[at + 4 : at + 8], int.from_bytes(data[at : at + 4], "big")
+        if kind == b"IEND" and length == 0:
+            return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        at += 12 + length
+    raise ImageError(f"PNG of {len(data)} bytes is damaged or has no end; it was cut off")
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

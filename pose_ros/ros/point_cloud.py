@@ -34,7 +34,7 @@ def cloud_points(msg: PointCloud2) -> np.ndarray:
         msg: sensor_msgs/PointCloud2, or anything with its fields.
 
     Returns:
-        (H, W, 3) float32, metres in the frame of its header; H is 1 where the cloud is not organised. NaN stays NaN.
+        (H, W, 3) float32, metres in the frame of its header; H is 1 where the cloud is not organised. Infinity is NaN.
 
     Raises:
         ImageError: It has no x, y, z, or sizes and bytes do not fit together.
@@ -64,8 +64,12 @@ def cloud_points(msg: PointCloud2) -> np.ndarray:
     kind = np.dtype({"names": list("xyz"), "formats": formats, "offsets": offsets, "itemsize": step})
     points = np.ndarray((height, width), kind, data, strides=(row, step))
     out = np.empty((height, width, 3), np.float32)
-    for i, name in enumerate("xyz"):
-        out[..., i] = points[name]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i, name in enumerate("xyz"):
+            out[..., i] = points[name]
+    finite = np.isfinite(out)
+    if not finite.all():
+        out[~finite] = np.nan
     return out
 
 
