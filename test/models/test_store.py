@@ -159,5 +159,6 @@ def test_names_by_kind(store):
     assert {"blazepose-full", "simplepose-ultralight"} <= set(store.names("estimator"))
     assert {"mediapipe-pose-detection", "yolox-nano"} <= set(store.names("detector"))
     assert "martinez-h36m" in store.names("lifter")
-    kinds = [name for kind in ("detector", "estimator", "lifter") for name in store.names(kind)]
+    assert {"gesture-sign", "stgcn-ntu60-2d-joint"} <= set(store.names("recogniser"))
+    kinds = [name for kind in ("detector", "estimator", "lifter", "recogniser") for name in store.names(kind)]
     assert sorted(kinds) == store.names()
