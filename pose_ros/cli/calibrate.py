@@ -68,6 +68,9 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     people.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
     people.add_argument("--height", type=float, default=None, metavar="METRES", help="of the people on average")
     people.add_argument("--distance", metavar="A:B=METRES", help="between two cameras, measured; better than a height")
+    people.add_argument("--max-offset", type=float, default=0.5, metavar="SECONDS",
+                        help="look by how much stamps, or beginnings of recordings, differ, up to this; 0 takes them "
+                        "as they are (default: %(default)s)")
     people.add_argument("--world", choices=("first", "floor"), default="first",
                         help="origin: the first camera, or the floor below it that people walk on upright (default: "
                         "%(default)s)")

@@ -97,11 +97,9 @@ def people(args: argparse.Namespace) -> int:
     if len(skeletons) > 1:
         raise ConfigError("sources", f"expected one skeleton, got {', '.join(skeletons)}; use one model for all")
     cameras = _cameras(args.cameras, {name: size for name, (_, _, size, _) in looked.items()})
-    index = sightings.together([stamps for stamps, _, _, _ in looked.values()])
-    tracks = [np.stack([sightings.picked(one, at) for one in tracks]) if len(tracks) else tracks[:, at]
-              for (_, tracks, _, _), at in zip(looked.values(), index, strict=True)]  # fmt: skip
+    stamps, tracks = [one[0] for one in looked.values()], [one[1] for one in looked.values()]
     height = _HEIGHT if args.height is None else args.height
-    found = people.find_rig(cameras, tracks, next(iter(skeletons.values())), height)
+    found = people.find_rig(cameras, tracks, next(iter(skeletons.values())), height, stamps, args.max_offset)
     warnings = []
     if args.distance:
         factor = _measured(args.distance, Rig(found.adjusted.posed(list(cameras), list(cameras.values()))))
@@ -115,7 +113,7 @@ def people(args: argparse.Namespace) -> int:
     if args.world == "floor":
         rig = world.on_floor(rig, found.points, height)
     flat = found.seen.reshape(len(cameras), -1, *found.seen.shape[3:])
-    said = report.of_rig(rig, found.adjusted, flat, "people")
+    said = report.of_rig(rig, found.adjusted, flat, "people", (found.offsets_s, found.offset_deviations_s))
     return _finish(args, rig, report.Report(said.cameras, [*said.warnings, *warnings]))
 
 
@@ -160,7 +158,8 @@ def _show(
         return 0
     titles = {"name": "camera", "images": "images", "seen": "seen", "points": "points", "rms_px": "rms px",
               "median_px": "median px", "coverage": "covered %", "let_go": "let go %", "baseline_m": "nearest m",
-              "position_mm": "position ± mm", "angle_deg": "angle ± deg", "focal_px": "focal ± px"}  # fmt: skip
+              "position_mm": "position ± mm", "angle_deg": "angle ± deg", "focal_px": "focal ± px",
+              "offset_ms": "stamps + ms", "offset_deviation_ms": "± ms"}  # fmt: skip
     rows = [{key: getattr(camera, key) for key in titles} for camera in report.cameras]
     for row in rows:
         row["coverage"], row["let_go"] = 100 * row["coverage"], 100 * row["let_go"]

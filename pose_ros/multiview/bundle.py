@@ -39,6 +39,8 @@ class Sightings:
     pixels: np.ndarray
     #: (V, T, K) 0 for not seen, else how much it counts.
     weights: np.ndarray
+    #: (V, T, K, 2) pixels per second that images of points move, where clocks are compared; None where they agree.
+    speeds: np.ndarray | None = None
 
     @classmethod
     def of(cls, cameras: Sequence[Camera], keypoints: np.ndarray, weights: np.ndarray | None = None) -> Sightings:
@@ -95,10 +97,18 @@ class Adjusted:
     #: (V, 6, 6) of a small turn (radians) and shift (metres) in the camera's frame; 0 for the first camera. The size of
     #: the whole counts as known, which only a board says.
     covariances: np.ndarray
+    #: (V,) seconds to add to each camera's stamps to get those of the first one, and their standard deviations; 0 where
+    #: clocks were not compared.
+    offsets_s: np.ndarray
+    offset_deviations_s: np.ndarray
 
     def posed(self, names: Sequence[str], cameras: Sequence[Camera]) -> list[PosedCamera]:
         """Return the cameras where they stand."""
         return [PosedCamera(*one) for one in zip(names, cameras, self.rotations, self.translations, strict=True)]
+
+
+#: Rotations, translations, scene and offsets of the clocks while they are improved.
+_State = tuple[np.ndarray, np.ndarray, Scene, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +145,7 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
         translations: (V, 3) metres.
         scene: The guess of what was seen.
     """
-    state = (np.array(rotations), np.array(translations), scene)
+    state = (np.array(rotations), np.array(translations), scene, np.zeros(len(rotations)))
     for _ in range(_ROUNDS):
         sigma = _spread(sightings, _residuals(sightings, *state)[0])
         # What is known beforehand counts in standard deviations, so pixels have to as well.
@@ -143,23 +153,26 @@ def adjust(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray
         state = _descend(weighed, state, let_go := LET_GO * sigma)
     residuals = _residuals(sightings, *state)[0]
     linear = _linear(weighed, *state, let_go)
-    covariances = np.zeros((len(rotations), 6, 6))
+    covariances, deviations = np.zeros((len(rotations), 6, 6)), np.zeros(len(rotations))
     parts = _covariance(linear, sightings.weights > 0, residuals, let_go, sigma)
     if not state[2].known_size:
-        parts = _of_one_size(parts, *state[:2])
+        parts = _of_one_size(parts, *state[:2], _width(sightings))
     for view in range(1, len(rotations)):
-        at = slice(6 * (view - 1), 6 * view)
-        covariances[view] = parts[at, at]
+        at = _width(sightings) * (view - 1)
+        covariances[view] = parts[at : at + 6, at : at + 6]
+        deviations[view] = 0.0 if sightings.speeds is None else np.sqrt(parts[at + 6, at + 6])
     trust = 1 / (1 + (np.linalg.norm(residuals, axis=-1) / let_go) ** 2)
     seen = sightings.weights > 0
-    return Adjusted(*state, np.where(seen[..., None], residuals, np.nan), np.where(seen, trust, 0.0), covariances)
+    residuals, trust = np.where(seen[..., None], residuals, np.nan), np.where(seen, trust, 0.0)
+    return Adjusted(*state[:3], residuals, trust, covariances, state[3], deviations)
 
 
 def misfit(sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, near: float) -> np.ndarray:
     """Return how badly the rays of each moment meet, (T,): the mean of log(1 + (pixels off / near)^2); 0 for none."""
     points = meet(rotations, translations, sightings)
     met = np.isfinite(points[..., 0])
-    off = _off(sightings, rotations, translations, np.where(met[..., None], points, 0.0))[0]
+    at_once = np.zeros(len(rotations))
+    off = _off(sightings, rotations, translations, np.where(met[..., None], points, 0.0), at_once)[0]
     weights = sightings.weights * met
     bad = weights * np.log1p((off**2).sum(axis=-1) / near**2)
     return bad.sum(axis=(0, 2)) / np.maximum(weights.sum(axis=(0, 2)), 1e-9)
@@ -183,17 +196,21 @@ def meet(rotations: np.ndarray, translations: np.ndarray, sightings: Sightings) 
     return np.where(met[..., None], points, np.nan)
 
 
-def _descend(
-    sightings: Sightings, state: tuple[np.ndarray, np.ndarray, Scene], let_go: float
-) -> tuple[np.ndarray, np.ndarray, Scene]:
+def _width(sightings: Sightings) -> int:
+    """Return how many numbers a camera has: a turn, a shift, and what its clock is off."""
+    return 6 if sightings.speeds is None else 7
+
+
+def _descend(sightings: Sightings, state: _State, let_go: float) -> _State:
     damping, linear = 1e-3, _linear(sightings, *state, let_go)
     for _ in range(_STEPS):
         common, moments = linear.solve(damping)
-        split = 6 * (len(state[0]) - 1)
-        step = np.concatenate([np.zeros((1, 6)), common[:split].reshape(-1, 6)])
+        width = _width(sightings)
+        split = width * (len(state[0]) - 1)
+        step = np.concatenate([np.zeros((1, width)), common[:split].reshape(-1, width)])
         turn = turns(step[:, :3])
-        tried = (turn @ state[0], (turn @ state[1][..., None])[..., 0] + step[:, 3:],
-                 state[2].moved(moments, common[split:]))  # fmt: skip
+        tried = (turn @ state[0], (turn @ state[1][..., None])[..., 0] + step[:, 3:6],
+                 state[2].moved(moments, common[split:]), state[3] + step[:, 6:].sum(axis=1))  # fmt: skip
         ahead = _linear(sightings, *tried, let_go)
         if ahead.cost < linear.cost:
             done = linear.cost - ahead.cost < 1e-7 * linear.cost
@@ -208,26 +225,30 @@ def _descend(
 
 
 def _residuals(
-    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene, offsets_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how far images lie from what was seen (V, T, K, 2), in pixels, and the points in the camera frames."""
-    return _off(sightings, rotations, translations, scene.points())
+    return _off(sightings, rotations, translations, scene.points(), offsets_s)
 
 
 def _off(
-    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, points: np.ndarray
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, points: np.ndarray, offsets_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     local = np.einsum("vij,tkj->vtki", rotations, points) + translations[:, None, None]
     # A point behind a camera has no image; one that is pushed there feels a wall, not a hole.
     depth = np.maximum(local[..., 2:], 1e-3)
     off = (sightings.pixels @ (local[..., :2] / depth - sightings.rays)[..., None])[..., 0]
+    if sightings.speeds is not None:
+        # What was stamped with a moment was seen so much later.
+        off = off + sightings.speeds * offsets_s[:, None, None, None]
     return np.where(sightings.weights[..., None] > 0, off, 0.0), local
 
 
 def _linear(
-    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene, let_go: float
+    sightings: Sightings, rotations: np.ndarray, translations: np.ndarray, scene: Scene, offsets_s: np.ndarray,
+    let_go: float,
 ) -> _Linear:
-    off, local = _residuals(sightings, rotations, translations, scene)
+    off, local = _residuals(sightings, rotations, translations, scene, offsets_s)
     squares = (off**2).sum(axis=-1)
     cost, ss, es, ee, s, e = scene.prior()
     cost += float((sightings.weights * np.log1p(squares / let_go**2)).sum() * let_go**2)
@@ -237,21 +258,24 @@ def _linear(
     by_local[..., 0, 0] = by_local[..., 1, 1] = 1 / z
     by_local[..., 2] = -local[..., :2] / z[..., None] ** 2
     by_local = sightings.pixels @ by_local
-    by_camera = np.concatenate([by_local @ -cross(local), by_local], axis=-1)  # (V, T, K, 2, 6)
+    by_camera = np.concatenate([by_local @ -cross(local), by_local], axis=-1)  # (V, T, K, 2, 6 or 7)
+    if sightings.speeds is not None:
+        by_camera = np.concatenate([by_camera, sightings.speeds[..., None]], axis=-1)
+    width = by_camera.shape[-1]
     by_point = by_local @ rotations[:, None, None]
     heavy = by_camera * trust[..., None, None]
     moment_count, views, extra = len(ss), len(rotations), len(ee)
-    globals_ = 6 * (views - 1) + extra
+    globals_ = width * (views - 1) + extra
     common = np.zeros((globals_, globals_))
     mixed = np.zeros((moment_count, globals_, ss.shape[1]))
     pull = np.zeros((moment_count, globals_))
-    own = np.swapaxes(heavy.reshape(views, -1, 6), 1, 2) @ by_camera.reshape(views, -1, 6)
-    between = scene.chain(np.swapaxes(heavy, -1, -2) @ by_point)  # (V, T, 6, B)
+    own = np.swapaxes(heavy.reshape(views, -1, width), 1, 2) @ by_camera.reshape(views, -1, width)
+    between = scene.chain(np.swapaxes(heavy, -1, -2) @ by_point)  # (V, T, width, B)
     tug = -(off[..., None, :] @ heavy)[..., 0, :].sum(axis=2)
     for view in range(1, views):
-        at = slice(6 * (view - 1), 6 * view)
+        at = slice(width * (view - 1), width * view)
         common[at, at], mixed[:, at], pull[:, at] = own[view], between[view], tug[view]
-    at = slice(6 * (views - 1), None)
+    at = slice(width * (views - 1), None)
     common[at, at], mixed[:, at], pull[:, at] = ee, es, e
     weighed = by_point * trust[..., None, None]
     ss = ss + scene.curvature((np.swapaxes(weighed, -1, -2) @ by_point).sum(axis=0))
@@ -293,12 +317,12 @@ def _covariance(linear: _Linear, seen: np.ndarray, off: np.ndarray, let_go: floa
     return bread * robust * free * max(1.0, together / max(_scatter(bread, pull), 1e-12))
 
 
-def _of_one_size(covariance: np.ndarray, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+def _of_one_size(covariance: np.ndarray, rotations: np.ndarray, translations: np.ndarray, width: int) -> np.ndarray:
     """Return the covariance of the globals when it is known how large the rig is."""
     centres = -np.einsum("vij,vi->vj", rotations, translations)
     longer = np.zeros(len(covariance))
     for view in range(1, len(rotations)):
-        at = 6 * (view - 1)
+        at = width * (view - 1)
         longer[at + 3 : at + 6] = -rotations[view] @ (centres[view] - centres[0])
     along = covariance @ longer
     return covariance - np.outer(along, along) / max(float(longer @ along), 1e-300)

@@ -22,12 +22,16 @@ _MOST_PAIRS = 2000
 class Pairs:
     """Which people of two cameras are the same, by the essential matrix that most joints agree with."""
 
-    def __init__(self, names: Sequence[str], cameras: Sequence[Camera], tracks: Sequence[np.ndarray]) -> None:
-        self.names, self.tracks = names, tracks
+    def __init__(
+        self, names: Sequence[str], cameras: Sequence[Camera], tracks: Sequence[np.ndarray], rounds: int = 500
+    ) -> None:
+        self.names, self.tracks, self._rounds = names, tracks, rounds
         self.rays = [camera.rays(track)[..., :2] for camera, track in zip(cameras, tracks, strict=True)]
         self.near = [NEAR * float(np.hypot(*c.size_wh)) / float(c.K[0, 0]) for c in cameras]
         #: (V, V): how many joints agree, counted the more the better they tell depth.
         self.gain = np.zeros((len(names), len(names)))
+        #: (V, V): how many joints agree, counted the more the nearer their rays meet.
+        self.fit = np.zeros((len(names), len(names)))
         #: Pair of cameras -> their people who are the same.
         self.same: dict[tuple[int, int], list[tuple[int, int]]] = {}
         #: The pair that is best to begin with, and the pose of its second camera in the first one's frame.
@@ -55,6 +59,8 @@ class Pairs:
         essential = self._essential(a, b, best[1], near)
         if essential is None:
             return
+        off = np.concatenate([self._off(essential, a, b, i, j) for i, j in best[1]]) / near**2
+        self.fit[a, b] = self.fit[b, a] = np.maximum(1 - off, 0).sum()
         first, second = self._joined(a, b, best[1])
         _, turn, shift, mask = cv2.recoverPose(essential, first, second, np.eye(3))
         good = mask.ravel() > 0
@@ -80,20 +86,23 @@ class Pairs:
 
     def _essential(self, a: int, b: int, same: Sequence[tuple[int, int]], near: float) -> np.ndarray | None:
         first, second = self._joined(a, b, same)
-        essential, _ = cv2.findEssentialMat(first, second, np.eye(3), cv2.RANSAC, 0.999, near, 500)
+        essential, _ = cv2.findEssentialMat(first, second, np.eye(3), cv2.RANSAC, 0.999, near, self._rounds)
         return None if essential is None or essential.shape != (3, 3) else essential
 
-    def _share(self, essential: np.ndarray, a: int, b: int, i: int, j: int, near: float) -> float:
-        """Return which share of two people's joints agrees with an essential matrix (Sampson's distance)."""
+    def _off(self, essential: np.ndarray, a: int, b: int, i: int, j: int) -> np.ndarray:
+        """Return how far two people's joints are from agreeing with an essential matrix (Sampson's, squared)."""
         first, second = self.rays[a][i].reshape(-1, 2), self.rays[b][j].reshape(-1, 2)
         known = np.isfinite(first[:, 0] + second[:, 0])
-        if known.sum() < COMMON:
-            return 0.0
         one = np.ones((known.sum(), 1))
         first, second = np.hstack([first[known], one]), np.hstack([second[known], one])
         right, left = first @ essential.T, second @ essential
-        off = (second * right).sum(axis=1) ** 2 / ((right[:, :2] ** 2).sum(axis=1) + (left[:, :2] ** 2).sum(axis=1))
-        return float((off < near**2).mean())
+        squares: np.ndarray = (second * right).sum(axis=1) ** 2
+        return squares / ((right[:, :2] ** 2).sum(axis=1) + (left[:, :2] ** 2).sum(axis=1))
+
+    def _share(self, essential: np.ndarray, a: int, b: int, i: int, j: int, near: float) -> float:
+        """Return which share of two people's joints agrees with an essential matrix."""
+        off = self._off(essential, a, b, i, j)
+        return float((off < near**2).mean()) if len(off) >= COMMON else 0.0
 
     def people(self) -> np.ndarray:
         """Return the joints (V, P, T, J, 2) of everybody whom two cameras see, those of one person in one row."""

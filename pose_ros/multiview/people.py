@@ -19,6 +19,7 @@ from pose_ros.core.camera import Camera
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, ShapeError
 from pose_ros.multiview.bundle import Adjusted, Sightings, adjust, meet, misfit
+from pose_ros.multiview.offsets import compare, resampled, speeds
 from pose_ros.multiview.pairing import AGREE, COMMON, NEAR, Pairs
 from pose_ros.multiview.subjects import Jointed
 
@@ -41,6 +42,9 @@ LIMBS = np.array([*_MEASURED, *((JOINTS.index(f"left_{j}"), JOINTS.index(f"right
 _LEAST_SCORE = 0.5
 #: More moments only take longer.
 _MOST_MOMENTS = 300
+#: Clocks are compared so often, until they agree to so many seconds; closer than that, or than so many standard
+#: deviations, they are the same.
+_COMPARED, _AGREE_S, _SURE = 4, 0.001, 3.0
 #: Arms and legs of people disagree by so much about how tall they are.
 _LIKE_MOST = 0.05
 #: How much a limb's length seems to change from moment to moment, metres.
@@ -61,12 +65,17 @@ class PeopleRig:
     lengths: np.ndarray
     #: How much the scales disagree that arms and legs give, relative standard deviation.
     scale_spread: float
+    #: (V,) seconds to add to each camera's stamps to get those of the first one, and their standard deviations; both
+    #: are 0 where clocks agree as far as can be told, or were not compared.
+    offsets_s: np.ndarray
+    offset_deviations_s: np.ndarray
 
 
 def find_rig(
-    cameras: Mapping[str, Camera], tracks: Sequence[np.ndarray], skeleton: Skeleton, height: float
+    cameras: Mapping[str, Camera], tracks: Sequence[np.ndarray], skeleton: Skeleton, height: float,
+    stamps: Sequence[np.ndarray] | None = None, most_offset_s: float = 0.0,
 ) -> PeopleRig:
-    """Find where cameras stand that saw people at the same moments; the world is the first camera's optical frame.
+    """Find where cameras stand that saw people at the same time; the world is the first camera's optical frame.
 
     Args:
         cameras: V cameras by name.
@@ -74,6 +83,8 @@ def find_rig(
             where it did not see them. Nobody needs the same number in two cameras.
         skeleton: Of the keypoints.
         height: Of the people on average, metres.
+        stamps: For each camera (T,) when its moments were, seconds; left out: all cameras have the same ones.
+        most_offset_s: By how much clocks, or beginnings of recordings, may differ, seconds; 0: not at all.
 
     Raises:
         ShapeError: The arrays do not fit together.
@@ -81,10 +92,39 @@ def find_rig(
     """
     if len(tracks) != len(cameras) or any(t.ndim != 4 or t.shape[2:] != (len(skeleton), 3) for t in tracks):
         raise ShapeError("tracks", f"{len(cameras)} x (N, T, {len(skeleton)}, 3)", [t.shape for t in tracks])
-    if len({t.shape[1] for t in tracks}) != 1:
-        raise ShapeError("tracks", "the same moments in all cameras", [t.shape[1] for t in tracks])
+    used, offsets = [_joints(track, skeleton) for track in tracks], np.zeros(len(cameras))
+    if stamps is None:
+        if len({t.shape[1] for t in tracks}) != 1:
+            raise ShapeError("tracks", "the same moments in all cameras", [t.shape[1] for t in tracks])
+        return _find(cameras, used, height, None, offsets)
+    if [len(s) for s in stamps] != [t.shape[1] for t in tracks]:
+        raise ShapeError("stamps", f"lengths {[t.shape[1] for t in tracks]}", [len(s) for s in stamps])
+
+    def found(offsets: np.ndarray, compared: bool = False) -> PeopleRig:
+        moved = [resampled(s + o, track, stamps[0]) for s, o, track in zip(stamps, offsets, used, strict=True)]
+        return _find(cameras, moved, height, stamps[0] if compared else None, offsets)
+
+    if most_offset_s <= 0:
+        return found(offsets)
+    offsets = compare(cameras, stamps, used, most_offset_s)
+    for _ in range(_COMPARED):
+        rig, before = found(offsets, compared=True), offsets
+        offsets, deviations = rig.offsets_s, rig.offset_deviations_s
+        if np.abs(offsets - before).max() < _AGREE_S:
+            break
+    # What cannot be told from nothing is nothing.
+    told = np.abs(offsets) >= np.maximum(_AGREE_S, _SURE * deviations)
+    if told[1:].all():
+        return rig
+    return dataclasses.replace(found(np.where(told, offsets, 0.0)), offset_deviations_s=np.where(told, deviations, 0.0))
+
+
+def _find(
+    cameras: Mapping[str, Camera], used: Sequence[np.ndarray], height: float, times: np.ndarray | None,
+    offsets_s: np.ndarray,
+) -> PeopleRig:
+    """Find where cameras stand of joints (N, T, J, 2) at the same moments; at times (T,) where clocks are compared."""
     names, lenses = list(cameras), list(cameras.values())
-    used = [_joints(track, skeleton) for track in tracks]
     pairs = Pairs(names, lenses, used)
     seen = pairs.people()  # (V, P, T, J, 2)
     some = np.isfinite(seen[..., 0]).any(axis=3).sum(axis=0) > 1  # two cameras at least
@@ -93,6 +133,8 @@ def find_rig(
         chosen = np.linspace(0, len(person) - 1, _MOST_MOMENTS).astype(int)
         person, moment = person[chosen], moment[chosen]
     sightings = Sightings.of(lenses, seen[:, person, moment])
+    if times is not None:
+        sightings = dataclasses.replace(sightings, speeds=speeds(seen, times)[:, person, moment])
     sightings = dataclasses.replace(
         sightings, weights=np.where((sightings.weights > 0).sum(axis=0) > 1, sightings.weights, 0.0)
     )
@@ -113,7 +155,7 @@ def find_rig(
         adjusted = adjust(sightings, adjusted.rotations, adjusted.translations, scene)
     assert isinstance(adjusted.scene, Jointed)
     factor, spread = _scale(adjusted.scene.lengths, height)
-    return _scaled(adjusted, seen, lenses, factor, spread)
+    return _scaled(adjusted, seen, lenses, factor, spread, offsets_s)
 
 
 def rescaled(found: PeopleRig, factor: float) -> PeopleRig:
@@ -207,6 +249,7 @@ def _unswapped(sightings: Sightings, adjusted: Adjusted) -> tuple[Sightings, int
     near = float(np.nanmedian(np.linalg.norm(adjusted.residuals, axis=-1)))
     before = misfit(sightings, *pose, near)
     columns = [sightings.rays, sightings.pixels, sightings.weights]
+    columns += [] if sightings.speeds is None else [sightings.speeds]
     others = [column[:, :, _OTHER_SIDE] for column in columns]
     after = []
     for view in range(len(columns[2])):
@@ -249,10 +292,13 @@ def _scale(lengths: np.ndarray, height: float) -> tuple[float, float]:
     return factor, float(np.std(expected / whole) / factor)
 
 
-def _scaled(adjusted: Adjusted, seen: np.ndarray, cameras: Sequence[Camera], factor: float, spread: float) -> PeopleRig:
+def _scaled(
+    adjusted: Adjusted, seen: np.ndarray, cameras: Sequence[Camera], factor: float, spread: float, offsets_s: np.ndarray
+) -> PeopleRig:
     """Return the result in metres, with the points of all moments."""
     assert isinstance(adjusted.scene, Jointed)
     views, persons, moments, joints = seen.shape[:4]
     all_ = Sightings.of(cameras, seen.reshape(views, persons * moments, joints, 2))
     points = meet(adjusted.rotations, adjusted.translations, all_).reshape(persons, moments, joints, 3)
-    return rescaled(PeopleRig(adjusted, seen, points, adjusted.scene.lengths, spread), factor)
+    offsets_s, deviations = offsets_s + adjusted.offsets_s, adjusted.offset_deviations_s
+    return rescaled(PeopleRig(adjusted, seen, points, adjusted.scene.lengths, spread, offsets_s, deviations), factor)

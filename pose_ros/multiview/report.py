@@ -48,6 +48,9 @@ class CameraReport:
     angle_deg: float = float("nan")
     #: Standard deviation of the focal length, pixels.
     focal_px: float = float("nan")
+    #: What to add to its stamps to get those of the first camera, and one standard deviation; NaN where they agree.
+    offset_ms: float = float("nan")
+    offset_deviation_ms: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,10 @@ def of_intrinsics(name: str, found: Intrinsics, corners: np.ndarray) -> Report:
     return Report([camera], warnings)
 
 
-def of_rig(rig: Rig, adjusted: Adjusted, seen: np.ndarray, what: str = "the board") -> Report:
+def of_rig(
+    rig: Rig, adjusted: Adjusted, seen: np.ndarray, what: str = "the board",
+    offsets_s: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Report:
     """Report on where cameras stand.
 
     Args:
@@ -116,6 +122,7 @@ def of_rig(rig: Rig, adjusted: Adjusted, seen: np.ndarray, what: str = "the boar
         adjusted: What came out.
         seen: (V, T, K, 2) pixels of all images, NaN for missing.
         what: What was seen, for the warnings.
+        offsets_s: (V,) what to add to the stamps of each camera, and standard deviations; 0 where they agree.
     """
     distances = np.linalg.norm(adjusted.residuals, axis=-1)
     moments = np.isfinite(seen[..., 0]).any(axis=2)
@@ -147,6 +154,12 @@ def of_rig(rig: Rig, adjusted: Adjusted, seen: np.ndarray, what: str = "the boar
         if one.let_go > _MANY_LET_GO:
             warnings.append(f"{one.name}: {one.let_go:.0%} of its points did not fit and were let go; is it in step "
                             "with the others?")
+        if offsets_s is not None and offsets_s[0][v] != 0:
+            ms, sigma, when = 1000 * offsets_s[0][v], 1000 * offsets_s[1][v], "early" if offsets_s[0][v] > 0 else "late"
+            cameras[v] = dataclasses.replace(one, offset_ms=float(ms), offset_deviation_ms=float(sigma))
+            warnings.append(f"{one.name}: its stamps are {abs(ms):.0f} ms too {when} beside {rig.cameras[0].name}; "
+                            "that is allowed for here, but cameras that are fused have to be in step: trigger them "
+                            "together, set their clocks by one (PTP, chrony), or move its stamps by that")
         reach = float(np.median(np.linalg.norm(adjusted.scene.points() - centres[v], axis=-1)))
         if one.position_mm > 1000 * _VAGUE_SHARE * reach:
             warnings.append(f"{one.name}: its position is only known to {one.position_mm:.0f} mm; {what} should be "

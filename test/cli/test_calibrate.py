@@ -138,7 +138,7 @@ def walked(tmp_path):
 
 def test_people_from_recorded_results(cli, walked):
     true, sources, folder = walked
-    lenses = ("--cameras", folder / "lenses.toml")
+    lenses = ("--cameras", folder / "lenses.toml", "--max-offset", "0")
     ran = cli("calibrate", "people", *sources, *lenses, "--world", "floor", "--output", folder / "out")
     assert ran.code == 0, ran.err
     assert "nobody said how tall the people are" in ran.out
@@ -159,6 +159,27 @@ def test_people_from_recorded_results(cli, walked):
     np.testing.assert_allclose(said["cameras"][0]["centre"], 0, atol=1e-9)
 
 
+def test_recordings_that_begin_at_different_moments(cli, walked):
+    """Sixty milliseconds that the second camera began late are found, said, and allowed for."""
+    true, sources, folder = walked
+    document = json.loads((folder / "camera1.json").read_text())
+    for frame in document["sources"][0]["frames"]:
+        frame["time_s"] -= 0.06
+    (folder / "camera1.json").write_text(json.dumps(document))
+    arguments = ("--cameras", folder / "lenses.toml", "--height", "1.75", "--max-offset", "0.2")
+    ran = cli("calibrate", "people", *sources, *arguments, "--output", folder / "out")
+    assert ran.code == 0, ran.err
+    assert "stamps + ms" in ran.out
+    assert "camera1: its stamps are 6" in ran.out or "camera1: its stamps are 5" in ran.out
+    assert "too early beside camera0" in ran.out
+    said = json.loads((folder / "out/report.json").read_text())["cameras"]
+    assert abs(said[1]["offset_ms"] - 60) < max(4, 3 * said[1]["offset_deviation_ms"])
+    found = {camera.name: camera for camera in read_rig(folder / "out")}
+    for camera in true.cameras[1:]:
+        apart = np.linalg.norm(camera.centre - true.cameras[0].centre)
+        assert abs(np.linalg.norm(found[camera.name].centre - found["camera0"].centre) - apart) < 0.03 * apart
+
+
 def test_people_from_recorded_skeletons(cli, walked):
     """What pose nodes have published finds the same cameras as what `pose-ros run` has written."""
     pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
@@ -174,7 +195,7 @@ def test_people_from_recorded_skeletons(cli, walked):
     from pose_ros.skeletons import catalogue
 
     true, sources, folder = walked
-    lenses = ("--cameras", folder / "lenses.toml", "--height", "1.75", "--json")
+    lenses = ("--cameras", folder / "lenses.toml", "--height", "1.75", "--json", "--max-offset", "0")
     with BagWriter(folder / "bag") as bag:
         for camera in true:
             bag.add(f"/{camera.name}/skeletons", SkeletonArray)
@@ -201,7 +222,7 @@ def test_people_from_recorded_skeletons(cli, walked):
 def test_people_refuse_what_they_cannot_use(cli, walked):
     _, sources, folder = walked
     (folder / "no.json").write_text("{}")
-    lenses = ("--cameras", folder / "lenses.toml")
+    lenses = ("--cameras", folder / "lenses.toml", "--max-offset", "0")
     for arguments, message in [
         ((*sources[:2], f"camera2={folder / 'no.json'}", *lenses), "expected results.json of `pose-ros run`"),
         ((*sources, *lenses, "--distance", "camera0:door=3"), "expected two of camera0, camera1, camera2"),

@@ -44,14 +44,17 @@ def board(points: np.ndarray) -> Rigid:
     return Rigid(points[0] - points[0].mean(axis=0), moved, points.mean(axis=1))
 
 
-@pytest.mark.parametrize("make", [bodies, too_large, board])
-def test_derivatives_are_those_of_the_cost(make):
+@pytest.mark.parametrize(("make", "width"), [(bodies, 6), (bodies, 7), (too_large, 6), (board, 6), (board, 7)])
+def test_derivatives_are_those_of_the_cost(make, width):
     """Half the cost's slope is the pull, with the opposite sign, along every number."""
     cameras, seen, points = scene(3.0, moments=4)
     sightings = Sightings.of([c.camera for c in cameras], seen)
+    if width == 7:
+        sightings = dataclasses.replace(sightings, speeds=np.random.default_rng(3).normal(0, 90, seen.shape))
+    offsets = np.array([0.0, 0.02, -0.01]) * (width == 7)
     rotations, translations = poses(cameras)
     subject = make(points + np.random.default_rng(2).normal(0, 0.02, points.shape))
-    here = bundle._linear(sightings, rotations, translations, subject, 5.0)
+    here = bundle._linear(sightings, rotations, translations, subject, offsets, 5.0)
     step = 1e-6
 
     def cost(index: int, sign: int) -> float:
@@ -61,13 +64,15 @@ def test_derivatives_are_those_of_the_cost(make):
             common[index] = sign * step
         else:
             moments.ravel()[index - len(common)] = sign * step
-        first = np.concatenate([np.zeros((1, 6)), common[:12].reshape(2, 6)])
+        first = np.concatenate([np.zeros((1, width)), common[: 2 * width].reshape(2, width)])
         turn = turns(first[:, :3])
-        moved = (turn @ translations[..., None])[..., 0] + first[:, 3:]
-        return bundle._linear(sightings, turn @ rotations, moved, subject.moved(moments, common[12:]), 5.0).cost
+        moved = (turn @ translations[..., None])[..., 0] + first[:, 3:6]
+        later = offsets + first[:, 6:].sum(axis=1)
+        ahead = subject.moved(moments, common[2 * width :])
+        return bundle._linear(sightings, turn @ rotations, moved, ahead, later, 5.0).cost
 
     pull = np.concatenate([here.common_pull.sum(axis=0), here.moments_pull.ravel()])
-    for index in range(0, len(pull), 3):
+    for index in [*range(2 * width), *range(2 * width, len(pull), 3)]:
         slope = (cost(index, 1) - cost(index, -1)) / (2 * step)
         assert slope == pytest.approx(-2 * pull[index], rel=1e-3, abs=0.5), index
 
@@ -82,7 +87,7 @@ def test_sightings_do_not_mind_lenses():
     # A point that is a little off is off by as many pixels as its image.
     moved = points + 0.002
     off = np.stack([c.project(moved) for c in cameras]) - seen
-    found, _ = bundle._residuals(sightings, *poses(cameras), bodies(moved))
+    found, _ = bundle._residuals(sightings, *poses(cameras), bodies(moved), np.zeros(3))
     known = np.isfinite(off).all(axis=-1)
     np.testing.assert_allclose(found[known], off[known], atol=0.03)
     alone = dataclasses.replace(sightings, weights=sightings.weights * np.array([1, 0, 0])[:, None, None])
