@@ -141,6 +141,11 @@ def _way(skeleton: Skeleton) -> Conversion:
     return conversion(skeleton, BODY)
 
 
+def both_sides(points: np.ndarray) -> np.ndarray:
+    """Return bodies (N, J, 3) as they are and as a mirror shows them, (2, N, J, 3): two right sides."""
+    return np.stack([points, points[:, _MIRROR] * _AWAY])
+
+
 def segments(points: np.ndarray) -> Segments:
     """Return how the segments of bodies are turned.
 
@@ -154,7 +159,7 @@ def segments(points: np.ndarray) -> Segments:
     Args:
         points: (N, J, 3) of :func:`joints`.
     """
-    both = np.stack([points, points[:, _MIRROR] * _AWAY])
+    both = both_sides(points)
     lines = both.take(_TO, axis=2) - both.take(_FROM, axis=2)
     y, z, limbs = lines[:, :, :5], lines[:, :, 5:10], lines[:, :, 11:]
     toes = z[:, :, 2]

@@ -26,6 +26,7 @@ _PARAMETERS = "ros__parameters"
 NODES: Mapping[str, tuple[str, str]] = {
     "action_node": ("pose_ros.nodes.action_options", "ActionOptions"),
     "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
+    "hri_node": ("pose_ros.nodes.hri_options", "HriOptions"),
     "multiview_node": ("pose_ros.nodes.multiview_options", "MultiviewOptions"),
     "player_node": ("pose_ros.nodes.player_node", "PlayerOptions"),
     "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
