@@ -15,7 +15,6 @@ from typing import Any
 
 from rclpy.context import Context
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -30,6 +29,7 @@ from pose_ros.media.sources import open_source
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.images import rgb_to_compressed
+from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
 from pose_ros.ros.wire import write_image
@@ -77,7 +77,7 @@ class CameraOptions:
     start_delay: float = option(0.0, "Wait before the first image.", unit="s", low=0.0, high=3600.0)
 
 
-class CameraNode(Node):
+class CameraNode(Manners):
     """Publish the frames of a source from a thread of its own."""
 
     def __init__(

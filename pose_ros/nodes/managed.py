@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from pose_ros.ros.health import Health
+from pose_ros.ros.manners import Manners
 
 _OK, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _REPORT_S = 1.0
@@ -40,11 +41,14 @@ class Work(Closable, Protocol):
         """End all tracks before the next frame."""
 
 
-class Managed(LifecycleNode):
+class Managed(Manners, LifecycleNode):
     """Lifecycle node that may start itself; pauses and resumes, and ends its tracks when asked.
 
     rclpy swallows what transitions raise, so it is logged here.
     """
+
+    #: Whether it takes ``intakes``, with which nodes of one process share the images that they hear.
+    SHARES_IMAGES = False
 
     def __init__(self, name: str, what: str, context: Context | None = None, **arguments: Any) -> None:
         """Make the node; a subclass then declares its parameters and calls :meth:`_begin`.

@@ -14,7 +14,6 @@ from typing import Any
 
 from rclpy.context import Context
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from pose_ros.core.options import option
@@ -22,6 +21,7 @@ from pose_ros.errors import ConfigError
 from pose_ros.media.pace import Pacer
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.bag_reader import BagReader
+from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
 
@@ -44,7 +44,7 @@ class PlayerOptions:
     wait_timeout: float = option(30.0, "Longest wait for them.", unit="s", low=0.0, high=3600.0)
 
 
-class PlayerNode(Node):
+class PlayerNode(Manners):
     """Publish the messages of a bag from a thread of its own, with the stamps that they have."""
 
     def __init__(

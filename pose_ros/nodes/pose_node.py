@@ -18,7 +18,8 @@ from pose_ros.nodes.run import Stop, run
 from pose_ros.nodes.switch import Switch
 from pose_ros.nodes.worker import Worker
 from pose_ros.ros import qos
-from pose_ros.ros.intake import Intake
+from pose_ros.ros.intake import Intake, Intakes
+from pose_ros.ros.manners import overridden
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.surroundings import Surroundings
 from pose_ros.ros.watchdog import why_silent
@@ -30,8 +31,18 @@ from pose_ros.srv import SetModel
 class PoseNode(Managed):
     """Lifecycle node around one :class:`Worker`."""
 
-    def __init__(self, name: str = "pose", context: Context | None = None, **arguments: Any) -> None:
+    SHARES_IMAGES = True
+
+    def __init__(
+        self, name: str = "pose", context: Context | None = None, intakes: Intakes | None = None, **arguments: Any
+    ) -> None:
         """Declare parameters and services; with ``autostart``, become active as soon as it spins.
+
+        Args:
+            name: Of the node.
+            context: rclpy's context; the default one when left out.
+            intakes: Of all nodes of its process.
+            arguments: For rclpy's node.
 
         Raises:
             ConfigError: A parameter does not fit.
@@ -43,9 +54,10 @@ class PoseNode(Managed):
             self.destroy_node()
             raise
         self._received = 0
+        self._intakes = intakes or Intakes()
         self._surroundings: Surroundings | None = None
         options = self._switch.options
-        self._qos = qos.sensor(options.reliability, options.depth)
+        self._qos = overridden(self, options.topic, qos.sensor(options.reliability, options.depth), "subscription")
         # A group of its own: while it waits for a model, everything else goes on.
         self.create_service(SetModel, "~/set_model", self._set_model, callback_group=MutuallyExclusiveCallbackGroup())
         self._begin(options.autostart)
@@ -99,8 +111,8 @@ class PoseNode(Managed):
         self._quiet_since = time.monotonic()
         topic = self._options().topic
         if self._options().compressed:
-            return Intake(self, CompressedImage, topic, self._qos)
-        return Intake(self, Image, topic, self._qos, read_image)
+            return self._intakes.open(self, CompressedImage, topic, self._qos)
+        return self._intakes.open(self, Image, topic, self._qos, read_image)
 
     def _report(self) -> None:
         """Publish diagnostics, and say why no image comes."""

@@ -14,7 +14,6 @@ from queue import SimpleQueue
 from typing import Any
 
 from rclpy.context import Context
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from pose_ros.core.kinds import PARTS
@@ -31,6 +30,7 @@ from pose_ros.nodes.tally import Tally, stamp_ns
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
+from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
 
@@ -64,7 +64,7 @@ class RecorderOptions:
                         "counted.", unit="MB", low=1, high=1_000_000)
 
 
-class RecorderNode(Node):
+class RecorderNode(Manners):
     """Record until :meth:`close`. Skeletons go to the bag as they come; a thread draws and encodes."""
 
     def __init__(

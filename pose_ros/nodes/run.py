@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one node as a process: spin it, end it in order on SIGINT and SIGTERM, return an exit code.
+"""Run nodes as a process: spin them, end them in order on SIGINT and SIGTERM, return an exit code.
 
-The node spins in a thread and the main thread waits, because Python delivers signals to the main thread only, and not
-while it waits inside rcl. The context stays valid until the node has ended, so its last words still reach /rosout.
+The nodes spin in a thread and the main thread waits, because Python delivers signals to the main thread only, and not
+while it waits inside rcl. The context stays valid until the nodes have ended, so their last words still reach /rosout.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from rclpy.task import Future
 
 from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
 from pose_ros.ros.memory import spare_loaded_modules
+from pose_ros.ros.process import ProcessOptions, settle
 from pose_ros.ros.transport import make_room_for_images
 
 #: Asks the process to end with an exit code; may be called from any thread. The first call counts.
@@ -37,16 +39,25 @@ def run(
     args: Sequence[str] | None = None,
     make_executor: Callable[..., Executor] = SingleThreadedExecutor,
 ) -> int:
-    """Make a node, spin it until somebody stops it, and end it.
+    """Run one node; see :func:`run_together`."""
+    return run_together([make_node], args, make_executor)
+
+
+def run_together(
+    make_nodes: Sequence[Callable[[Context, Stop], Node]],
+    args: Sequence[str] | None = None,
+    make_executor: Callable[..., Executor] = SingleThreadedExecutor,
+) -> int:
+    """Make nodes, spin them until somebody stops one, and end them.
 
     Args:
-        make_node: Makes the node in the given context. If the node has a method ``close``, it is called once, after
-            its last callback and before it is destroyed.
+        make_nodes: Each makes a node in the given context. If a node has a method ``close``, it is called once, after
+            the last callback and before any node is destroyed.
         args: Command line; that of the process when left out.
-        make_executor: What spins the node.
+        make_executor: What spins the nodes.
 
     Returns:
-        0 when it was stopped or ended by itself, 1 when it failed, 2 when its configuration does not fit.
+        0 when they were stopped or one ended by itself, 1 when it failed, 2 when its configuration does not fit.
     """
     # SimpleQueue.put is the one way to wake a thread that is also safe inside a signal handler. A signal during the
     # end changes nothing: a terminal sends Ctrl-C to a launcher and its nodes, and the launcher sends it once more.
@@ -58,7 +69,7 @@ def run(
     context = Context()
     rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return _run(make_node, make_executor, context, stops)
+        return _run(make_nodes, make_executor, context, stops)
     except PoseRosError as error:
         get_logger("pose_ros").fatal(str(error))
         return exit_code(error)
@@ -86,13 +97,33 @@ def exit_code(error: PoseRosError) -> int:
 
 
 def _run(
-    make_node: Callable[[Context, Stop], Node],
+    make_nodes: Sequence[Callable[[Context, Stop], Node]],
     make_executor: Callable[..., Executor],
     context: Context,
     stops: SimpleQueue[int],
 ) -> int:
-    node = make_node(context, stops.put)
-    executor = make_executor(context=context)
+    nodes: list[Node] = []
+    try:
+        for make in make_nodes:
+            nodes.append(make(context, stops.put))
+        settle(_process(nodes[0]))
+        return _spin(nodes, make_executor(context=context), stops)
+    finally:
+        for node in nodes:
+            if hasattr(node, "close"):
+                node.close()
+        for node in nodes:
+            node.destroy_node()
+
+
+def _process(node: Node) -> ProcessOptions:
+    """Return how a node wants to be run; nodes that share a process agree."""
+    names = (field.name for field in dataclasses.fields(ProcessOptions))
+    given = {name: node.get_parameter(f"process.{name}").value for name in names if node.has_parameter(f"process.{name}")}
+    return ProcessOptions(**given)
+
+
+def _spin(nodes: Sequence[Node], executor: Executor, stops: SimpleQueue[int]) -> int:
     ended: Future = Future(executor=executor)
 
     def spin() -> None:
@@ -101,10 +132,11 @@ def _run(
         except ExternalShutdownException:
             stops.put(OK)
         except Exception:
-            node.get_logger().fatal(traceback.format_exc())
+            nodes[0].get_logger().fatal(traceback.format_exc())
             stops.put(FAILED)
 
-    executor.add_node(node)
+    for node in nodes:
+        executor.add_node(node)
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
     try:
@@ -113,6 +145,3 @@ def _run(
         ended.set_result(None)
         thread.join()
         executor.shutdown()
-        if hasattr(node, "close"):
-            node.close()
-        node.destroy_node()

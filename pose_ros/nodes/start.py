@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start one node in a process of its own: first the memory, then everything else."""
+"""Start nodes in a process of their own: first the memory, then everything else."""
 
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from pose_ros.errors import ConfigError
 from pose_ros.ros.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from rclpy.context import Context
+    from rclpy.node import Node
+
+    from pose_ros.nodes.run import Stop
+    from pose_ros.ros.intake import Intakes
 
 
 def start(node: str) -> int:
@@ -17,3 +28,53 @@ def start(node: str) -> int:
     keep_freed_memory()
     code: int = importlib.import_module(f"pose_ros.nodes.{node}").main()
     return code
+
+
+def together(args: Sequence[str] | None = None) -> int:
+    """Run several nodes in one process, which share the images that they hear; returns the exit code.
+
+    Args:
+        args: ``NODE --ros-args ... -- NODE --ros-args ... --``, and perhaps ``--ros-args ...`` for all; the command
+            line when left out.
+
+    Raises:
+        ConfigError: No node is named.
+    """
+    keep_freed_memory()
+    from pose_ros.nodes.run import run_together
+    from pose_ros.ros.intake import Intakes
+
+    nodes, shared, intakes = [], list[str](), Intakes()
+    for words in _split(sys.argv[1:] if args is None else args):
+        if words[0] == "--ros-args":
+            shared += words
+        else:
+            nodes.append(_maker(words[0], words[1:], intakes))
+    if not nodes:
+        raise ConfigError("arguments", "expected 'pose_node --ros-args ... -- pose_node --ros-args ... --'")
+    return run_together(nodes, shared)
+
+
+def _split(args: Sequence[str]) -> list[list[str]]:
+    groups: list[list[str]] = [[]]
+    for word in args:
+        if word == "--":
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    return [group for group in groups if group]
+
+
+def _maker(node: str, arguments: Sequence[str], intakes: Intakes) -> Callable[[Context, Stop], Node]:
+    """Return what makes a node that goes by its own arguments alone."""
+    from pose_ros.nodes.managed import Managed
+
+    kind: Any = getattr(importlib.import_module(f"pose_ros.nodes.{node}"), node.title().replace("_", ""))
+    own: dict[str, Any] = {"cli_args": [*arguments, "--"], "use_global_arguments": False}
+
+    def make(context: Context, stop: Stop) -> Node:
+        if not issubclass(kind, Managed):
+            return kind(context, stop, **own)
+        return kind(context=context, **own, **({"intakes": intakes} if kind.SHARES_IMAGES else {}))
+
+    return make

@@ -7,14 +7,12 @@ import threading
 from collections.abc import Callable
 
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage
 
 from pose_ros.core.stages import Stages
 from pose_ros.errors import PoseRosError
 from pose_ros.pipeline import Pipeline
 from pose_ros.ros.health import INFERENCE, Health
-from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
-from pose_ros.ros.intake import Intake
+from pose_ros.ros.intake import Intake, Picture
 from pose_ros.ros.outputs import Outputs
 from pose_ros.ros.surroundings import Surroundings
 
@@ -106,9 +104,10 @@ class Worker:
         taken = self._intake.take(_PATIENCE_S)
         if taken is None:
             return
-        self._health.took(taken.missed)
+        picture, missed = taken
+        self._health.took(missed)
         self._prepare()
-        self._frame(taken.message)
+        self._frame(picture)
 
     def _prepare(self) -> None:
         """Do what was asked for since the last frame."""
@@ -137,13 +136,13 @@ class Worker:
             self._intake = None
             self._surroundings.listen(False)
 
-    def _frame(self, message: object) -> None:
-        header = message.header  # type: ignore[attr-defined]
+    def _frame(self, picture: Picture) -> None:
+        header = picture.message.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         stages, pipeline = Stages(), self._pipeline
         stages.add("transport", self._since(stamp_ns))
         with stages("convert"):
-            rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
+            rgb = picture.rgb()
         frame = self._surroundings.frame(rgb, header)
         jumps = pipeline.time_jumps
         result = pipeline(frame, stages, now=self._surroundings.now)
