@@ -12,6 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from pose_ros.core.camera import Camera
@@ -23,6 +24,7 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.media.annotate import annotate
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.pipeline import Result
+from pose_ros.ros.detections import poses_to_detections, poses_to_detections_3d
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
 from pose_ros.ros.joint_states import poses_to_joint_states
 from pose_ros.ros.markers import poses_to_markers
@@ -108,6 +110,8 @@ class SkeletonOutputs:
         self._leaving: list[str] = []
         self._markers = node.create_publisher(MarkerArray, "~/markers", RESULT)
         self._joints = node.create_publisher(JointState, "~/joint_states", RESULT)
+        self._detections = node.create_publisher(Detection2DArray, "~/detections", RESULT)
+        self._detections_3d = node.create_publisher(Detection3DArray, "~/detections_3d", RESULT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
         #: Option -> what may be chosen, and the last choice that was looked at.
         self._known: dict[str, frozenset[str]] = {}
@@ -115,7 +119,7 @@ class SkeletonOutputs:
 
     def _listened(self) -> bool:
         arrays = [topics.arrays for topics in (self._whole, *self._parts.values())]
-        publishers = [*arrays, self._markers, self._joints]
+        publishers = [*arrays, self._markers, self._joints, self._detections, self._detections_3d]
         return any(p.get_subscription_count() for p in publishers)
 
     def wanted(self, metric: bool) -> bool:
@@ -180,6 +184,12 @@ class SkeletonOutputs:
         if self._joints.get_subscription_count():
             kinds = ((kind, one.poses) for kind, one in _kinds(result, options.tf_kind))
             self._joints.publish(poses_to_joint_states(kinds, header, options.tf_prefix))
+        if self._detections.get_subscription_count():
+            kinds = ((kind, one.poses) for kind, one in _kinds(result, options.tf_kind))
+            self._detections.publish(poses_to_detections(kinds, header))
+        if self._detections_3d.get_subscription_count():
+            kinds = ((kind, one.poses) for kind, one in _kinds(result, options.tf_kind))
+            self._detections_3d.publish(poses_to_detections_3d(kinds, header, options.min_score))
         if options.publish_tf and self._tf_listened():
             self._check("tf_keypoints", options.tf_keypoints)
             self._check("tf_frames", options.tf_frames)
@@ -208,7 +218,7 @@ class SkeletonOutputs:
         for topics in (self._whole, *self._parts.values()):
             topics.close()
         self._parts = {}
-        for publisher in (self._markers, self._joints, self._tf):
+        for publisher in (self._markers, self._joints, self._detections, self._detections_3d, self._tf):
             self._node.destroy_publisher(publisher)
 
 
