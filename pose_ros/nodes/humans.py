@@ -210,7 +210,7 @@ class Humans:
             if options.cropped:
                 compressed = options.image_topic.endswith("/compressed")
                 self._image_subscription = node.create_subscription(
-                    CompressedImage if compressed else Image, options.image_topic, self._images.append,
+                    CompressedImage if compressed else Image, options.image_topic, self._hear_image,
                     sensor(depth=_IMAGES))
         elif not wanted and self.streams:
             for stream in self.streams.values():
@@ -227,6 +227,9 @@ class Humans:
             self._guarded(lambda: hear(msg, poses))
 
         return take
+
+    def _hear_image(self, msg: Any) -> None:
+        self._images.append(msg)
 
     def _hear_bodies(self, msg: SkeletonArray, poses: Poses) -> None:
         if not hri.knows_skeleton2d(poses.skeleton):

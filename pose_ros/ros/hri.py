@@ -76,7 +76,7 @@ def roi(header: Header, box: np.ndarray, score: float, size_wh: tuple[int, int])
 
 def _points(pixels: np.ndarray, scores: np.ndarray, size_wh: tuple[int, int]) -> list[NormalizedPointOfInterest2D]:
     at = (pixels.astype(np.float64) + 0.5) / size_wh
-    inside = ((at >= 0) & (at <= 1)).all(axis=1)
+    inside: np.ndarray = np.all((at >= 0) & (at <= 1), axis=1)
     columns = np.column_stack([at, np.clip(scores, 0, 1)])
     return [NormalizedPointOfInterest2D(x=x, y=y, c=c) for x, y, c in np.where(inside[:, None], columns, 0).tolist()]
 
