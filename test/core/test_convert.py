@@ -22,7 +22,8 @@ PAIRS = [(a, b) for a, b in itertools.permutations(ALL, 2) if converts(a, b)]
 NAMED = ("coco17", "mediapipe33", "h36m17", "body25", "halpe26", "hri18")
 HALF = {
     "neck": ("left_shoulder", "right_shoulder"), "mid_hip": ("left_hip", "right_hip"), "pelvis": ("mid_hip",),
-    "root": ("mid_hip",), "h36m_thorax": ("neck",), "h36m_spine": ("root", "h36m_thorax"), "neck_nose": ("nose",),
+    "root": ("mid_hip",), "spine_base": ("mid_hip",), "spine_shoulder": ("neck",),
+    "spine_mid": ("spine_base", "spine_shoulder"), "h36m_thorax": ("neck",), "h36m_spine": ("root", "h36m_thorax"), "neck_nose": ("nose",),
     "h36m_head": ("head_top",), "left_foot_index": ("left_big_toe",), "right_foot_index": ("right_big_toe",),
     "mouth_left": ("face/outer_lips_6",), "mouth_right": ("face/outer_lips_0",),
     "left_eye_inner": ("face/left_eye_0",), "left_eye_outer": ("face/left_eye_3",),
@@ -69,9 +70,11 @@ def test_every_pair_puts_joints_where_they_are_or_nowhere():
         there = np.isfinite(found.keypoints[0, :, 0])
         message = f"{source.name} to {target.name}"
         assert there.any(), message
-        np.testing.assert_allclose(found.keypoints[0, there], truth.keypoints[0, there], atol=1e-3, err_msg=message)
-        np.testing.assert_allclose(found.points[0, there], truth.points[0, there], atol=1e-5, err_msg=message)
-        np.testing.assert_allclose(found.local_points[0, there], truth.local_points[0, there], atol=1e-3)
+        # Kinect's hands, feet and head are made of what is near them, and lie in the same place for nobody.
+        exact = there & ~np.char.startswith(target.joints, "kinect_")
+        np.testing.assert_allclose(found.keypoints[0, exact], truth.keypoints[0, exact], atol=1e-3, err_msg=message)
+        np.testing.assert_allclose(found.points[0, exact], truth.points[0, exact], atol=1e-5, err_msg=message)
+        np.testing.assert_allclose(found.local_points[0, exact], truth.local_points[0, exact], atol=1e-3)
         assert (np.isnan(found.points[0]).all(axis=1) == ~there).all()
         assert ((found.scores[0] == 0.5) == there).all()
         assert ((found.sources[0] == Source.MISSING) == ~there).all()
