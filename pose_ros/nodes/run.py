@@ -7,6 +7,7 @@ while it waits inside rcl. The context stays valid until the nodes have ended, s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import sys
@@ -24,6 +25,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
+from pose_ros.ros.json_logs import structured
+from pose_ros.ros.log import ToNode
 from pose_ros.ros.memory import spare_loaded_modules
 from pose_ros.ros.process import ProcessOptions, settle
 from pose_ros.ros.transport import make_room_for_images
@@ -64,18 +67,19 @@ def run_together(
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stops.put(OK))
-    make_room_for_images()
-    spare_loaded_modules()
-    context = Context()
-    rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        return _run(make_nodes, make_executor, context, stops)
-    except PoseRosError as error:
-        get_logger("pose_ros").fatal(str(error))
-        return exit_code(error)
-    finally:
-        context.try_shutdown()
-        sys.stdout.flush()
+    with structured():
+        make_room_for_images()
+        spare_loaded_modules()
+        context = Context()
+        rclpy.init(args=args, context=context, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            return _run(make_nodes, make_executor, context, stops)
+        except PoseRosError as error:
+            get_logger("pose_ros").fatal(str(error))
+            return exit_code(error)
+        finally:
+            context.try_shutdown()
+            sys.stdout.flush()
 
 
 def attempt(node: Node, work: Callable[[], None]) -> int:
@@ -107,7 +111,8 @@ def _run(
         for make in make_nodes:
             nodes.append(make(context, stops.put))
         settle(_process(nodes[0]))
-        return _spin(nodes, make_executor(context=context), stops)
+        with contextlib.closing(ToNode(nodes[0].get_logger())):
+            return _spin(nodes, make_executor(context=context), stops)
     finally:
         for node in nodes:
             if hasattr(node, "close"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
@@ -11,9 +12,20 @@ import numpy as np
 from pose_ros.errors import ModelError, ShapeError, UnknownNameError
 from pose_ros.runtime.session import Tensor, check_batch
 
+log = logging.getLogger(__name__)
+
+#: What libraries say when there is no memory left: PyTorch, ONNX Runtime, CUDA and cuBLAS, OpenVINO.
+_EXHAUSTED = (
+    "out of memory", "failed to allocate", "bad_alloc", "bad allocation", "cudaerrormemoryallocation", "alloc_failed",
+    "not enough memory", "can't allocate memory",
+)  # fmt: skip
+
 
 class BatchedSession(ABC):
-    """A session whose network takes either any batch, or so many subjects at a time."""
+    """A session whose network takes either any batch, or so many subjects at a time.
+
+    Where a device has no memory left for a batch, it is halved for good, and that is said.
+    """
 
     def __init__(
         self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], runtime: str, device: str, *, most: int
@@ -57,17 +69,43 @@ class BatchedSession(ABC):
         if not len(batch):
             return {t.name: np.empty((0, *(max(d, 0) for d in t.shape[1:])), t.dtype) for t in wanted}
         names = [t.name for t in wanted]
+        columns = zip(*self._in_parts(batch, names), strict=True)
+        return {n: c[0] if len(c) == 1 else np.concatenate(c) for n, c in zip(names, columns, strict=True)}
+
+    @property
+    def most(self) -> int:
+        """Most subjects in one run; 0 where there is no limit."""
+        return self._most
+
+    def _in_parts(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
+        """Run in as many parts as memory needs; return the outputs of each."""
         step = self._most or len(batch)
         parts = [batch[i : i + step] for i in range(0, len(batch), step)]
         try:
-            columns = zip(*self._infer_each(parts, names), strict=True)
+            return self._infer_each(parts, names)
         except Exception as error:
-            raise ModelError(self.name, f"{self.runtime} failed on {self.device}: {one_line(error)}") from error
-        return {n: c[0] if len(c) == 1 else np.concatenate(c) for n, c in zip(names, columns, strict=True)}
+            if len(parts[0]) == 1 or not exhausted(error):
+                raise ModelError(self.name, f"{self.runtime} failed on {self.device}: {one_line(error)}") from error
+            problem = one_line(error)
+        # Outside of the handler: the error's frames hold the tensors that were in the way.
+        self._most = (len(parts[0]) + 1) // 2
+        self._release()
+        log.warning("model '%s': %s has no memory for %d subjects at a time, from now on %d (%s); set batch to begin "
+                    "with that, or take a smaller model", self.name, self.device, len(parts[0]), self._most, problem)
+        return self._in_parts(batch, names)
+
+    def _release(self) -> None:  # noqa: B027 - most keep none
+        """Give back memory that the library keeps for later; a library that keeps some overrides it."""
 
     def __repr__(self) -> str:
         """Say what runs where."""
         return f"<{self.name} by {self.runtime} on {self.device}>"
+
+
+def exhausted(error: BaseException) -> bool:
+    """Return whether an error of a library says that there is no memory left."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _EXHAUSTED)
 
 
 def select(model: str, found: Iterable[Tensor], wanted: Sequence[str]) -> list[Tensor]:

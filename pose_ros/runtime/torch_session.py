@@ -88,6 +88,10 @@ class TorchSession(BatchedSession):
         made = self._run(batch)
         return [made[name].float().cpu().numpy() for name in names]
 
+    def _release(self) -> None:
+        if self._place.startswith("cuda"):
+            self._torch.cuda.empty_cache()
+
     def _run(self, batch: np.ndarray) -> dict[str, Any]:
         torch = self._torch
         # NVIDIA's GPUs would multiply 10-bit fractions where float32 was asked for.

@@ -24,7 +24,8 @@ def test_chances_before_the_best_is_chosen(testdata, runtime, rng):
     (chances,) = session.run(batch).values()
     assert chances.shape == (7, 4)
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
-    whole = onnxruntime.InferenceSession(str(path)).run(None, {"input": batch, "score_threshold": np.array(0, np.float32)})[0]
+    given = {"input": batch, "score_threshold": np.array(0, np.float32)}
+    whole = onnxruntime.InferenceSession(str(path)).run(None, given)[0]
     assert (chances.argmax(axis=1) == whole).all()
 
 
