@@ -185,7 +185,8 @@ class Fusing:
         header = Header(frame_id=self._options().world_frame, stamp=Time(nanoseconds=stamp).to_msg())
         self._outputs.publish(header, (0, 0), result)
         self._health.finished(self._since(views.stamp_ns), stages.ms["fuse"], len(result.poses),
-                              {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items()})
+                              {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items()},
+                              stages.ms)
 
     def _since(self, stamp: int) -> float:
         """Return milliseconds since a stamp by the node's clock."""

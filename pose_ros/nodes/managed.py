@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from pose_ros.ros.health import Health
+from pose_ros.ros.json_logs import logger
 from pose_ros.ros.manners import Manners
 
 _OK, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -107,7 +108,7 @@ class Managed(Manners, LifecycleNode):
         try:
             self._closing = list(self._prepare())
         except Exception as error:  # otherwise nobody would ever hear of it
-            self._health.fail(error)
+            self._health.fail(error, refuses=True)
             self._clear()
             return _FAILURE
         self._state = "inactive"
@@ -119,7 +120,7 @@ class Managed(Manners, LifecycleNode):
         self._quiet_since = time.monotonic()
         self._work.start()
         self._state = "active"
-        self.get_logger().info(self._begun())
+        logger(self, "state").info(self._begun())
         return _OK
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -167,6 +167,7 @@ class Recognising:
             gravity = self._options().gravity_frame
             place = self._frames.lookup(gravity, msg.header.frame_id, stamp)
             if place is None:
+                self._health.drop("no_transform")
                 self._health.say(f"skeletons are left out: {self._frames.why_not(gravity, msg.header.frame_id, stamp)}")
                 return
             targets = self._targets(msg.header, stamp, place)
@@ -183,7 +184,7 @@ class Recognising:
             prefix = f"{held.kind}/" if held.kind else ""
             self._markers.publish(MarkerArray(markers=actions_to_markers(actions, poses, msg.header, up, prefix)))
         took = sum(ms for name, ms in stages.ms.items() if name != "transport")
-        self._health.finished(self._since(stamp), took, len(poses), {})
+        self._health.finished(self._since(stamp), took, len(poses), {}, stages.ms)
 
     def _targets(self, header: Header, stamp: int, place: Place) -> Targets:
         """Return what can be pointed at; frames that TF does not know at the moment are left out, and said."""

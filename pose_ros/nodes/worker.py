@@ -105,7 +105,7 @@ class Worker:
         if taken is None:
             return
         picture, missed = taken
-        self._health.took(missed)
+        self._health.took(missed, self._intake.lost() if missed else 0)
         self._prepare()
         self._frame(picture)
 
@@ -151,7 +151,7 @@ class Worker:
         self._outputs.publish_frame(header, result)
         parts = {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items() if name in stages.ms}
         inference_ms = sum(stages.ms.get(name, 0.0) for name in (*INFERENCE, *parts))
-        self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts)
+        self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts, stages.ms)
 
     def _since(self, stamp_ns: int) -> float:
         """Return milliseconds since a stamp by the node's clock."""

@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
+from pose_ros.ros.losses import Losses
 from pose_ros.ros.manners import overridden
 
 #: A gap in the numbers of a publisher's messages that is larger than this is another publisher.
@@ -74,6 +75,7 @@ class _Source:
         self._subscription = node.create_subscription(
             message_type, topic, lambda _: None, qos, callback_group=_Aside()
         )
+        self.losses = Losses(self._subscription)
         # rclpy.wait_for_message, a public function, waits in the same way in every distribution since Humble.
         self._wait_set = _rclpy.WaitSet(1, 0, 0, 0, 0, 0, node.context.handle)
         self._last: int | None = None
@@ -106,6 +108,7 @@ class _Source:
         return number - last - 1
 
     def close(self) -> None:
+        self.losses.close()
         self._node.destroy_subscription(self._subscription)
 
 
@@ -115,7 +118,7 @@ class Intake:
     def __init__(self, source: _Source, close: Callable[[], None]) -> None:
         """Made by :class:`Intakes`."""
         self._source, self._close = source, close
-        self._seen = source.newest[0]
+        self._seen, self._lost = source.newest[0], source.losses.count
 
     def take(self, timeout_s: float) -> tuple[Picture, int] | None:
         """Wait for an image and take it.
@@ -142,6 +145,11 @@ class Intake:
             return None
         self._seen = count
         return picture, count - seen - 1
+
+    def lost(self) -> int:
+        """Return how many images never reached this machine, since this was last asked."""
+        before, self._lost = self._lost, self._source.losses.count
+        return self._lost - before
 
     def close(self) -> None:
         """Take no more."""

@@ -29,7 +29,7 @@ from rclpy.parameter import Parameter
 
 from pose_ros.core.options import OptionSpec, from_mapping, specs
 from pose_ros.errors import ConfigError, PoseRosError
-from pose_ros.ros.process import ProcessOptions
+from pose_ros.ros.process import HealthOptions, ProcessOptions
 
 T = TypeVar("T")
 #: Called with (block, old options, new options); a PoseRosError refuses the change.
@@ -73,6 +73,7 @@ class Parameters(Generic[T]):
             node.undeclare_parameter(name)
         self.add("", options, reload=reload)
         self.add("process", ProcessOptions)
+        self.add("health", HealthOptions)
         node.add_on_set_parameters_callback(self._set)
 
     @property

@@ -28,6 +28,15 @@ class ProcessOptions:
                                   low=0.0, high=30.0)
 
 
+@dataclass(frozen=True)
+class HealthOptions:
+    """Block ``health`` of every node: what is expected of it."""
+
+    target_rate: float = option(0.0, "Warn in diagnostics, and say what holds it up, when less than nine tenths of "
+                                "this rate are reached; 0: any rate will do.", unit="Hz", low=0.0, high=1000.0,
+                                live=True)
+
+
 def settle(options: ProcessOptions) -> None:
     """Let all threads of this process, and those that they will start, run where and as eagerly as is asked.
 

@@ -119,7 +119,7 @@ def test_a_model_that_cannot_be_had_leaves_a_node_that_can_be_mended(scene, ros,
     assert scene.call(GetState, "get_state").current_state.id == State.PRIMARY_STATE_UNCONFIGURED
     status, values = scene.diagnostics()
     assert expected in values["last_error"]
-    assert (status.level, status.message) == (b"\x01", values["last_error"])
+    assert (status.level, status.message) == (status.ERROR, values["last_error"])
     assert scene.set(model="stub")[0].successful
     for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
         assert scene.call(ChangeState, "change_state", transition=Transition(id=transition)).success
@@ -152,7 +152,7 @@ def warning(scene, words):
 
     def warned():
         seen.append(scene.diagnostics()[0])
-        return words in seen[-1].message and seen[-1].level == b"\x01"
+        return words in seen[-1].message and seen[-1].level in (b"\x01", b"\x03")
 
     assert scene.ros.spin_until(warned), [s.message for s in seen]
     return seen[-1].message
