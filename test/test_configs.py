@@ -29,7 +29,8 @@ def of(config: Path) -> list[compose.NodeSpec]:
 
 
 def test_they_are_there():
-    uses = {"action", "body", "hand", "face", "animal", "wholebody", "everything", "multiview", "rgbd", "lifted"}
+    uses = {"action", "body", "hand", "hri", "face", "animal", "wholebody", "everything", "manipulation", "multiview",
+            "rgbd", "lifted", "web"}
     assert {p.stem for p in CONFIGS} == {*uses, "demo", "topdown"}
     assert {p.name.removesuffix(".launch.py") for p in LAUNCHES} == uses
 
@@ -115,7 +116,7 @@ def test_launch_files_give_a_description(launch_file):
     assert {"device", "params_file", "namespace", "use_rviz", "log_level", "fixed_frame"} <= described.keys()
     assert ({"image_topic", "camera_info_topic"} <= described.keys()) == (launch_file.name != "multiview.launch.py")
     assert ("model" in described) == (launch_file.name != "everything.launch.py")
-    assert ("depth_topic" in described) == (launch_file.name == "rgbd.launch.py")
+    assert ("depth_topic" in described) == (launch_file.name in ("rgbd.launch.py", "manipulation.launch.py"))
 
 
 def test_a_bag_with_depth_is_played_and_a_video_without_is_shown():

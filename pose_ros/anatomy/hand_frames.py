@@ -16,12 +16,13 @@ from pose_ros.anatomy.body_frames import cross, dot, unit
 from pose_ros.core.convert import Conversion, conversion, converts
 from pose_ros.core.skeleton import Skeleton
 
-_NAMES = ("wrist", "forefinger1", "middle_finger1", "pinky_finger1", "thumb2", "thumb3", "thumb4", "forefinger3",
+#: What :func:`joints` returns.
+JOINTS = ("wrist", "forefinger1", "middle_finger1", "pinky_finger1", "thumb2", "thumb3", "thumb4", "forefinger3",
           "forefinger4")  # fmt: skip
-_WRIST, _FORE1, _MIDDLE1, _LITTLE1, _THUMB2, _THUMB3, _THUMB4, _FORE3, _FORE4 = range(len(_NAMES))
+_WRIST, _FORE1, _MIDDLE1, _LITTLE1, _THUMB2, _THUMB3, _THUMB4, _FORE3, _FORE4 = range(len(JOINTS))
 #: Whose hand -> its joints: of a hand alone, or of a person that has hands.
 _HANDS = {
-    owner: Skeleton("hand", tuple(f"{owner}/{name}" for name in _NAMES))
+    owner: Skeleton("hand", tuple(f"{owner}/{name}" for name in JOINTS))
     for owner in ("hand", "left_hand", "right_hand")
 }
 
@@ -54,7 +55,7 @@ def palms(points: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     x = points[:, _MIDDLE1] - points[:, _WRIST]
     y = (points[:, _FORE1] - points[:, _LITTLE1]) * right[:, None]
-    return points[:, _WRIST], _axes(x, y)
+    return points[:, _WRIST], axes(x, y)
 
 
 def pinches(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,10 +71,10 @@ def pinches(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y = points[:, _THUMB3] + thumb - points[:, _FORE3] - finger
     x = middle - (points[:, _THUMB2] + points[:, _FORE1]) / 2
     apart = thumb - finger
-    return middle, _axes(x, y), np.sqrt(dot(apart, apart))[:, 0]
+    return middle, axes(x, y), np.sqrt(dot(apart, apart))[:, 0]
 
 
-def _axes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def axes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return rotations with x as it is and y as near to a direction as can be."""
     with np.errstate(invalid="ignore", divide="ignore"):
         x, z = unit(x), unit(cross(x, y))

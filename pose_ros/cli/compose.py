@@ -20,6 +20,7 @@ import yaml
 
 from pose_ros.core.options import OptionSpec, specs
 from pose_ros.errors import ConfigError, UnknownNameError
+from pose_ros.ros.process import HealthOptions, ProcessOptions
 
 _PARAMETERS = "ros__parameters"
 #: Node (a module of :mod:`pose_ros.nodes`) -> where the dataclass of its options is.
@@ -27,17 +28,23 @@ NODES: Mapping[str, tuple[str, str]] = {
     "action_node": ("pose_ros.nodes.action_options", "ActionOptions"),
     "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
     "hri_node": ("pose_ros.nodes.hri_options", "HriOptions"),
+    "manipulation_node": ("pose_ros.nodes.manipulation_options", "ManipulationOptions"),
     "multiview_node": ("pose_ros.nodes.multiview_options", "MultiviewOptions"),
     "player_node": ("pose_ros.nodes.player_node", "PlayerOptions"),
     "pose_node": ("pose_ros.nodes.pose_options", "PoseOptions"),
     "recorder_node": ("pose_ros.nodes.recorder_node", "RecorderOptions"),
+    "web_node": ("pose_ros.nodes.web_options", "WebOptions"),
 }
 #: Nodes that read a source, and end with it.
 SOURCES = ("camera_node", "player_node")
+#: Nodes that work from their start to their end.
+_WITHOUT_LIFE_CYCLE = (*SOURCES, "recorder_node", "web_node")
 #: Nodes that hear images.
 _SEE = ("pose_node", "recorder_node")
 #: The camera that is added to a composition without one, and the player where there are several cameras.
 _CAMERA, _PLAYER = "/camera", "/player"
+#: The web page that is added when it is asked for.
+_WEB = "/web"
 #: What nodes hear of a bag: every image, however long that takes, and all cameras of each moment.
 _PLAYED: Mapping[str, Mapping[str, Any]] = {
     "pose_node": {"reliability": "reliable", "depth": 100},
@@ -60,11 +67,18 @@ class NodeSpec:
     parameters: Mapping[str, Any]
     #: The part of ``parameters`` that the file does not have.
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: Rules ``from:=to`` for names of topics and services.
+    remaps: Sequence[str] = ()
 
     @property
     def path(self) -> str:
         """Fully qualified name, such as ``/robot/pose``."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has a life cycle."""
+        return self.plugin not in _WITHOUT_LIFE_CYCLE
 
     def called(self, node: str) -> bool:
         """Return whether an override that names ``node`` means this one."""
@@ -74,6 +88,7 @@ class NodeSpec:
         """Return the command line that gives a process this name and these parameters."""
         found = ["--ros-args", "-r", f"__node:={self.name}"]
         found += ["-r", f"__ns:={self.namespace}"] if self.namespace else []
+        found += [word for rule in self.remaps for word in ("-r", rule)]
         found += ["--params-file", str(config)]
         found += ["--disable-external-lib-logs"]  # whoever started the process keeps its output
         for key, value in self.overrides.items():
@@ -81,7 +96,10 @@ class NodeSpec:
         return found
 
 
-def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -> list[NodeSpec]:
+def load(
+    path: Path, overrides: Sequence[str] = (), source: str | None = None, namespace: str = "",
+    remaps: Sequence[str] = (), *, web: bool = False,
+) -> list[NodeSpec]:
     """Read and check a composition.
 
     Args:
@@ -90,12 +108,19 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
             all nodes of that kind. They win over everything else, and reach the node that a source adds, too.
         source: What the camera_node shows; where the file has none, one is added, and the others hear it. For several
             cameras, or one with depth, it is a bag, which a player_node plays.
+        namespace: Put before the names of all nodes, and of the TF frames of nodes whose ``tf_prefix`` is not given.
+        remaps: Rules ``from:=to`` for all nodes.
+        web: Whether there is to be a web_node; where the file has none, one is added.
 
     Raises:
         ConfigError: What does not fit.
         UnknownNameError: A key, a node, a plugin or a model does not exist; the message lists near names.
     """
-    found = list(_blocks(_read(path), ""))
+    above = namespace.strip("/") and f"/{namespace.strip('/')}"
+    for rule in remaps:
+        if not all(rule.partition(":=")):
+            raise ConfigError("--remap", f"expected from:=to, such as /tf:=tf, got '{rule}'")
+    found = list(_blocks(_read(path), above))
     nodes = {name: block for name, block in found if "*" not in name}
     if not nodes:
         raise ConfigError(str(path), "expected at least one node: 'name: {ros__parameters: {plugin: pose_node, ...}}'")
@@ -108,8 +133,18 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
         plugin = merged.get("plugin")
         if plugin is None:
             raise ConfigError(f"{name}.plugin", f"missing; expected one of {', '.join(NODES)}")
-        namespace, _, short = name.rpartition("/")
-        result.append(NodeSpec(short, namespace, str(plugin), merged))
+        if above and "tf_prefix" not in merged and "tf_prefix" in options_of(str(plugin), merged):
+            merged["tf_prefix"] = f"{above.strip('/')}/"
+        within, _, short = name.rpartition("/")
+        # The file knows a node by its name without the namespace, so that its parameters have to be handed over.
+        given = {**merged} if above else {}
+        if merged.get("process.managed") and "autostart" in options_of(str(plugin), merged):
+            merged["autostart"] = given["autostart"] = False
+        result.append(NodeSpec(short, within, str(plugin), merged, given, tuple(remaps)))
+    if web and not any(spec.plugin == "web_node" for spec in result):
+        if any(spec.path == above + _WEB for spec in result):
+            raise ConfigError("--web", f"expected a web_node in the file, or no other node of the name '{_WEB}'")
+        result.append(NodeSpec(_WEB.strip("/"), above, "web_node", {"plugin": "web_node"}, {}, tuple(remaps)))
     own = {spec.plugin for spec in result}.intersection(SOURCES)
     if source is not None:
         overrides = [*overrides, *(f"{plugin}.source={source}" for plugin in sorted(own))]
@@ -117,11 +152,31 @@ def load(path: Path, overrides: Sequence[str] = (), source: str | None = None) -
     result = _changed(result, changes)
     if source is not None and not own:
         several = any(spec.plugin == "multiview_node" or _depth(spec) for spec in result)
-        result = _changed((_with_player if several else _with_camera)(result, source), changes)
+        more = _with_player(result, source, above) if several else _with_camera(result, source, above)
+        result = _changed([replace(spec, remaps=tuple(remaps)) for spec in more], changes)
     for node, _, _ in changes:
         if not any(spec.called(node) for spec in result):
             raise UnknownNameError("node", node, [spec.name for spec in result])
+    _agree(result)
     return result
+
+
+def _agree(specs: Sequence[NodeSpec]) -> None:
+    """Refuse processes whose nodes want different things of them."""
+    first: dict[str, NodeSpec] = {}
+    for spec in specs:
+        name = str(spec.parameters.get("process.name", ""))
+        if not name:
+            continue
+        if spec.plugin in SOURCES:
+            raise ConfigError(f"{spec.path}.process.name", f"expected none, got '{name}': a {spec.plugin} ends with its "
+                                                           "source, and its process with it")
+        other = first.setdefault(name, spec)
+        for key in ("cpus", "nice", "restart", "restart_delay"):
+            own, theirs = (one.parameters.get(f"process.{key}") for one in (spec, other))
+            if own != theirs:
+                raise ConfigError(f"{spec.path}.process.{key}", f"expected what {other.path} of the same process says, "
+                                                                f"{theirs!r}, got {own!r}")
 
 
 def _depth(spec: NodeSpec) -> bool:
@@ -129,31 +184,42 @@ def _depth(spec: NodeSpec) -> bool:
     return any(spec.parameters.get(key) for key in ("depth_topic", "points_topic"))
 
 
-def _with_player(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
+def _with_player(specs: Sequence[NodeSpec], source: str, above: str) -> list[NodeSpec]:
     """Return a composition with one more node, which plays a bag of all topics, and nothing of it is left out."""
-    if any(spec.path == _PLAYER for spec in specs):
-        raise ConfigError("--source", f"expected a player_node in the file, or no other node of the name '{_PLAYER}'")
+    if any(spec.path == above + _PLAYER for spec in specs):
+        raise ConfigError("--source", f"expected a player_node in the file, or no other node of the name "
+                                      f"'{above}{_PLAYER}'")
     # Each pose_node hears images and camera_info, and perhaps depth.
     topics = sum(2 + _depth(spec) for spec in specs if spec.plugin == "pose_node")
     played = {"source": source, "wait_for_subscribers": topics}
-    result = [NodeSpec(_PLAYER.strip("/"), "", "player_node", {"plugin": "player_node", **played}, played)]
+    result = [NodeSpec(_PLAYER.strip("/"), above, "player_node", {"plugin": "player_node", **played}, played)]
     for spec in specs:
         heard = _PLAYED.get(spec.plugin, {})
         result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
     return result
 
 
-def _with_camera(specs: Sequence[NodeSpec], source: str) -> list[NodeSpec]:
+def _with_camera(specs: Sequence[NodeSpec], source: str, above: str) -> list[NodeSpec]:
     """Return a composition with one more node, a camera that shows a source, and all others hearing that camera."""
-    if any(spec.path == _CAMERA for spec in specs):
-        raise ConfigError("--source", f"expected a camera_node in the file, or no other node of the name '{_CAMERA}'")
-    shown = {"source": source, "publish": "raw", "wait_for_subscribers": sum(spec.plugin in _SEE for spec in specs)}
-    camera = NodeSpec(_CAMERA.strip("/"), "", "camera_node", {"plugin": "camera_node", **shown}, shown)
-    topics = {"image_topic": f"{_CAMERA}/image", "camera_info_topic": f"{_CAMERA}/camera_info"}
+    path = above + _CAMERA
+    if any(spec.path == path for spec in specs):
+        raise ConfigError("--source", f"expected a camera_node in the file, or no other node of the name '{path}'")
+    seeing = [spec for spec in specs if spec.plugin in _SEE]
+    # Pose nodes of one process share a subscription where the newest image wins.
+    shared = {
+        spec.path: spec.parameters.get("process.name") for spec in seeing
+        if spec.plugin == "pose_node" and spec.parameters.get("depth", 1) == 1
+    }
+    heard_by = {shared.get(spec.path) or spec.path for spec in seeing}
+    shown = {"source": source, "publish": "raw", "wait_for_subscribers": len(heard_by)}
+    camera = NodeSpec(_CAMERA.strip("/"), above, "camera_node", {"plugin": "camera_node", **shown}, shown)
+    topics = {"image_topic": f"{path}/image", "camera_info_topic": f"{path}/camera_info"}
     result = [camera]
     for spec in specs:
         heard = {**topics, "image_transport": "raw"} if spec.plugin == "pose_node" else topics
-        heard = heard if spec.plugin in _SEE else {}
+        if spec.plugin not in _SEE:
+            # hri_node hears images only where it is to cut people out of them, so that no camera waits for it.
+            heard = {"image_topic": topics["image_topic"]} if spec.plugin == "hri_node" else {}
         result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
     return result
 
@@ -199,6 +265,8 @@ def options_of(plugin: str, parameters: Mapping[str, Any]) -> dict[str, OptionSp
         raise UnknownNameError("node", plugin, NODES)
     module, options = NODES[plugin]
     known = {s.name: s for s in specs(getattr(importlib.import_module(module), options))}
+    known.update({f"process.{s.name}": s for s in specs(ProcessOptions)})
+    known.update({f"health.{s.name}": s for s in specs(HealthOptions)})
     if plugin == "action_node":
         from pose_ros.nodes.action_options import ActionOptions
 
