@@ -245,13 +245,13 @@ def completed(lengths: np.ndarray) -> np.ndarray:
 
 
 def places(lengths: np.ndarray) -> np.ndarray:
-    """Return where each joint of :data:`TREE` is in its parent's link, (31, 3) metres."""
+    """Return where each joint of :data:`TREE` is in its parent's link, (28, 3) metres."""
     metres = {"": 0.0, **dict(zip(LENGTHS, lengths.tolist(), strict=True))}
     return np.array([np.array(joint.along) * metres[joint.length] for joint in TREE.values()])
 
 
 def quaternions(angles: np.ndarray) -> np.ndarray:
-    """Return how each joint of :data:`TREE` turns its child, (31, 4); identity where it is fixed, NaN where unknown."""
+    """Return how each joint of :data:`TREE` turns its child, (28, 4); identity where it is fixed, NaN where unknown."""
     at = dict(zip(MOVING, angles.tolist(), strict=True))
     half = np.array([at[name] / 2 if joint.axis else 0.0 for name, joint in TREE.items()])
     axes = np.array([joint.axis or (0, 0, 0) for joint in TREE.values()])

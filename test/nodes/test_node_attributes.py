@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 
-from pose_ros.nodes import camera_node, managed, multiview_node, player_node, pose_node, recorder_node
+from pose_ros.nodes import camera_node, hri_node, managed, multiview_node, player_node, pose_node, recorder_node
 
-_MODULES = (camera_node, managed, multiview_node, player_node, pose_node, recorder_node)
+_MODULES = (camera_node, hri_node, managed, multiview_node, player_node, pose_node, recorder_node)
 
 
 @pytest.mark.parametrize("module", _MODULES, ids=lambda m: m.__name__.rsplit(".", 1)[1])

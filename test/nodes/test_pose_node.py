@@ -15,6 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from pose_ros.ros.images import image_to_rgb, rgb_to_compressed
@@ -106,9 +107,10 @@ def test_extras_are_published_only_to_listeners_and_at_the_stamp_of_the_image(sc
     scene.send(message)
     got = {}
     topics = {"/tf": TFMessage, "/pose/markers": MarkerArray, "/pose/image_annotated": Image,
-              "/pose/image_annotated/compressed": CompressedImage, "/pose/joint_states": JointState}
+              "/pose/image_annotated/compressed": CompressedImage, "/pose/joint_states": JointState,
+              "/pose/detections": Detection2DArray, "/pose/detections_3d": Detection3DArray}
     outputs = scene.node._switch.worker._outputs
-    extras = ("_tf", "_joints", "_markers", "_annotated", "_compressed")
+    extras = ("_tf", "_joints", "_markers", "_annotated", "_compressed", "_detections", "_detections_3d")
     for name in extras:
         getattr(outputs, name).publish = lambda m, name=name: pytest.fail(f"{name} published to nobody")
     scene.send(scene.image())
@@ -116,7 +118,7 @@ def test_extras_are_published_only_to_listeners_and_at_the_stamp_of_the_image(sc
         del getattr(outputs, name).publish
     for topic, kind in topics.items():
         scene.other.create_subscription(kind, topic, lambda m, topic=topic: got.setdefault(topic, m), 10)
-    waited_for = (outputs._tf, outputs._joints, outputs._compressed)
+    waited_for = (outputs._tf, outputs._joints, outputs._compressed, outputs._detections, outputs._detections_3d)
     assert ros.spin_until(lambda: all(p.get_subscription_count() for p in waited_for))
     message = scene.image()
     scene.send(message)
@@ -125,8 +127,10 @@ def test_extras_are_published_only_to_listeners_and_at_the_stamp_of_the_image(sc
     assert {t.header.stamp.nanosec for t in transforms} == {message.header.stamp.nanosec}
     assert "robot1/body_1/nose" in [t.child_frame_id for t in transforms]
     assert {m.header.stamp.nanosec for m in got["/pose/markers"].markers} == {message.header.stamp.nanosec}
-    for topic in ("/pose/image_annotated", "/pose/image_annotated/compressed", "/pose/joint_states"):
+    for topic in topics.keys() - {"/tf", "/pose/markers"}:
         assert got[topic].header == message.header
+    for topic in ("/pose/detections", "/pose/detections_3d"):
+        assert [d.id for d in got[topic].detections] == ["body_1"]
     assert "robot1/body_1/left_elbow_flexion" in got["/pose/joint_states"].name
     assert image_to_rgb(got["/pose/image_annotated"]).any()
 

@@ -30,7 +30,8 @@ def of(skeleton: str, n: int, **columns) -> Poses:
 
 
 def test_boxes_are_told_with_class_score_and_id() -> None:
-    bodies = of("coco17", 3, subject_scores=np.array([0.5, 1, 1]), boxes=np.array([[0, 10, 20, 50], *[[np.nan] * 4] * 2]),
+    boxes = np.array([[0, 10, 20, 50], *[[np.nan] * 4] * 2])
+    bodies = of("coco17", 3, subject_scores=np.array([0.5, 1, 1]), boxes=boxes,
                 states=np.array([TrackState.TRACKED, TrackState.PREDICTED, TrackState.LOST]))
     made = poses_to_detections([("person one", bodies), ("hand", of("hand21", 1))], HEADER)
     msg = deserialize_message(serialize_message(made), Detection2DArray)
