@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -94,17 +94,23 @@ class Recording:
         """
         if self._waiting:
             self._begin_video()
-        done = dict.fromkeys(_FILES, "")
-        if self.video is None or self._best is None:
+        done, best = dict.fromkeys(_FILES, ""), self._best
+        if self.video is None or best is None:
             done[VIDEO] = done[PICTURE] = "no image came with its skeletons"
         else:
             self.video.close()
-            write_image(self.folder / PICTURE, self._best)
-        try:
-            plot_trajectories(self.trajectories, self.folder / PLOT)
-        except ConfigError as error:
-            done[PLOT] = str(error)
+            done[PICTURE] = _reason(lambda: write_image(self.folder / PICTURE, best))
+        done[PLOT] = _reason(lambda: plot_trajectories(self.trajectories, self.folder / PLOT))
         return done
+
+
+def _reason(write: Callable[[], object]) -> str:
+    """Return why something cannot be written; empty where it was."""
+    try:
+        write()
+    except (ConfigError, SourceError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _measure(stamps_ns: list[int]) -> float:

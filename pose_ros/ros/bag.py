@@ -12,6 +12,8 @@ from typing import Any
 
 from pose_ros.errors import SourceError
 
+_CUT = "cannot be written to its end: {}; `mcap recover` makes a bag of what is there"
+
 
 class BagWriter:
     """Write a bag: a folder with metadata.yaml and one .mcap file of the folder's name; a context manager."""
@@ -58,8 +60,15 @@ class BagWriter:
         )
 
     def write(self, topic: str, data: bytes, stamp_ns: int) -> None:
-        """Append a serialized message of an announced topic, with the time of its reception."""
-        self._writer.write(self._connections[topic], stamp_ns, data)
+        """Append a serialized message of an announced topic, with the time of its reception.
+
+        Raises:
+            SourceError: It cannot be written, for lack of room perhaps.
+        """
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, data)
+        except OSError as error:
+            raise SourceError(str(self.path), _CUT.format(error.strerror or error)) from error
 
     @property
     def counts(self) -> dict[str, int]:
@@ -67,9 +76,19 @@ class BagWriter:
         return {topic: self._writer.counts[c.id] for topic, c in self._connections.items()}
 
     def close(self) -> None:
-        """Write the index and metadata.yaml; may be called twice."""
-        if self._writer.storage is not None:
+        """Write the index and metadata.yaml; may be called twice.
+
+        Raises:
+            SourceError: They cannot be written.
+        """
+        if self._writer.storage is None:
+            return
+        try:
             self._writer.close()
+        except OSError as error:
+            raise SourceError(str(self.path), _CUT.format(error.strerror or error)) from error
+        finally:
+            self._writer.storage = None
 
     def __enter__(self) -> BagWriter:
         """Return the writer itself."""
