@@ -60,7 +60,11 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "stgcn": "pose_ros.recognisers.graph:Graph",
     },
     "rules": {
+        "pointing": "pose_ros.recognisers.pointing:Pointing",
         "posture": "pose_ros.recognisers.posture:Posture",
+        "raised": "pose_ros.recognisers.raised:Raised",
+        "repetitions": "pose_ros.recognisers.repetitions:Repetitions",
+        "waving": "pose_ros.recognisers.waving:Waving",
     },
 }
 

@@ -49,6 +49,21 @@ POSES: Mapping[str, Mapping[str, float]] = {
     "raise": {"@_shoulder_abduction": 165, "@_elbow_flexion": 10},
     "raise_front": {"@_shoulder_flexion": 165, "@_elbow_flexion": 10},
     "point": {"@_shoulder_flexion": 88, "@_shoulder_abduction": 12, "@_elbow_flexion": 2},
+    "plank": {"pelvis_tilt": 72, "*_shoulder_flexion": 72, "*_elbow_flexion": 4, "*_ankle_dorsiflexion": 15},
+    "push_up": {"pelvis_tilt": 84, "*_shoulder_flexion": 25, "*_shoulder_abduction": 40, "*_elbow_flexion": 105,
+                "*_ankle_dorsiflexion": 5},
+    "lie_bent": {"pelvis_tilt": -90, "*_hip_flexion": 45, "*_knee_flexion": 90, "*_elbow_flexion": 90, _FORWARD: -0.4},
+    "sit_up": {"pelvis_tilt": -25, "trunk_flexion": 20, "*_hip_flexion": 110, "*_knee_flexion": 90,
+               "*_elbow_flexion": 90, _FORWARD: -0.4},
+    "jumping_jack": {"*_shoulder_abduction": 165, "*_hip_abduction": 22},
+    "lunge": {"left_hip_flexion": 80, "left_knee_flexion": 90, "right_hip_flexion": -10, "right_knee_flexion": 85,
+              "right_ankle_dorsiflexion": 20, "trunk_flexion": 4},
+}  # fmt: skip
+#: What is done again and again -> name of one time, pose between, farthest pose, and time to there, seconds.
+REPEATED = {
+    "squats": ("squat", "stand", "squat", 0.9), "push_ups": ("push_up", "plank", "push_up", 0.8),
+    "sit_ups": ("sit_up", "lie_bent", "sit_up", 1.2), "lunges": ("lunge", "stand", "lunge", 1.0),
+    "jumping_jacks": ("jumping_jack", "stand", "jumping_jack", 0.5), "arm_raises": ("arm_raise", "stand", "raise", 0.8),
 }  # fmt: skip
 #: What a fall ends in.
 _FALLS = {"fall": "lie", "fall_forward": "lie_prone"}
@@ -57,15 +72,17 @@ _RAMPS_S = {"fall": 0.7, "fall_forward": 0.7, "lie": 2.5, "lie_prone": 2.5, "lie
 _RAMP_S = 0.8
 #: Pose -> how people who are in it stand or lie; in all others they stand.
 POSTURES = {"sit": "sitting", "squat": "squatting", "bend": "bending", "lie": "lying", "lie_prone": "lying",
-            "lie_side": "lying"}  # fmt: skip
+            "lie_side": "lying", "plank": "lying", "push_up": "lying", "lie_bent": "lying",
+            "sit_up": "sitting"}  # fmt: skip
 #: Pose -> what one side does in it.
-GESTURES = {"wave": "waving", "raise": "hand_raised", "raise_front": "hand_raised", "point": "pointing"}
+GESTURES = {"wave": ("waving", "hand_raised"), "raise": ("hand_raised",), "raise_front": ("hand_raised",),
+            "point": ("pointing",)}  # fmt: skip
 _SIDES = {"left": LEFT, "right": RIGHT}
 
 
 @dataclass(frozen=True)
 class Do:
-    """One thing to do: a pose of POSES, ``walk``, ``squats`` or a fall."""
+    """One thing to do: a pose of POSES, one of REPEATED, ``walk`` or a fall."""
 
     what: str
     #: How long, after the way to it.
@@ -77,8 +94,9 @@ class Do:
     rate_hz: float = 1.6
     #: Half of the angle through which a wave swings, degrees.
     swing: float = 28.0
-    #: Of squats.
+    #: Of what is repeated: how often, and the time to the farthest pose, and back; None: as long as usual.
     times: int = 3
+    half_s: float | None = None
     #: Of walking.
     speed_mps: float = 1.1
     #: Other angles in degrees.
@@ -160,11 +178,12 @@ def perform(
 
     for do in script:
         now = times[-1]
-        pose = _FALLS.get(do.what, "stand" if do.what in ("walk", "squats") else do.what)
+        again, between, far, usual_half = REPEATED.get(do.what, ("", "stand" if do.what == "walk" else do.what, "", 0.0))
+        pose = _FALLS.get(do.what, between)
         usual = 0.0 if now == 0.0 else _RAMPS_S.get(do.what, _RAMP_S)
         begin = now + (usual if do.ramp_s is None else do.ramp_s)
-        key = _key(pose, do.side, do.angles)
-        gestures = [(GESTURES[pose], _SIDES[do.side])] if pose in GESTURES else []
+        key = _key(pose, do.side, {} if again else do.angles)
+        gestures = [(name, _SIDES[do.side]) for name in GESTURES.get(pose, ())]
         change((now + begin) / 2, (POSTURES.get(pose, "standing"), 0), *gestures)
         then(begin, key)
         end = begin + do.seconds
@@ -176,15 +195,17 @@ def perform(
             walks.append((begin, end, do.speed_mps))
             more.append(_walks(begin, end, do.speed_mps / (_STRIDE * height_m)))
             deeds.append(Deed("walking", begin, end))
-        if do.what == "squats":
-            half = _RAMPS_S["squat"]
+        if again:
+            half = usual_half if do.half_s is None else do.half_s
+            side = _SIDES[do.side] if any("@" in name for name in POSES[far]) else 0
+            held_far = [(name, _SIDES[do.side]) for name in GESTURES.get(far, ())]
             for i in range(do.times):
-                down = begin + 2 * half * i
-                change(down + half / 2, ("squatting", 0))
-                change(down + 3 * half / 2, ("standing", 0))
-                then(down + half, _key("squat", do.side, {}))
-                then(down + 2 * half, key)
-                deeds.append(Deed("squat", down, down + 2 * half, event=True))
+                out = begin + 2 * half * i
+                change(out + half / 2, (POSTURES.get(far, "standing"), 0), *held_far)
+                change(out + 3 * half / 2, (POSTURES.get(between, "standing"), 0))
+                then(out + half, _key(far, do.side, do.angles))
+                then(out + 2 * half, key)
+                deeds.append(Deed(again, out, out + 2 * half, side, event=True))
             end = times[-1] + do.seconds
         then(end, key)
     change(times[-1])
