@@ -21,7 +21,7 @@ _LATENCY_OVER = 100
 _LOUD = ("[WARN]", "[ERROR]", "[FATAL]")
 #: Key of a row -> title of its column.
 _COLUMNS = {
-    "node": "node", "state": "state", "frames": "frames", "dropped": "dropped",
+    "node": "node", "state": "state", "restarts": "restarts", "frames": "frames", "dropped": "dropped",
     "rate_hz": "rate Hz", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms", "subjects": "subjects",
     "hands": "hands", "faces": "faces",
 }
@@ -36,6 +36,7 @@ def row(watched: Watched, total: bool) -> dict[str, Any]:
         "node": watched.spec.path,
         "plugin": watched.spec.plugin,
         "state": None if total else watched.state,
+        "restarts": watched.restarts or None,
         "model": watched.values.get("model"),
         "device": watched.values.get("device"),
         "frames": watched.received if watched.received else None,

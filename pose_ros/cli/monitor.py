@@ -55,6 +55,8 @@ class Watched:
         self.most_parts: dict[str, int] = {}
         #: Capture to reception here, milliseconds, one number per message.
         self.latencies_ms = array("f")
+        #: How often it was started again, and what is said of it while it is dead.
+        self.restarts, self._dead = 0, ""
         self._arrivals: deque[float] = deque(maxlen=1000)
         self._first = self._last = 0.0
 
@@ -81,9 +83,20 @@ class Watched:
         """Note that the model is loaded."""
         self.loaded = True
 
+    def end(self, plan: str) -> None:
+        """Note that it has died, and what is planned."""
+        self.values, self.present, self.loaded, self._dead = {}, False, False, plan
+        self.restarts += 1
+
+    def begin(self) -> None:
+        """Note that it was started again."""
+        self._dead = ""
+
     @property
     def state(self) -> str:
         """What it does, in its own words if it has any."""
+        if self._dead:
+            return self._dead
         waiting = self.spec.plugin == "camera_node" and not self.received
         return self.values.get("state") or ("starting" if not self.present else "waiting" if waiting else "running")
 
@@ -94,7 +107,9 @@ class Watched:
 
     @property
     def refusal(self) -> str:
-        """Why it will never be ready; empty while it may be."""
+        """Why it will never be ready; empty while it may be. Whoever manages a node hears of that from the node."""
+        if self.spec.parameters.get("process.managed"):
+            return ""
         return self.values.get("last_error", "") if self.values.get("state") == "unconfigured" else ""
 
     def rate(self) -> float | None:
@@ -144,16 +159,17 @@ class Monitor:
         make_room_for_images()
         self._context = Context()
         rclpy.init(context=self._context, args=[])
-        self._node = Node("pose_ros_monitor", context=self._context, use_global_arguments=False)
+        #: Spun by the thread.
+        self.node = Node("pose_ros_monitor", context=self._context, use_global_arguments=False)
         for path, watched in self.nodes.items():
             if watched.spec.plugin in SKELETONS:
-                self._node.create_subscription(SkeletonArray, f"{path}/skeletons", watched.take, _COUNTED)
-                self._node.create_subscription(SkeletonInfo, f"{path}/skeleton_info", watched.load, LATCHED)
+                self.node.create_subscription(SkeletonArray, f"{path}/skeletons", watched.take, _COUNTED)
+                self.node.create_subscription(SkeletonInfo, f"{path}/skeleton_info", watched.load, LATCHED)
             elif watched.spec.plugin == "camera_node":
-                self._node.create_subscription(CameraInfo, f"{path}/camera_info", watched.take, _COUNTED)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 50)
+                self.node.create_subscription(CameraInfo, f"{path}/camera_info", watched.take, _COUNTED)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 50)
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
         self._thread.start()
 
@@ -169,7 +185,7 @@ class Monitor:
 
     def look(self) -> None:
         """Note which nodes are in the graph."""
-        names = self._node.get_node_names_and_namespaces()
+        names = self.node.get_node_names_and_namespaces()
         for watched in self.nodes.values():
             watched.present = (watched.spec.name, watched.spec.namespace or "/") in names
 
@@ -177,5 +193,5 @@ class Monitor:
         """Leave the graph."""
         self._executor.shutdown(timeout_sec=2.0)
         self._thread.join(timeout=2.0)
-        self._node.destroy_node()
+        self.node.destroy_node()
         self._context.try_shutdown()

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pose_ros.cli.bring_up import BringUp
 from pose_ros.cli.compose import SOURCES, NodeSpec
+from pose_ros.cli.household import household
 from pose_ros.cli.live import Display
 from pose_ros.cli.monitor import Monitor, Watched
-from pose_ros.cli.supervise import Child, describe, environment, stop
+from pose_ros.cli.supervise import Child, describe, stop
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 #: Cameras that do not wait themselves start when the others are ready, or after this many seconds in any case.
@@ -37,12 +38,16 @@ class Run:
             log_dir: Takes one log per node.
             display: Shows how it goes.
         """
-        self._config, self._specs, self._log_dir, self._display = config, specs, log_dir, display
+        self._specs, self._display = specs, display
         self._cameras = {s.path for s in specs if s.plugin in SOURCES}
-        #: Full name -> process.
-        self.children: dict[str, Child] = {}
+        self._members = household(specs, config, log_dir, display)
         #: What the monitor knows about the nodes.
         self.watched: Iterable[Watched] = ()
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes that were started."""
+        return [m.child for m in dict.fromkeys(self._members.values()) if m.child is not None]
 
     def __call__(self) -> tuple[int, str]:
         """Run, and return the exit code and why it is over."""
@@ -50,57 +55,74 @@ class Run:
         with _caught(signals), self._display:
             monitor = Monitor(self._specs)
             self.watched = monitor.nodes.values()
+            managed = [s.path for s in self._specs if s.parameters.get("process.managed") and s.lives]
+            manager = BringUp(monitor.node, managed)
             try:
-                code, why = self._supervise(monitor, signals)
+                code, why = self._supervise(monitor, manager, signals)
+                manager.down([path for path in managed if self._members[path].code is None])
             finally:
                 # Every further Ctrl-C is one step less polite.
                 asked = len(signals[:1])
-                killed = stop(list(self.children.values()), lambda: len(signals) - asked)
+                killed = stop(self.children, lambda: len(signals) - asked)
                 monitor.close()
         if killed:
             return code or _FAILED, f"{why}; had to be killed: {', '.join(killed)}"
         return code, why
 
-    def _supervise(self, monitor: Monitor, signals: Sequence[int]) -> tuple[int, str]:
+    def _supervise(self, monitor: Monitor, manager: BringUp, signals: Sequence[int]) -> tuple[int, str]:
         late = [s for s in self._specs if s.path in self._cameras and not s.parameters.get("wait_for_subscribers")]
         early = [s for s in self._specs if s not in late]
-        for spec in early:
-            self._start(spec)
+        for member in dict.fromkeys(self._members[spec.path] for spec in early):
+            member.start()
         began, end = time.monotonic(), None
         while not end and time.monotonic() - began < _READY_WITHIN_S and not all(
             monitor.nodes[s.path].ready for s in early
         ):
-            end = self._look(monitor, signals)
+            end = self._look(monitor, manager, signals)
         for spec in late if not end else []:
-            self._start(spec)
+            self._members[spec.path].start()
         while not end:
-            end = self._look(monitor, signals)
+            end = self._look(monitor, manager, signals)
         return end
 
-    def _start(self, spec: NodeSpec) -> None:
-        code = f"import sys; from pose_ros.nodes.start import start; sys.exit(start({spec.plugin!r}))"
-        command = [sys.executable, "-c", code, *spec.arguments(self._config)]
-        log = self._log_dir / f"{spec.path.strip('/').replace('/', '.')}.log"
-        self.children[spec.path] = Child(spec.path, command, log, self._display.line, environment())
-
-    def _look(self, monitor: Monitor, signals: Sequence[int]) -> tuple[int, str] | None:
+    def _look(self, monitor: Monitor, manager: BringUp, signals: Sequence[int]) -> tuple[int, str] | None:
         """Wait a moment, then say whether the run is over: exit code and why."""
         time.sleep(_LOOK_EVERY_S)
         monitor.look()
         self._display.draw(self.watched)
         if signals:
             return _INTERRUPTED, f"interrupted by {signal.Signals(signals[0]).name}"
-        ended = {path: child.code for path, child in self.children.items() if child.code is not None}
-        for path, code in ended.items():
-            if code or path not in self._cameras:
-                return _FAILED, f"{path} has ended by itself ({describe(code)})"
+        if dead := self._revive(monitor, manager):
+            return _FAILED, dead
+        if refused := manager.look():
+            reason = monitor.nodes[refused.split()[0]].values.get("last_error", "")
+            return _FAILED, f"{refused}{f': {reason}' if reason else ''}"
         for watched in self.watched:
             if watched.refusal:
                 return _FAILED, f"{watched.spec.path} cannot work: {watched.refusal}"
-        if self._cameras and ended.keys() == self._cameras:
+        if self._cameras and all(self._members[path].code == 0 for path in self._cameras):
             self._drain()
             return _OK, "the source has ended"
         return None
+
+    def _revive(self, monitor: Monitor, manager: BringUp) -> str:
+        """Start again what has died and may live again; returns what may not."""
+        for member in dict.fromkeys(self._members.values()):
+            if member.due:
+                member.start()
+                for path in member.paths:
+                    manager.again(path)
+                    monitor.nodes[path].begin()
+            code = member.code
+            if code is None or (code == 0 and self._cameras.intersection(member.paths)):
+                continue
+            words = describe(code)
+            if not (plan := member.dies()):
+                return f"{member.name} has ended by itself ({words})"
+            self._display.line(member.name, f"[WARN] {plan}")
+            for path in member.paths:
+                monitor.nodes[path].end(plan)
+        return ""
 
     def _drain(self) -> None:
         """Let the last results arrive."""

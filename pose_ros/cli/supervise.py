@@ -35,7 +35,7 @@ class Child:
         Args:
             name: What it is called in logs.
             command: Program and arguments.
-            log: File that takes all output.
+            log: File that takes all output, after what it has.
             on_line: Told (name, line) for every line, from a thread.
             env: Its environment.
         """
@@ -59,7 +59,7 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as lines, self.log.open("w", encoding="utf-8") as file:
+        with self._process.stdout as lines, self.log.open("a", encoding="utf-8") as file:
             for line in lines:
                 file.write(line)
                 file.flush()

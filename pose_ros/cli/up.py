@@ -27,7 +27,7 @@ shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted
   camera:
     ros__parameters:
       plugin: camera_node        # which node runs under this name: camera_node, pose_node, multiview_node,
-                                 # action_node, player_node or recorder_node
+                                 # action_node, player_node, recorder_node or web_node
       source: ""
   pose:
     ros__parameters:
@@ -37,17 +37,27 @@ shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted
 Every key is checked before anything starts. Models that are not here are fetched first. Cameras start when the models
 are loaded (one with `wait_for_subscribers` sees to that itself). When a camera's source has ended, the others get a
 moment to finish and are closed, so that videos and bags are complete. When a node fails, all are stopped and its last
-words are shown.
+words are shown, unless it is to be started again:
+
+  /**:                           # all nodes, or the block of one
+    ros__parameters:
+      process:
+        managed: true            # configured and activated here, one after the other as the file has them
+        restart: 5               # started again when it has died, after 1 s, 2 s, 4 s ...
+        name: eyes               # nodes of one name share a process, and the images that they hear
+        cpus: "2,3"              # where it may run
 
 Unless ROS_AUTOMATIC_DISCOVERY_RANGE is set, the nodes are seen on this machine only (LOCALHOST).
 
 examples:
   pose-ros up demo                                            a photograph under a moving camera, recorded to out/
   pose-ros up demo --source clip.mp4 --output found           your video, image folder, webcam number, stream or bag
+  pose-ros up demo --web                                      and a web page that shows it
   pose-ros up demo --set pose.model=blazepose-lite --set pose.top_down.max_subjects=1
   pose-ros up wholebody --source clip.mp4                     a robot's file; the camera that it lacks is added
   pose-ros up lifted --source clip.mp4 --set camera.fov=60    its options too: a video has no calibration, guess one
   pose-ros up multiview --source bag/                         several cameras, played from a bag
+  pose-ros up body --namespace robot1                         /robot1/pose, TF frames robot1/body_1 ...
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 
 """
@@ -59,7 +69,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
         "up",
         parents=[common],
         help="run the ROS 2 nodes of a YAML file, with a live table",
-        description="Run the ROS 2 nodes that a YAML file names, one process each, and show how they do.",
+        description="Run the ROS 2 nodes that a YAML file names, in a process each or several in one, look after them, "
+                    "and show how they do.",
         epilog=_EPILOG + exit_codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,8 +78,15 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`; where the file "
                         "has no camera_node, one is added and the others hear it; for several cameras, a bag")
     parser.add_argument("--output", metavar="DIR", help="where recorder nodes write, instead of the file's `output`")
+    parser.add_argument("--web", action="store_true", help="also serve the web page; where the file has no web_node, "
+                        "one is added")
     parser.add_argument("--set", dest="overrides", metavar="NODE.KEY=VALUE", action="append", default=[],
                         help="another value for one parameter; may be given many times")
+    parser.add_argument("--namespace", default="", metavar="NAME",
+                        help="put before the names of all nodes and their relative topics, and of their TF frames "
+                             "unless the file says a tf_prefix: one stack for each robot")
+    parser.add_argument("--remap", dest="remaps", metavar="FROM:=TO", action="append", default=[],
+                        help="another name for a topic or service, such as /tf:=tf; for all nodes, many times")
     parser.add_argument("--no-table", action="store_true", help="plain lines instead of the live table")
     parser.add_argument("--log-dir", metavar="DIR", type=Path,
                         help="where the nodes' logs go (default: `log` in the recorder's output, or ROS's log folder)")
@@ -84,7 +102,7 @@ def handle(args: argparse.Namespace) -> int:
     overrides = list(args.overrides)
     overrides += [f"recorder_node.output={args.output}"] if args.output is not None else []
     config = _find(args.config)
-    specs = compose.load(config, overrides, args.source)
+    specs = compose.load(config, overrides, args.source, args.namespace, args.remaps, web=args.web)
     _fetch_models(specs, offline=args.offline)
     from pose_ros.cli.running import Run
 
@@ -92,13 +110,16 @@ def handle(args: argparse.Namespace) -> int:
     log_dir: Path = args.log_dir or (outputs[0] / "log" if outputs else _ros_log_dir())
     log_dir.mkdir(parents=True, exist_ok=True)
     began = time.time()
+    for spec in specs:
+        if spec.plugin == "web_node":
+            console.note(f"{spec.path} serves http://{_value(spec, 'host')}:{_value(spec, 'port')}/")
     run = Run(config.resolve(), specs, log_dir, live.Display(live=not args.no_table))
     code, why = run()
     files = sorted(
         str(p) for folder in outputs for p in folder.rglob("*")
         if p.is_file() and log_dir not in p.parents and p.stat().st_mtime >= began
     )
-    for child in run.children.values():
+    for child in run.children:
         if code == _FAILED and child.code:
             console.note("\n".join([f"last words of {child.name}:", *(f"  {line}" for line in child.tail)]))
     nodes = [live.row(watched, total=True) for watched in run.watched]

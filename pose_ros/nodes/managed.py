@@ -128,6 +128,7 @@ class Managed(Manners, LifecycleNode):
         assert self._work is not None
         self._work.stop()
         self._state = "inactive"
+        self.get_logger().info("deactivated")
         return _OK
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
