@@ -43,6 +43,7 @@ Every line says whether a thing is there (ok), wanted and absent (missing), or o
 
 examples:
   pose-ros doctor
+  pose-ros doctor --live                     what runs, and what is wrong with it
   pose-ros doctor --json | jq -r '.[] | select(.state == "missing") | .fix'
 
 """
@@ -72,11 +73,18 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
         epilog=_EPILOG + exit_codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--live", action="store_true", help="join the running ROS 2 system instead, say which node "
+                        "feeds which and what is wrong; ends with 0 when nothing is, else with 1")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long --live listens (default: %(default)s)")
     parser.set_defaults(handler=handle)
 
 
 def handle(args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.live:
+        from pose_ros.cli import examine
+
+        return examine.handle(args.seconds, args.json)
     found = [*_system(), *_packages(), *_runtimes(), *_ros(), *_models(), *_cameras()]
     missing = [f for f in found if f.state == "missing"]
     if args.json:

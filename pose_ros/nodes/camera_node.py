@@ -22,12 +22,13 @@ from std_msgs.msg import Header
 from pose_ros.core.camera import Camera
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
-from pose_ros.errors import ConfigError
+from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.calibration import guess_camera, read_calibration, resize_camera
 from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.sources import open_source
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.cameras import camera_to_info
+from pose_ros.ros.health import Health
 from pose_ros.ros.images import rgb_to_compressed
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
@@ -36,6 +37,7 @@ from pose_ros.ros.wire import write_image
 
 #: Longest wait at the end for subscribers to confirm the last image, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class CameraOptions:
                               choices=("reliable", "best_effort"))
     depth: int = option(5, "Images kept for slow subscribers; older ones are dropped, the camera never waits.", low=1,
                         high=1000)
+    reconnect: float = option(2.0, "A webcam or stream that ends is tried again after this time; 0: the node ends, "
+                              "too.", unit="s", low=0.0, high=3600.0, live=True)
     wait_for_subscribers: int = option(0, "Wait for so many subscriptions to the images before the first one.", low=0,
                                        high=100)
     wait_timeout: float = option(30.0, "Longest wait for them.", unit="s", low=0.0, high=3600.0)
@@ -114,11 +118,15 @@ class CameraNode(Manners):
             self.create_publisher(CompressedImage, "~/image/compressed", qos) if options.publish != "raw" else None
         )
         self._info = self.create_publisher(CameraInfo, "~/camera_info", qos)
+        #: Why a live source gives no images at present.
+        self._lost = ""
         #: Images published so far.
         self.published = 0
         self._last_ns = self._anchor_ns = 0
         self._info_of: tuple[Camera | None, tuple[int, int]] | None = None
         self._info_msg = CameraInfo()
+        self._health = Health(self, "camera", answers=False)
+        self.create_timer(_REPORT_S, self._report)
         self._thread = threading.Thread(target=self._run, name="camera")
         self._thread.start()
 
@@ -161,14 +169,32 @@ class CameraNode(Manners):
         return sum(p.get_subscription_count() for p in (self._raw, self._compressed) if p is not None)
 
     def _frames(self) -> Iterator[Frame]:
-        frames = read_ahead(self._source)
-        try:
-            for frame in frames:
-                if self._closing.is_set():
-                    return
-                yield self._prepare(frame)
-        finally:
-            frames.close()  # type: ignore[attr-defined]
+        while True:
+            frames = read_ahead(self._source)
+            try:
+                for frame in frames:
+                    if self._closing.is_set():
+                        return
+                    if self._lost:
+                        self._lost = ""
+                        self.get_logger().info(f"'{self._source.name}' is back")
+                    yield self._prepare(frame)
+                problem = "it has ended, as if it were unplugged or switched off"
+            except SourceError as error:
+                if not self._source.live:
+                    raise
+                problem = str(error)
+            finally:
+                frames.close()  # type: ignore[attr-defined]
+            wait = self._declared.options.reconnect
+            if not self._source.live or not wait:
+                return
+            if not self._lost:
+                self.get_logger().warning(f"no images from '{self._source.name}': {problem}; tried again every "
+                                          f"{wait:g} s")
+            self._lost = problem
+            if self._closing.wait(wait):
+                return
 
     def _prepare(self, frame: Frame) -> Frame:
         """Resize a frame, and say what took it."""
@@ -200,6 +226,12 @@ class CameraNode(Manners):
             self._compressed.publish(rgb_to_compressed(frame.image, header, quality=quality))
         self._info.publish(self._camera_info(frame, header))
         self.published += 1
+        self._health.sent()
+
+    def _report(self) -> None:
+        state = "active" if self.published else "waits for subscribers, or for the first image"
+        warning = f"no images: {self._lost}" if self._lost else ""
+        self._health.report(state, warning, source=self._declared.options.source)
 
     def _stamp_ns(self, frame: Frame) -> int:
         now = self.get_clock().now().nanoseconds

@@ -21,12 +21,14 @@ from pose_ros.errors import ConfigError
 from pose_ros.media.pace import Pacer
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.bag_reader import BagReader
+from pose_ros.ros.health import Health
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
 
 #: Longest wait at the end for subscribers to confirm the last messages, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class PlayerNode(Manners):
         }
         for topic, why in self._bag.left_out.items():
             self.get_logger().warning(f"{topic} is not played: {why}")
+        self._health = Health(self, "bag", answers=False)
+        self.create_timer(_REPORT_S, lambda: self._health.report("active", source=self._options.source))
         self._thread = threading.Thread(target=self._run, name="player")
         self._thread.start()
 
@@ -96,6 +100,7 @@ class PlayerNode(Manners):
                 return
             self._publishers_of[topic].publish(data)
             self.published += 1
+            self._health.sent()
         for publisher in self._publishers_of.values():
             publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
         self._closing.wait(_LINGER_S)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import traceback
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from pose_ros.core.kinds import PARTS
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.errors import ImageError, PoseRosError
+from pose_ros.errors import ImageError, PoseRosError, SourceError
 from pose_ros.media.moments import Moment, Moments
 from pose_ros.media.pairs import Pairs
 from pose_ros.media.recording import Recording
@@ -29,6 +30,7 @@ from pose_ros.nodes.stream import Stream
 from pose_ros.nodes.tally import Tally, stamp_ns
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
+from pose_ros.ros.health import Health
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
@@ -36,7 +38,10 @@ from pose_ros.ros.qos import sensor
 
 #: What the summary says of parts.
 _OF_PARTS = ("arrays", "models", "subjects_mean", "subjects_max", "ids")
+#: Time between two looks for room on the disk, seconds.
+_LOOK_S = 1.0
 #: Images that may wait for their arrays: so many bytes, and numbers from .. to.
+_REPORT_S = 1.0
 _BYTES_WAITING, _FEWEST, _MOST = 128_000_000, 4, 32
 
 
@@ -60,6 +65,8 @@ class RecorderOptions:
     reliability: str = option("best_effort", "Of the image subscription; best_effort also hears reliable publishers.",
                               choices=("best_effort", "reliable"))
     depth: int = option(10, "Images that may wait in the transport.", low=1, high=1000)
+    min_free: float = option(100.0, "Recording ends, with whole files, when the disk has less room left; 0: never.",
+                             unit="MB", low=0.0, high=1e9)
     queue: int = option(512, "Memory for frames that wait to be drawn; beyond it they are left out of the video, and "
                         "counted.", unit="MB", low=1, high=1_000_000)
 
@@ -110,7 +117,16 @@ class RecorderNode(Manners):
             message = CompressedImage if options.image_topic.endswith("/compressed") else Image
             qos = sensor(options.reliability, options.depth)
             self.create_subscription(message, options.image_topic, self._on_image, qos)
+        #: Why recording ended before the node; empty while it goes on.
+        self.ended = ""
+        self._missing: dict[str, str] = {}
+        self._bag_name = self._bag_problem = ""
+        self._least_mb = options.min_free
+        if options.min_free:
+            self.create_timer(_LOOK_S, self._look_for_room)
         self._work: SimpleQueue[Moment[tuple[Any, Poses]] | None] = SimpleQueue()
+        self._health = Health(self, "recording", answers=False)
+        self.create_timer(_REPORT_S, self._report)
         self._thread = threading.Thread(target=self._draw_all, name="draw")
         self._thread.start()
         self.get_logger().info(f"records '{self.whole.topics[1]}' into '{self.folder}'")
@@ -125,24 +141,62 @@ class RecorderNode(Manners):
             self._bag.add(topic, kind, latched=latched)
 
     def _record(self, topic: str, kind: type, data: bytes, latched: bool) -> None:
+        if self._bag is None or self.ended:
+            return
         # Topics of parts stand in the bag when there are any.
-        self._announce(topic, kind, latched)
-        if self._bag is not None:
+        try:
+            self._announce(topic, kind, latched)
             self._bag.write(topic, data, self.get_clock().now().nanoseconds)
+        except SourceError as error:
+            self._end(str(error))
+
+    def _look_for_room(self) -> None:
+        free = shutil.disk_usage(self.folder).free / 1e6
+        if free < self._least_mb and not self.ended:
+            self._end(f"the disk of '{self.folder}' has {free:.0f} MB left; free some, or set parameter min_free")
+
+    def _end(self, reason: str) -> None:
+        """Finish all files now, while there is room for their ends; the node goes on, and records no more."""
+        self.ended = reason
+        self.get_logger().error(f"nothing more is recorded: {reason}")
+        self._close_bag()
+        self._queue(self._moments.flush())
+        self._work.put(None)
+
+    def _close_bag(self) -> None:
+        if self._bag is not None and not self._bag_name:
+            self._bag_name, self._bag_problem = str(self._bag.path.relative_to(self.folder)), ""
+            try:
+                self._bag.close()
+            except SourceError as error:
+                self._bag_problem = str(error)
+
+    def _report(self) -> None:
+        late = f"{self.not_drawn} frames were left out of the video: drawing is slower than the images"
+        unreadable = f"{self.unreadable} images could not be read"
+        warning = late if self.not_drawn else unreadable if self.unreadable else ""
+        self._health.report("active", warning, (), arrays=self.tally.arrays, images=self.tally.images,
+                            drops_not_drawn=self.not_drawn, drops_unreadable=self.unreadable, output=str(self.folder))
 
     def _on_poses(self, msg: SkeletonArray, poses: Poses) -> None:
+        if self.ended:
+            return
         stamp = stamp_ns(msg)
+        self._health.sent()
         self._recording.add_poses(stamp, poses)
         self._draw(stamp, self._pairs.add_b(stamp, poses))
 
     def _on_part(self, name: str, msg: SkeletonArray, poses: Poses) -> None:
-        self._queue(self._moments.add_part(stamp_ns(msg), name, poses, self._expected()))
+        if not self.ended:
+            self._queue(self._moments.add_part(stamp_ns(msg), name, poses, self._expected()))
 
     def _expected(self) -> list[str]:
         """Return the parts that are looked at, as far as they have explained themselves."""
         return [name for name, stream in self.parts.items() if stream.skeleton is not None]
 
     def _on_image(self, msg: Any) -> None:
+        if self.ended:
+            return
         self.tally.images += 1
         stamp = stamp_ns(msg)
         self._pairs.depth = min(max(_BYTES_WAITING // max(len(msg.data), 1), _FEWEST), _MOST)
@@ -166,6 +220,7 @@ class RecorderNode(Manners):
         try:
             while (item := self._work.get()) is not None:
                 self._draw_one(item)
+            self._missing = self._recording.close()
         except PoseRosError as error:
             self.get_logger().fatal(str(error))
             self._stop(FAILED)
@@ -190,10 +245,11 @@ class RecorderNode(Manners):
         self._queue(self._moments.flush())
         self._work.put(None)
         self._thread.join()
-        missing = self._recording.close()
-        if self._bag is not None:
-            self._bag.close()
-            missing[str(self._bag.path.relative_to(self.folder))] = ""
+        # Empty where drawing had failed.
+        missing = dict(self._missing or self._recording.close())
+        self._close_bag()
+        if self._bag_name:
+            missing[self._bag_name] = self._bag_problem
         video = self._recording.video
         frames = video.frames if video else 0
         summary = {
@@ -207,12 +263,17 @@ class RecorderNode(Manners):
                 name: {key: stream.tally.summary()[key] for key in _OF_PARTS}
                 for name, stream in self.parts.items() if stream.tally.arrays
             },
+            "ended": self.ended,
             "missing_files": {name: why for name, why in missing.items() if why},
         }
-        (self.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        try:
+            (self.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            missing["summary.json"] = ""
+        except OSError as error:
+            missing["summary.json"] = error.strerror or str(error)
         written = [name for name, why in missing.items() if not why]
-        self.get_logger().info(f"wrote into '{self.folder}': {', '.join([*written, 'summary.json'])}")
-        for name, why in summary["missing_files"].items():
+        self.get_logger().info(f"wrote into '{self.folder}': {', '.join(written) or 'nothing'}")
+        for name, why in ((name, why) for name, why in missing.items() if why):
             self.get_logger().warning(f"no {name}: {why}")
 
 

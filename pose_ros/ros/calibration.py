@@ -15,6 +15,7 @@ from pose_ros.core.options import option
 from pose_ros.errors import PoseRosError
 from pose_ros.ros.cameras import camera_from_info
 from pose_ros.ros.qos import sensor
+from pose_ros.ros.watchdog import why_silent
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Calibration:
         self._info: CameraInfo | None = None
         #: What the camera was made of, the camera, and why there is none.
         self._made: tuple[tuple, Camera | None, str] = ((), None, "")
+        #: Why the last image has no camera; empty when it has one, or none was ever heard of.
+        self.problem = ""
         self._subscription = node.create_subscription(
             CameraInfo, options().camera_info_topic, self._heard, sensor(depth=5)
         )
@@ -53,6 +56,11 @@ class Calibration:
         """Whether there is a usable camera."""
         return self._made[1] is not None or (self._info is not None and not self._made[0])
 
+    @property
+    def state(self) -> str:
+        """What is known, in a few words."""
+        return self.problem or ("calibrated" if self._made[1] is not None else "no camera_info so far")
+
     def _heard(self, info: CameraInfo) -> None:
         self._info = info
 
@@ -61,13 +69,14 @@ class Calibration:
         info, options = self._info, self._options()
         if info is None:
             return None
+        self.problem = ""
         if info.header.frame_id != header.frame_id:
-            self._say(f"camera_info is of frame '{info.header.frame_id}', the image of '{header.frame_id}': "
+            self._note(f"camera_info is of frame '{info.header.frame_id}', the image of '{header.frame_id}': "
                       "no 3D; set parameter camera_info_topic")
             return None
         age_s = abs(_seconds(header) - _seconds(info.header))
         if 0 < options.camera_info_max_age < age_s:
-            self._say(f"camera_info is {age_s:.1f} s away from the image: no 3D; "
+            self._note(f"camera_info is {age_s:.1f} s away from the image: no 3D; "
                       "publish it with every image, or set parameter camera_info_max_age")
             return None
         key = (size_wh, options.rectified, info.width, info.height, info.distortion_model, tuple(info.d),
@@ -79,8 +88,18 @@ class Calibration:
             except PoseRosError as error:
                 self._made = key, None, f"{error}: no 3D"
         if self._made[2]:
-            self._say(self._made[2])
+            self._note(self._made[2])
         return self._made[1]
+
+    def why_none(self) -> str:
+        """Say why images have no camera, and what to do."""
+        options = self._options()
+        return self.problem or why_silent(self._node, options.camera_info_topic, "sensor_msgs/msg/CameraInfo",
+                                          sensor(depth=5), "camera_info", "camera_info_topic")
+
+    def _note(self, problem: str) -> None:
+        self.problem = problem
+        self._say(problem)
 
     def close(self) -> None:
         """Unsubscribe."""

@@ -31,6 +31,8 @@ _REPEAT_S = 30.0
 _ERROR_S = 5.0
 #: No frame for this time: the rate is 0; seconds.
 _STALE_S = 2.0
+#: Of fewer frames nobody tells how often they come.
+_FEW = 10
 #: A rate below this part of the target is too low.
 _ENOUGH = 0.9
 #: Stamps that are older, or newer, than this are of another clock, seconds.
@@ -71,13 +73,15 @@ class Rate:
 class Health:
     """Counts of one node; written by its worker, read by its executor."""
 
-    def __init__(self, node: Node, what: str) -> None:
+    def __init__(self, node: Node, what: str, *, answers: bool = True) -> None:
         """Start at zero.
 
         Args:
             node: Gives name, log, the parameter ``health.target_rate`` and the publisher of ``/diagnostics``.
             what: Second part of the status's name.
+            answers: Whether it answers what comes in; otherwise it only sends, and has neither latency nor subjects.
         """
+        self._answers = answers
         self._node, self._name = node, f"{node.get_name()}: {what}"
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULT)
         self._lock = threading.Lock()
@@ -106,6 +110,13 @@ class Health:
             self.drops["lost"] += lost
             self.drops["overwritten"] += missed - lost
             self._came.tick(1 + missed)
+
+    def sent(self) -> None:
+        """Count what was published without being an answer."""
+        with self._lock:
+            self.processed += 1
+            self._done.tick()
+            self._came.tick()
 
     def drop(self, reason: str) -> None:
         """Count what came and is not answered; ``reason`` is a word for diagnostics."""
@@ -192,19 +203,11 @@ class Health:
             target = self._target
             shown = {
                 "state": state,
-                "received": self.received,
                 "processed": self.processed,
-                "dropped": self.dropped,
                 "failed": self.failed,
-                **{f"drops_{reason}": count for reason, count in self.drops.items()},
                 "rate_hz": f"{self._done.hz:.1f}",
-                "input_hz": f"{self._came.hz:.1f}",
                 **({"target_hz": f"{target:g}"} if target else {}),
-                **_spread("latency", self._latency_ms),
-                "inference_p50_ms": _percentile(self._inference_ms, 50),
-                **{key: ms for name, (_, times) in self._stages.items() for key, ms in _spread(name, times).items()},
-                "subjects": self.subjects,
-                **self._parts,
+                **(self._of_answers() if self._answers else {}),
                 **({"clock": other_clock} if other_clock else {}),
                 **temperature(_SENSORS),
                 **values,
@@ -223,6 +226,19 @@ class Health:
         name, hardware = self._node.get_name(), self._node.get_fully_qualified_name()
         level = DiagnosticStatus.WARN if warning else DiagnosticStatus.OK
         return _status(f"{name}: {part}", f"{hardware}/{part}", state, warning, values, level)
+
+    def _of_answers(self) -> dict[str, object]:
+        return {
+            "received": self.received,
+            "dropped": self.dropped,
+            **{f"drops_{reason}": count for reason, count in self.drops.items()},
+            "input_hz": f"{self._came.hz:.1f}",
+            **_spread("latency", self._latency_ms),
+            "inference_p50_ms": _percentile(self._inference_ms, 50),
+            **{key: ms for name, (_, times) in self._stages.items() for key, ms in _spread(name, times).items()},
+            "subjects": self.subjects,
+            **self._parts,
+        }
 
     def _level(self, state: str, warning: str, failing: bool, stuck: bool) -> bytes:
         level: bytes = DiagnosticStatus.OK
@@ -245,9 +261,11 @@ class Health:
     def _too_slow(self) -> str:
         """Return what keeps the rate below its target; empty while nothing does."""
         target, hz, came = self._target, self._done.hz, self._came.hz
-        if not 0 < hz < _ENOUGH * target or len(self._latency_ms) < _WINDOW // 10:
+        if not 0 < hz < _ENOUGH * target or self.processed < _FEW:
             return ""
         text = f"{hz:.1f} Hz of the {target:g} that health.target_rate asks for: "
+        if not self._answers:
+            return text + "the source gives no more, or this machine cannot"
         if came < _ENOUGH * target:
             return f"{text}only {came:.1f} come in; look at what sends them, and at the way from there"
         own = {name: float(np.median(times)) for name, (_, times) in self._stages.items() if name != "transport"}

@@ -69,13 +69,15 @@ class Surroundings:
         self._heard_since = 0.0
         #: Why the last image has no depth, or no transform; empty when it has what it should.
         self.lacks = ""
+        self._unplaced = 0
         #: Of the image at hand: when it came, and what it lacks.
         self._came, self._lacking = 0.0, list[str]()
 
     @property
-    def counts(self) -> dict[str, int]:
-        """What diagnostics say of depth; empty where there is none."""
-        return {} if self._depth is None else self._depth.counts
+    def counts(self) -> dict[str, object]:
+        """What diagnostics say of the camera, of depth where it is wanted, and of TF where that was asked."""
+        tf = {"tf_missed": self._unplaced} if self._frames is not None else {}
+        return {"camera": self.calibration.state, **(self._depth.counts if self._depth is not None else {}), **tf}
 
     def listen(self, wanted: bool) -> None:
         """Begin or end to hear depth, which is much to hear when nobody needs it."""
@@ -138,7 +140,7 @@ class Surroundings:
             return None
         if camera is None:
             self._say("depth: the colour camera is not calibrated, and depth is of no use without; "
-                      "set camera_info_topic")
+                      f"set camera_info_topic: {self.calibration.why_none()}")
             return None
         return self._depth.at(header, camera, self._came + self._options().depth_wait)
 
@@ -163,6 +165,7 @@ class Surroundings:
         found = frames.lookup(target, source, stamp_ns)
         if found is not None:
             return found
+        self._unplaced += 1
         young = time.monotonic() - self._heard_since < _DISCOVERY_S
         return "" if young else frames.why_not(target, source, stamp_ns)
 

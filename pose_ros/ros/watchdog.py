@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
@@ -52,6 +53,14 @@ def why_silent(
             f"the way: set parameter reliability to 'reliable', or give DDS more shared memory")
 
 
+def domain() -> str:
+    """Say what can be heard from here."""
+    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+    alone = {"LOCALHOST": "nodes on this machine only", "OFF": "nobody"}.get(reach, "")
+    heard = f", where ROS_AUTOMATIC_DISCOVERY_RANGE={reach} lets it hear {alone}" if alone else ""
+    return f"This node is in domain {os.environ.get('ROS_DOMAIN_ID') or 0}{heard}"
+
+
 def _name(endpoint: object) -> str:
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"  # type: ignore[attr-defined]
 
@@ -70,7 +79,7 @@ def _near(node: Node, topic: str, message_type: str, what: str, parameter: str) 
     ]
     if not found:
         started = "the camera" if message_type in _IMAGES else "what publishes them"
-        return f"no node publishes any {what}: is {started} started, in the same ROS_DOMAIN_ID?"
+        return f"no node publishes any {what}: is {started} started, in the same ROS_DOMAIN_ID? {domain()}"
     found.sort(key=lambda one: -difflib.SequenceMatcher(None, one[0], topic).ratio())
     listed = ", ".join(name + ("" if kind == message_type else f" ({kind})") for name, kind in found[:5])
     return f"{what} that are published: {listed}; set parameter {parameter}"
