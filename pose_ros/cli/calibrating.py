@@ -67,7 +67,7 @@ def rig(args: argparse.Namespace) -> int:
     looked = {name: sightings.corners(board, source, args) for name, source in sources.items()}
     warnings: list[str] = []
     if args.cameras:
-        cameras = _cameras(args.cameras, {name: size for name, (_, _, size) in looked.items()})
+        cameras = image_cameras(args.cameras, {name: size for name, (_, _, size) in looked.items()})
     else:
         cameras = {}
         for name, (_, corners, size) in looked.items():
@@ -96,7 +96,7 @@ def people(args: argparse.Namespace) -> int:
     skeletons = {skeleton.name: skeleton for _, _, _, skeleton in looked.values()}
     if len(skeletons) > 1:
         raise ConfigError("sources", f"expected one skeleton, got {', '.join(skeletons)}; use one model for all")
-    cameras = _cameras(args.cameras, {name: size for name, (_, _, size, _) in looked.items()})
+    cameras = image_cameras(args.cameras, {name: size for name, (_, _, size, _) in looked.items()})
     stamps, tracks = [one[0] for one in looked.values()], [one[1] for one in looked.values()]
     height = _HEIGHT if args.height is None else args.height
     found = people.find_rig(cameras, tracks, next(iter(skeletons.values())), height, stamps, args.max_offset)
@@ -196,7 +196,7 @@ def _named(sources: Sequence[str]) -> dict[str, str]:
     return {name: source for name, _, source in pairs}
 
 
-def _cameras(path: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Camera]:
+def image_cameras(path: Path | str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Camera]:
     """Return the cameras of a file, for images of the sizes that came."""
     from pose_ros.media.calibration import resize_camera
     from pose_ros.multiview.files import read_cameras

@@ -24,6 +24,8 @@ _LEAST_CORNERS = 6
 _LEAST_VIEWS = 8
 #: More images only take longer.
 _MOST_VIEWS = 60
+#: Where the standard deviation of the focal length is a larger share of it, fewer numbers of the lens are looked for.
+_VAGUE = 0.01
 #: Views whose error is so many times the median are blurred or wrong.
 _BAD_VIEW = 3.0
 MODELS = ("plumb_bob", "rational_polynomial", "equidistant")
@@ -135,12 +137,15 @@ class Intrinsics:
     tilt_deg: float
     #: Standard deviations of fx, fy, cx, cy in pixels; NaN for fisheye lenses, of which OpenCV does not say.
     deviations: np.ndarray
+    #: Whether the images say too little about the lens: its centre is that of the image, its pixels are square, and it
+    #: has one coefficient of distortion.
+    plain: bool = False
 
 
 def find_intrinsics(
     board: Board, corners: np.ndarray, size_wh: tuple[int, int], model: str = "plumb_bob"
 ) -> Intrinsics:
-    """Find how a camera sees (Zhang, 2000).
+    """Find how a camera sees (Zhang, 2000); with fewer numbers where the images do not tell them.
 
     Args:
         board: What was shown.
@@ -159,12 +164,24 @@ def find_intrinsics(
     if seen.sum() < _LEAST_VIEWS:
         raise ConfigError("board", f"expected it in at least {_LEAST_VIEWS} images, found it in {int(seen.sum())} of "
                                    f"{len(corners)}; are size, dictionary and 'inverted' right, and is it sharp?")
-    used = np.zeros(len(corners), bool)
-    used[_different(corners, np.flatnonzero(seen))] = True
+    chosen = np.zeros(len(corners), bool)
+    chosen[_different(corners, np.flatnonzero(seen))] = True
+    found = _fit(board, corners, seen, chosen, size_wh, model)
+    # Not true of fisheye lenses, of whose deviations nothing is known.
+    if found.deviations[:2].max() > _VAGUE * found.camera.K[0, 0]:
+        return _fit(board, corners, seen, chosen, size_wh, model, plain=True)
+    return found
+
+
+def _fit(
+    board: Board, corners: np.ndarray, seen: np.ndarray, chosen: np.ndarray, size_wh: tuple[int, int], model: str,
+    plain: bool = False,
+) -> Intrinsics:
+    known, used = np.isfinite(corners).all(axis=-1), chosen.copy()
     for _ in range(2):
         at = np.flatnonzero(used)
         views = [(board.points[known[t]], corners[t, known[t]]) for t in at]
-        camera, rotations, translations, deviations = _calibrate(views, size_wh, model)
+        camera, rotations, translations, deviations = _calibrate(views, size_wh, model, plain)
         residuals = np.full(corners.shape, np.nan)
         for t, (shape, pixels), turn, shift in zip(at, views, rotations, translations, strict=True):
             residuals[t, known[t]] = camera.project(shape @ cv2.Rodrigues(turn)[0].T + shift.ravel()) - pixels
@@ -174,7 +191,7 @@ def find_intrinsics(
             break
         used[at[bad]] = False
     tilts = [np.degrees(np.arccos(min(1.0, abs(cv2.Rodrigues(turn)[0][2, 2])))) for turn in rotations]
-    return Intrinsics(camera, seen, used, residuals, float(np.percentile(tilts, 90)), deviations)
+    return Intrinsics(camera, seen, used, residuals, float(np.percentile(tilts, 90)), deviations, plain)
 
 
 def find_rig(board: Board, cameras: Mapping[str, Camera], corners: np.ndarray) -> Adjusted:
@@ -252,7 +269,9 @@ def _different(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
     return at[np.sort(chosen)]
 
 
-def _calibrate(views: Sequence[tuple[np.ndarray, np.ndarray]], size_wh: tuple[int, int], model: str) -> Any:
+def _calibrate(
+    views: Sequence[tuple[np.ndarray, np.ndarray]], size_wh: tuple[int, int], model: str, plain: bool
+) -> Any:
     """Return camera, turns and shifts of the board, and standard deviations of fx, fy, cx, cy."""
     shapes = [shape.astype(np.float32)[:, None] for shape, _ in views]
     pixels = [seen.astype(np.float32)[:, None] for _, seen in views]
@@ -266,13 +285,24 @@ def _calibrate(views: Sequence[tuple[np.ndarray, np.ndarray]], size_wh: tuple[in
             _, k, d, turn, shift = lens.calibrate(*exact, size_wh, None, None, flags=flags)
             return Camera(k, size_wh, d.ravel(), model), turn, shift, np.full(4, np.nan)
         flags = cv2.CALIB_RATIONAL_MODEL if model == "rational_polynomial" else 0
+        guess = None
+        if plain:
+            flags = (cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_PRINCIPAL_POINT | cv2.CALIB_FIX_ASPECT_RATIO
+                     | cv2.CALIB_ZERO_TANGENT_DIST | cv2.CALIB_FIX_K2 | cv2.CALIB_FIX_K3)  # fmt: skip
+            width, height = size_wh
+            guess = np.array([[width, 0, (width - 1) / 2], [0, width, (height - 1) / 2], [0, 0, 1.0]])
         _, k, d, turn, shift, deviations, _, _ = cv2.calibrateCameraExtended(
-            shapes, pixels, size_wh, None, None, flags=flags
+            shapes, pixels, size_wh, guess, None, flags=flags
         )
     except cv2.error as error:
         raise ConfigError("board", f"the images do not fit a lens of model '{model}': {error.err or error}") from error
-    d = d.ravel()[: 8 if model == "rational_polynomial" else 5]
-    return Camera(k, size_wh, d, model), turn, shift, deviations.ravel()[:4]
+    d = d.ravel()[: 8 if model == "rational_polynomial" and not plain else 5]
+    deviations = deviations.ravel()[:4].copy()
+    if plain:
+        # Of two focal lengths that are one, OpenCV says the second one's; what a centre that is elsewhere adds to that,
+        # it does not say.
+        deviations[:2] = np.hypot(deviations[:2].max(), _VAGUE * k[0, 0])
+    return Camera(k, size_wh, d, "plumb_bob" if plain else model), turn, shift, deviations
 
 
 def _place(shape: np.ndarray, camera: Camera, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -104,6 +104,9 @@ def of_intrinsics(name: str, found: Intrinsics, corners: np.ndarray) -> Report:
         warnings.append(f"{name}: corners are {camera.rms_px:.1f} px off, expected less than {_LARGE_ERROR:.0f}; is "
                         "the board flat, the picture sharp, its size right, or the lens a wide one (--model "
                         "rational_polynomial or equidistant)?")
+    if found.plain:
+        warnings.append(f"{name}: the images say too little about the lens, so that its centre is taken to be that of "
+                        "the image, its pixels square, and only one coefficient of distortion was found")
     focal = found.camera.K[0, 0]
     if camera.focal_px > _VAGUE_FOCUS * focal:
         warnings.append(f"{name}: the focal length is only known to {camera.focal_px:.1f} of {focal:.0f} px; show the "

@@ -236,19 +236,19 @@ def test_people_refuse_what_they_cannot_use(cli, walked):
 def test_images_of_another_size_take_the_lens_along(cli, walked, capsys):
     _, _, folder = walked
     known = read_rig(folder / "lenses.toml").cameras[0].camera
-    from pose_ros.cli.calibrating import _cameras
+    from pose_ros.cli.calibrating import image_cameras
 
-    half = _cameras(folder / "lenses.toml", {"camera0": (640, 360)})["camera0"]
+    half = image_cameras(folder / "lenses.toml", {"camera0": (640, 360)})["camera0"]
     assert half.K[0, 0] == pytest.approx(known.K[0, 0] / 2)
     for width, share in ((1270, 1), (635, 0.5)):
-        cut = _cameras(folder / "lenses.toml", {"camera0": (width, round(720 * share))})["camera0"]
+        cut = image_cameras(folder / "lenses.toml", {"camera0": (width, round(720 * share))})["camera0"]
         assert cut.K[0, 0] == pytest.approx(known.K[0, 0] * share)
         assert cut.size_wh[0] == width
     said = capsys.readouterr().err
     assert "images are 640 x 360, the calibration is of 1280 x 720: taken as scaled by 0.5\n" in said
     assert "taken as scaled by 0.5, and cut at the right or the bottom" in said
     with pytest.raises(ConfigError, match=r"camera0: images are 960 x 720, .* expected the same shape"):
-        _cameras(folder / "lenses.toml", {"camera0": (960, 720)})
+        image_cameras(folder / "lenses.toml", {"camera0": (960, 720)})
 
 
 def test_images_of_one_moment_belong_together():

@@ -60,6 +60,9 @@ def test_inverted_and_real_boards(testdata):
     assert found.seen.sum() > 40
     theirs = read_rig(testdata / "multiview/caliscope_charuco/config.toml").cameras[1].camera
     assert abs(found.camera.K[0, 0] - theirs.K[0, 0]) < 2 * found.deviations[0]
+    # The board stays in the middle: that tells no more of a lens.
+    assert found.plain
+    np.testing.assert_array_equal(found.camera.K[:2, 2], [639.5, 359.5])
     said = report.of_intrinsics("cam_1", found, seen)
     assert said.cameras[0].rms_px < 0.5
     assert any("the board was never in the" in warning for warning in said.warnings)
@@ -181,8 +184,9 @@ def test_world_on_the_board_has_z_up():
         np.testing.assert_allclose(after.project(points), before.project(BOARD.points @ turn.T + shift))
 
 
-def test_caliscope_session(testdata):
-    """From its corners and lenses alone: its extrinsics and its points."""
+@pytest.mark.parametrize("own", [False, True])
+def test_caliscope_session(testdata, own):
+    """From its corners alone, or with its lenses: its extrinsics and its points."""
     folder = testdata / "multiview/caliscope_charuco"
     theirs = read_rig(folder / "config.toml")
     lenses = {c.name: c.camera for c in theirs}
@@ -197,6 +201,9 @@ def test_caliscope_session(testdata):
     at = np.searchsorted(moments, xyz["sync_index"])
     expected[at, xyz["keypoint_id"].astype(int)] = np.column_stack([xyz[f"{axis}_coord"] for axis in "xyz"])
 
+    if own:
+        lenses = {c.name: find_intrinsics(CALISCOPE, s, c.camera.size_wh).camera
+                  for c, s in zip(theirs, seen, strict=True)}  # fmt: skip
     found = find_rig(CALISCOPE, lenses, seen)
     assert isinstance(found.scene, Rigid)
     points = meet(found.rotations, found.translations, Sightings.of(list(lenses.values()), seen))
@@ -207,11 +214,12 @@ def test_caliscope_session(testdata):
     scale = s.sum() / ((a - a.mean(axis=0)) ** 2).sum()
     off = np.linalg.norm(scale * (a - a.mean(axis=0)) @ turn.T + b.mean(axis=0) - b, axis=1)
     assert len(off) == 660
-    assert np.median(off) < 0.001
+    assert np.median(off) < (0.002 if own else 0.001)
     # Its points make the squares of its board 0.4 % larger than it says they are; ours are as large as it says.
     assert abs(scale - 1) < 0.006
     first = theirs.cameras[0]
-    for v, camera in enumerate(theirs):
+    # With other lenses, cameras stand elsewhere to see the same.
+    for v, camera in enumerate([] if own else theirs):
         apart = np.linalg.norm(-found.rotations[v].T @ found.translations[v])
         assert abs(apart - np.linalg.norm(camera.centre - first.centre)) < 0.007
         relative = camera.rotation @ first.rotation.T
