@@ -11,10 +11,14 @@ Arguments that are given win over the file. Needs ``launch`` and ``launch_ros``,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pose_ros.cli.compose import NodeSpec
+
     from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 #: Launch argument -> parameter of pose_nodes; an empty argument leaves the parameter file its say.
@@ -57,7 +61,7 @@ def describe(
 
     def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         # What is wrong is said before anything starts; launch leaves alone what runs already when it fails.
-        return [rviz, *_nodes(context, parameters)]
+        return [rviz, web, *_nodes(context, parameters)]
 
     def argument(name: str, default: str, description: str, *choices: str) -> DeclareLaunchArgument:
         return DeclareLaunchArgument(
@@ -71,6 +75,14 @@ def describe(
         arguments=["-d", str(folder / "pose.rviz"), "-f", LaunchConfiguration("fixed_frame")],
         condition=IfCondition(LaunchConfiguration("use_rviz")),
     )
+    web = Node(
+        package="pose_ros",
+        executable="web_node",
+        name="web",
+        namespace=LaunchConfiguration("namespace"),
+        output="both",
+        condition=IfCondition(LaunchConfiguration("use_web")),
+    )
     return LaunchDescription([
         argument("params_file", str(folder / config), "Nodes and parameters."),
         *(argument(name, "", f"{text} Empty: as in params_file.") for name, text in parameters.items()),
@@ -78,6 +90,7 @@ def describe(
         argument("log_level", "info", "Least severe messages that are logged.",
                  "debug", "info", "warn", "error", "fatal"),
         argument("use_rviz", "false", "Also show skeletons, TF and the annotated image in RViz.", "true", "false"),
+        argument("use_web", "false", "Also serve the web page, at http://127.0.0.1:8080/.", "true", "false"),
         argument("fixed_frame", fixed_frame, "Fixed frame of RViz, such as the frame_id of the images."),
         OpaqueFunction(function=nodes),
     ])
@@ -98,16 +111,39 @@ def _nodes(context: LaunchContext, parameters: dict[str, str]) -> list[LaunchDes
 
     given = {name: LaunchConfiguration(name).perform(context) for name in (*parameters, "params_file", "namespace")}
     overrides = [f"pose_node.{name}={given[name]}" for name in parameters if given[name]]
+    file = Path(given["params_file"])
+    processes: dict[str, list[NodeSpec]] = {}
+    for spec in load(file, overrides, namespace=given["namespace"]):
+        processes.setdefault(str(spec.parameters.get("process.name") or spec.path), []).append(_by_itself(spec))
     return [
         Node(
             package="pose_ros",
-            executable=spec.plugin,
-            name=spec.name,
-            namespace=given["namespace"].rstrip("/") + spec.namespace,
-            parameters=[dict(spec.parameters)],
+            **_one(specs[0]) if len(specs) == 1 else _several(specs, file),
+            respawn=bool(specs[0].parameters.get("process.restart", 0)),
+            respawn_delay=float(specs[0].parameters.get("process.restart_delay", 1.0)),
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="both",
             emulate_tty=True,
         )
-        for spec in load(Path(given["params_file"]), overrides)
+        for specs in processes.values()
     ]
+
+
+def _by_itself(spec: NodeSpec) -> NodeSpec:
+    """Return a node that brings itself up, because ``ros2 launch`` manages nobody."""
+    if not spec.parameters.get("process.managed") or not spec.lives:
+        return spec
+    alone = {"autostart": True}
+    return replace(spec, parameters={**spec.parameters, **alone}, overrides={**spec.overrides, **alone})
+
+
+def _one(spec: NodeSpec) -> dict[str, Any]:
+    """Return the arguments of launch_ros for a process of one node."""
+    return {"executable": spec.plugin, "name": spec.name, "namespace": spec.namespace,
+            "parameters": [dict(spec.parameters)]}
+
+
+def _several(specs: Sequence[NodeSpec], file: Path) -> dict[str, Any]:
+    """Return them for one of several nodes, each of which has its arguments."""
+    return {"executable": "container",
+            "arguments": [word for spec in specs for word in (spec.plugin, *spec.arguments(file), "--")]}

@@ -168,6 +168,14 @@ def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
         compose.load(path, source="0")
 
 
+def test_no_camera_waits_for_the_node_that_seldom_hears_images(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pose: {POSE}\nhri: {{ros__parameters: {{plugin: hri_node}}}}\n")
+    camera, _, hri = compose.load(path, source="a clip.mp4")
+    assert camera.parameters["wait_for_subscribers"] == 1
+    assert hri.overrides == {"image_topic": "/camera/image"}
+
+
 def test_overrides_reach_the_node_that_a_source_adds_and_win(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(f"pose: {POSE}\n")
@@ -259,3 +267,63 @@ robot:
     assert got["watchdog"] == 5
     assert (got["tf_prefix"], got["tf_keypoints"], got["tf_frames"]) == ("", ["left_wrist", "nose"], "")
     assert {k: got[k] for k in spec["/robot/pose"].parameters} == dict(spec["/robot/pose"].parameters)
+
+
+_TWO = """\
+body: {ros__parameters: {plugin: pose_node, model: blazepose-full, process: {name: eyes, cpus: "0"}}}
+hand: {ros__parameters: {plugin: pose_node, model: blazepose-full, process: {name: %s, cpus: "%s"}}}
+"""
+
+
+def test_a_camera_waits_for_as_many_subscriptions_as_there_will_be(tmp_path):
+    path = tmp_path / "config.yaml"
+    for name, subscriptions in (("eyes", 1), ("other", 2)):
+        path.write_text(_TWO % (name, 0))
+        camera = next(s for s in compose.load(path, source="demo") if s.plugin == "camera_node")
+        assert camera.parameters["wait_for_subscribers"] == subscriptions
+    path.write_text(_TWO % ("eyes", 0))
+    camera = next(s for s in compose.load(path, ["hand.depth=5"], "demo") if s.plugin == "camera_node")
+    assert camera.parameters["wait_for_subscribers"] == 2
+
+
+def test_nodes_of_one_process_have_to_agree_about_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"/hand.process.cpus: expected what /body of the same process says, '0', got"):
+        load(tmp_path, _TWO % ("eyes", 1))
+
+
+def test_a_source_needs_a_process_of_its_own(tmp_path):
+    text = "camera: {ros__parameters: {plugin: camera_node, source: demo, process: {name: eyes}}}"
+    with pytest.raises(ConfigError, match=r"/camera.process.name: expected none, got 'eyes': a camera_node ends with"):
+        load(tmp_path, text)
+
+
+def test_a_namespace_moves_nodes_their_frames_and_the_added_camera(tmp_path, ros):
+    from rclpy.node import Node
+
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pose: {POSE}\n/**: {{ros__parameters: {{watchdog: 9.0, tf_keypoints: [nose, left_wrist]}}}}")
+    camera, pose = compose.load(path, ["pose.depth=3"], "demo", "robot1", ["/tf:=tf"])
+    assert (camera.path, pose.path) == ("/robot1/camera", "/robot1/pose")
+    assert pose.parameters["image_topic"] == "/robot1/camera/image"
+    # What the file says of /pose reaches a node of another name, as ROS reads it.
+    node = ros.add(Node("other", context=ros.context, cli_args=pose.arguments(path), use_global_arguments=False,
+                        automatically_declare_parameters_from_overrides=True))
+    assert node.get_fully_qualified_name() == "/robot1/pose"
+    assert node.resolve_topic_name("/tf") == "/robot1/tf"
+    for key, value in {"tf_prefix": "robot1/", "watchdog": 9.0, "depth": 3, "tf_keypoints": ["nose", "left_wrist"],
+                       "model": "blazepose-full"}.items():
+        assert node.get_parameter(key).value == value
+    path.write_text("pose: {ros__parameters: {plugin: pose_node, model: blazepose-full, tf_prefix: mine_}}")
+    assert compose.load(path, namespace="/robot1/")[0].parameters["tf_prefix"] == "mine_"
+
+
+def test_managed_nodes_do_not_start_themselves(tmp_path):
+    text = "pose: {ros__parameters: {plugin: pose_node, process: {managed: true}}}"
+    assert load(tmp_path, text)["/pose"].overrides == {"autostart": False}
+
+
+def test_a_rule_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pose: {POSE}")
+    with pytest.raises(ConfigError, match=r"--remap: expected from:=to, such as /tf:=tf, got '/tf'"):
+        compose.load(path, remaps=["/tf"])
