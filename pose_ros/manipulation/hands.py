@@ -101,7 +101,8 @@ def _side(people: People, side: int, up: np.ndarray) -> dict[str, Any]:
     along = unit(body.points[:, end] - body.points[:, elbow])
     seen = np.isfinite(palms).all(axis=1)
     palms = np.where(seen[:, None], palms, body.points[:, end] + _PALM_M * along)
-    x = np.where(seen[:, None], _quiet(middle - wrist), along)
+    fingers = _quiet(middle - wrist)
+    x = np.where(np.isfinite(fingers), fingers, along)
     rotations = np.where(turned[:, None, None], rotations, _upwards(x, up))
 
     position = np.where(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from scenes import body, hands
@@ -22,6 +23,7 @@ BEGIN_NS = 1_700_000_000_000_000_000
 PALM = {"up": -90.0, "aside": 0.0, "down": 90.0}
 
 
+@cache
 def reach(
     palm: str = "up", curl: float = 0.1, side: str = "right", seconds: float = 2.0, away_m: float = 1.2, **angles: float
 ) -> Play:
@@ -41,19 +43,24 @@ def seen(
     The noise of points is white; ``given`` tells whether their covariances say how large it is.
     """
     rng, kind = np.random.default_rng(seed), catalogue.get(skeleton)
-    times = np.arange(0, play.seconds if until_s is None else until_s, 1 / rate_hz)
-    truth = at([play.person], times)
-    bodies = truth.points(kind)[:, 0]
-    both = np.stack([truth.model[:, 0, [body.MODEL.index[f"{side}_hand/{name}"] for name in hands.NAMES]]
-                     for side in SIDES], axis=1)  # fmt: skip
+    times, bodies, both, model = _truth(play, skeleton, rate_hz, play.seconds if until_s is None else until_s)
     for i, time in enumerate(times):
         yield (
             BEGIN_NS + round(time * 1e9),
             _poses(kind, bodies[i][None], rng, sigma_m, score, given, ids=np.array([1])),
             _poses(HAND, both[i], rng, sigma_m, score, given, ids=np.array([11, 12]), parents=np.array([1, 1]),
                    sides=np.array([*SIDES.values()])),
-            truth.model[i, 0],
+            model[i, 0],
         )  # fmt: skip
+
+
+@cache
+def _truth(play: Play, skeleton: str, rate_hz: float, until_s: float) -> tuple[np.ndarray, ...]:
+    times = np.arange(0, until_s, 1 / rate_hz)
+    truth = at([play.person], times)
+    both = np.stack([truth.model[:, 0, [body.MODEL.index[f"{side}_hand/{name}"] for name in hands.NAMES]]
+                     for side in SIDES], axis=1)  # fmt: skip
+    return times, truth.points(skeleton)[:, 0], both, truth.model
 
 
 def _poses(kind, points, rng, sigma_m, score, given, **columns) -> Poses:
