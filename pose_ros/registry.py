@@ -60,10 +60,13 @@ BUILTIN: Mapping[str, Mapping[str, str]] = {
         "stgcn": "pose_ros.recognisers.graph:Graph",
     },
     "rules": {
+        "gait": "pose_ros.recognisers.gait:Gait",
+        "hand_shape": "pose_ros.recognisers.hand_shape:HandShape",
         "pointing": "pose_ros.recognisers.pointing:Pointing",
         "posture": "pose_ros.recognisers.posture:Posture",
         "raised": "pose_ros.recognisers.raised:Raised",
         "repetitions": "pose_ros.recognisers.repetitions:Repetitions",
+        "swipe": "pose_ros.recognisers.swipe:Swipe",
         "waving": "pose_ros.recognisers.waving:Waving",
     },
 }
