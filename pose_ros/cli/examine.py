@@ -28,6 +28,8 @@ _DIFFERENT, _DIFFERENT_HZ = 0.3, 2.0
 _SILENT_S = 3.0
 #: Topics that everybody has.
 _EVERYWHERE = ("/rosout", "/parameter_events", "/diagnostics", "/clock", "/tf", "/tf_static")
+#: Of rows, what stands below a table.
+_BELOW = ("model", "device")
 #: What nobody works without.
 _NEEDED = ("images", "skeletons", "points")
 
@@ -54,7 +56,7 @@ def handle(seconds: float, as_json: bool) -> int:
 
     console.note(f"listens for {seconds:g} s")
     heard = listen(seconds)
-    found = [*findings(heard)]
+    found = sorted(findings(heard), key=lambda f: f.state != "problem")
     problems = [f for f in found if f.state == "problem"]
     if as_json:
         console.show_json({"seconds": seconds, "nodes": nodes(heard), "topics": topics(heard),
@@ -67,9 +69,12 @@ def handle(seconds: float, as_json: bool) -> int:
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> console.Table:
-    used = [key for key in rows[0] if any(row[key] is not None for row in rows)]
+    used = [key for key in rows[0] if key not in _BELOW and any(row[key] is not None for row in rows)]
     names = {"rate_hz": "Hz", "p50_ms": "p50 ms", "p95_ms": "p95 ms", "late_ms": "late ms"}
-    return console.Table([names.get(key, key) for key in used], [[row[key] for key in used] for row in rows], title)
+    below = (" on ".join(filter(None, map(row.get, _BELOW))) for row in rows)
+    caption = "\n".join(f"{row[used[0]]}: {text}" for row, text in zip(rows, below, strict=True) if text)
+    cells = [[row[key] for key in used] for row in rows]
+    return console.Table([names.get(key, key) for key in used], cells, title, caption)
 
 
 def nodes(heard: Heard) -> list[dict[str, Any]]:
@@ -83,8 +88,9 @@ def nodes(heard: Heard) -> list[dict[str, Any]]:
             "state": values.get("state") or heard.states.get(name),
             "health": _LEVELS[status.level] if status is not None else None,
             "rate_hz": _number(values, "rate_hz"),
-            "p50_ms": _number(values, "latency_p50_ms"),
-            "p95_ms": _number(values, "latency_p95_ms"),
+            # Latencies by another clock say nothing.
+            "p50_ms": None if "clock" in values else _number(values, "latency_p50_ms"),
+            "p95_ms": None if "clock" in values else _number(values, "latency_p95_ms"),
             "subjects": _count(values, "subjects"),
             "dropped": _count(values, "dropped"),
             "model": values.get("model") or None,
@@ -144,22 +150,24 @@ def _of_nodes(heard: Heard) -> Iterator[Finding]:
     for name in mute if heard.seconds >= _SILENT_S else ():
         yield Finding("node", name, "problem", f"it said nothing of itself for {heard.seconds:g} s",
                       "it hangs, or it is no node of this version, or the machine is overloaded: look at its log")
+    # Topics say more exactly whose stamps are wrong.
+    told = any(_other_clock(times) for times in heard.streams.values())
     for name, status in sorted(heard.statuses.items()):
-        yield from _of_status(name, status)
+        yield from _of_status(name, status, told)
     for name, state in sorted(heard.states.items()):
         if state not in ("active", "finalized") and (name not in heard.statuses or heard.statuses[name].level == _FINE):
             step = {"unconfigured": "configure", "inactive": "activate"}.get(state)
-            yield Finding("node", name, "problem", f"its life cycle is {state}",
+            yield Finding("node", name, "problem", f"its life cycle: {state}",
                           f"ros2 lifecycle set {name} {step}" if step else "it hangs: look at its log")
 
 
-def _of_status(name: str, status: Status) -> Iterator[Finding]:
+def _of_status(name: str, status: Status, told: bool) -> Iterator[Finding]:
     if status.level != _FINE:
         yield Finding("node", name, "problem", status.message)
     elif "idle" in status.values.get("state", ""):
         yield Finding("node", name, "note", status.values["state"],
                       "it works as soon as somebody subscribes to its results")
-    if clock := status.values.get("clock"):
+    if (clock := status.values.get("clock")) and not told:
         yield Finding("clock", name, "problem", clock)
     for reason, fix in _DROPS.items():
         key = f"drops_{reason}"
@@ -202,7 +210,7 @@ def _of_topic(heard: Heard, name: str, topic: Topic) -> Iterator[Finding]:
             if compatible == QoSCompatibility.ERROR:
                 yield Finding("topic", name, "problem",
                               f"{subscriber.node} does not hear {publisher.node}, whose QoS does not fit: "
-                              f"{reason.strip().rstrip(';')}",
+                              f"{reason.strip().rstrip(';').removeprefix('ERROR: ')}",
                               "set parameter reliability, or qos_overrides, of one of them")
     words = [STAMPED[kind] for kind in kinds if kind in STAMPED]
     if not words:
@@ -210,7 +218,10 @@ def _of_topic(heard: Heard, name: str, topic: Topic) -> Iterator[Finding]:
     if not topic.publishers and _is_extra(heard, name):
         return
     if not topic.publishers:
-        same = [n for n, t in heard.topics.items() if t.publishers and kinds & {end.type for end in t.publishers}]
+        same = [
+            n for n, t in heard.topics.items()
+            if "/image_annotated" not in n and kinds & {end.type for end in t.publishers}
+        ]
         near = sorted(same, key=lambda n: -difflib.SequenceMatcher(None, n, name).ratio())[:3]
         fix = f"{words[0]} are on {', '.join(near)}: set the parameter that names the topic, or remap it" if near else \
             f"start what publishes {words[0]}"
@@ -235,28 +246,28 @@ def _of_stream(heard: Heard, name: str, times: Times) -> Iterator[Finding]:
 
     topic = heard.topics[name]
     word, who = STAMPED[topic.publishers[0].type] if topic.publishers else "messages", _who(topic.publishers)
-    late = times.late_s
-    if late is None and topic.publishers:
+    statuses = [heard.statuses[end.node] for end in topic.publishers if end.node in heard.statuses]
+    if not times.late and topic.publishers and all(status.level == _FINE for status in statuses):
         yield Finding("topic", name, "problem" if word in _NEEDED else "note",
                       f"{who} publishes {word}, but none came", "see what the node says of itself")
-    if late is not None and not -_NEW_S <= late <= _OLD_S:
-        way = "behind" if late > 0 else "ahead of"
-        yield Finding("clock", name, "problem", f"the stamps are {abs(late):.1f} s {way} the clock here",
+    # Results bear the stamps of what came in, of which their node has complained.
+    if (off := _other_clock(times)) and not any("clock" in status.values for status in statuses):
+        yield Finding("clock", name, "problem", f"the stamps are {off} the clock here",
                       "play bags with --clock and set use_sim_time; synchronise the clocks of the machines (chrony)")
     for node in sorted({end.node for end in topic.publishers}):
         status = heard.statuses.get(node)
-        told = _number(status.values, "rate_hz") if status is not None and word == "skeletons" else None
-        own = name in (f"{node}/skeletons",)
-        if own and told and times.hz and told - times.hz > max(_DIFFERENT * told, _DIFFERENT_HZ):
+        told = _number(status.values, "rate_hz") if status is not None and name == f"{node}/skeletons" else None
+        if told and times.hz and told - times.hz > max(_DIFFERENT * told, _DIFFERENT_HZ):
             yield Finding("topic", name, "problem", f"{node} reports {told:.1f} Hz, {times.hz:.1f} arrive here",
                           "messages are lost on the way, or this machine is busy")
-    frames = {frame for edge in heard.transforms for frame in edge}
-    if frames and times.frame_id and times.frame_id.lstrip("/") not in frames:
-        yield Finding("tf", times.frame_id, "note", f"{name} is of this frame, which TF does not know",
-                      "publish where the camera stands: ros2 run tf2_ros static_transform_publisher")
 
 
 def _of_transforms(heard: Heard) -> Iterator[Finding]:
+    frames = {frame for edge in heard.transforms for frame in edge}
+    named = {times.frame_id.lstrip("/"): name for name, times in sorted(heard.streams.items()) if times.frame_id}
+    for frame in sorted(named.keys() - frames if frames else ()):
+        yield Finding("tf", frame, "note", f"{named[frame]} is of this frame, which TF does not know",
+                      "publish where the camera stands: ros2 run tf2_ros static_transform_publisher")
     parents: dict[str, list[str]] = {}
     for child, parent in heard.transforms:
         parents.setdefault(child, []).append(parent)
@@ -269,16 +280,21 @@ def _of_transforms(heard: Heard) -> Iterator[Finding]:
         if not times.static and pauses and (times.hz or 0) > _OFTEN_HZ and max(pauses) > _PAUSE_S:
             yield Finding("tf", child, "problem", f"'{child}' in '{parent}' paused for {max(pauses):.1f} s",
                           "what publishes it is overloaded or was started again; nothing is known for that time")
-        late = times.late_s
-        if not times.static and late is not None and not -_NEW_S <= late <= _OLD_S:
-            way = "behind" if late > 0 else "ahead of"
-            yield Finding("clock", child, "problem",
-                          f"'{child}' in '{parent}' is {abs(late):.1f} s {way} the clock here",
+        if not times.static and (off := _other_clock(times)):
+            yield Finding("clock", child, "problem", f"'{child}' in '{parent}' is {off} the clock here",
                           "synchronise the clocks of the machines, or set use_sim_time everywhere")
     roots = sorted({parent for _, parent in heard.transforms} - parents.keys())
     if len(roots) > 1:
         yield Finding("tf", ", ".join(roots), "note", f"TF has {len(roots)} trees that are not joined",
                       "publish how one stands in the other, if anything is to be known in both")
+
+
+def _other_clock(times: Times) -> str:
+    """Return by how much stamps differ from the time here; empty where they do not."""
+    late = times.late_s
+    if late is None or -_NEW_S <= late <= _OLD_S:
+        return ""
+    return f"{abs(late):.1f} s {'behind' if late > 0 else 'ahead of'}"
 
 
 def _number(values: dict[str, str], key: str) -> float | None:

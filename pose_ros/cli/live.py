@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,14 +60,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> console.Table:
 class Display:
     """The moving table or the plain lines; loud lines of the nodes' logs in both."""
 
-    def __init__(self, live: bool) -> None:
+    def __init__(self, live: bool, as_json: bool = False) -> None:
         """Choose.
 
         Args:
             live: Whether the table is wanted where there is a terminal.
+            as_json: Whether every line is to be a JSON object; the nodes write such.
         """
         self._live: Any = None
-        if live and console.fancy(sys.stderr):
+        self._json = as_json
+        if live and not as_json and console.fancy(sys.stderr):
             from rich.console import Console
             from rich.live import Live
 
@@ -85,7 +88,12 @@ class Display:
             self._live.stop()
 
     def line(self, name: str, text: str) -> None:
-        """Show a line of a node's log if it is loud; may be called from any thread."""
+        """Show a line of a node's log if it is loud, or JSON is asked for; may be called from any thread."""
+        if self._json:
+            # What comes before a node has set up its log is no JSON.
+            plain = {"severity": "UNKNOWN", "node": name, "event": "output", "message": text}
+            console.note(text if text.startswith("{") else json.dumps(plain))
+            return
         if not any(word in text for word in _LOUD):
             return
         if self._live is not None:
@@ -99,6 +107,12 @@ class Display:
         if now - self._drawn < (_LINE_EVERY_S if self._live is None else _DRAW_EVERY_S):
             return
         self._drawn = now
+        if self._json:
+            for watched in nodes:
+                said = {"stamp": time.time(), "severity": "INFO", "node": watched.spec.path, "event": "status"}
+                values = console.jsonable(row(watched, total=False))
+                console.note(json.dumps({**said, **{k: v for k, v in values.items() if k != "node" and v is not None}}))
+            return
         made = table([row(watched, total=False) for watched in nodes])
         if self._live is not None:
             self._live.update(made.rich(), refresh=True)

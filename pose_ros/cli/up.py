@@ -88,6 +88,9 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser.add_argument("--remap", dest="remaps", metavar="FROM:=TO", action="append", default=[],
                         help="another name for a topic or service, such as /tf:=tf; for all nodes, many times")
     parser.add_argument("--no-table", action="store_true", help="plain lines instead of the live table")
+    parser.add_argument("--log-format", choices=("text", "json"), default=os.environ.get("POSE_ROS_LOG_FORMAT", "text"),
+                        help="json: all that the nodes log, and how they do, as one JSON object per line "
+                        "(default: %(default)s, of POSE_ROS_LOG_FORMAT)")
     parser.add_argument("--log-dir", metavar="DIR", type=Path,
                         help="where the nodes' logs go (default: `log` in the recorder's output, or ROS's log folder)")
     parser.add_argument("--offline", action="store_true", help="fail when a model is not here instead of fetching it")
@@ -97,6 +100,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
 def handle(args: argparse.Namespace) -> int:
     """Run the command."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ["POSE_ROS_LOG_FORMAT"] = args.log_format
+    as_json = args.log_format == "json"
     from pose_ros.cli import compose
 
     overrides = list(args.overrides)
@@ -113,7 +118,7 @@ def handle(args: argparse.Namespace) -> int:
     for spec in specs:
         if spec.plugin == "web_node":
             console.note(f"{spec.path} serves http://{_value(spec, 'host')}:{_value(spec, 'port')}/")
-    run = Run(config.resolve(), specs, log_dir, live.Display(live=not args.no_table))
+    run = Run(config.resolve(), specs, log_dir, live.Display(live=not args.no_table, as_json=as_json))
     code, why = run()
     files = sorted(
         str(p) for folder in outputs for p in folder.rglob("*")

@@ -21,7 +21,7 @@ from rclpy.node import Node
 #: Environment variable: ``text`` or ``json``.
 VARIABLE = "POSE_ROS_LOG_FORMAT"
 #: What a line is about, as the last part of the name of its logger.
-EVENTS = ("error", "warning", "watchdog", "clock", "state")
+EVENTS = ("error", "warning", "clock", "state")
 #: Before a record, between its fields, and behind it.
 _BEGIN, _NEXT, _END = "\x1e", "\x1f", "\x1d"
 _FORMAT = _BEGIN + _NEXT.join(("{severity}", "{time}", "{name}", "{message}")) + _END
