@@ -137,6 +137,20 @@ class ImageError(PoseRosError, ValueError):
     """An image message or file cannot be read as an image."""
 
 
+class PartError(PoseRosError):
+    """What looks at the hands or faces of subjects failed; the rest goes on without it.
+
+    Attributes:
+        part: Such as ``hands``.
+        cause: What it raised.
+    """
+
+    def __init__(self, part: str, model: str, wait_s: float, cause: Exception) -> None:
+        self.part, self.cause = part, cause
+        why = str(cause) if isinstance(cause, PoseRosError) else f"{type(cause).__name__}: {cause}"
+        super().__init__(f"{part}: '{model}' failed and is tried again after {wait_s:g} s, the rest goes on: {why}")
+
+
 class SourceError(PoseRosError):
     """A source of images cannot be opened or read.
 

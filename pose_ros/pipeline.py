@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from pose_ros.anatomy.describe import described, tells
+from pose_ros.core.back_off import BackOff
 from pose_ros.core.closeness import closeness
 from pose_ros.core.frame import Frame
 from pose_ros.core.join import join
@@ -21,6 +22,7 @@ from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
+from pose_ros.errors import PartError, PoseRosError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.space import Now, Space
 from pose_ros.tracking.appearance import appearance
@@ -41,6 +43,8 @@ _SAME_HAND_IOU = 0.5
 #: ... or if the wrists are nearer than this part of the hand's size: those of doubles were at 0.06 to 0.13.
 _SAME_WRIST = 0.25
 
+#: Parts that fail are tried again after this time, which doubles with every failure up to the longest; seconds.
+_RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
 #: Who was lost less than this ago is probably near, such as a hand behind another one ...
 _MISSING_S = 1.0
 #: ... and the detector, which may fail in single images, looks this often; seconds.
@@ -327,6 +331,9 @@ class Pipeline:
         self.source, self.tracker, self.smoother = source, tracker, smoother
         self.skeleton = skeleton or source.skeleton
         self.parts = dict(parts or {})
+        #: Told why a part failed, which is then left out and tried again after a while; None: nothing is left out.
+        self.fail: Callable[[PoseRosError], None] | None = None
+        self._retries: dict[str, BackOff] = {}
         self._stamp_ns: int | None = None
         #: Ids that have ended and were not said to have yet.
         self._ended: list[int] = []
@@ -372,7 +379,7 @@ class Pipeline:
         for name, part in self.parts.items():
             # A part is looked for where its subject was seen: what is smoothed lags behind.
             with stages(name):
-                parts[name] = part(frame, whole=seen, now=now)
+                parts[name] = self._part(name, part, frame, seen, now)
         if parts and self.skeleton.blocks:
             with stages("join"):
                 poses = join(poses, {name: part.poses for name, part in parts.items()}, self.skeleton)
@@ -381,6 +388,25 @@ class Pipeline:
         left, self._left = self._left, {}
         later = None if stamp_ns == frame.stamp_ns else stamp_ns
         return Result(poses.to(self.skeleton), ended, stages, {**left, **parts}, later, frame)
+
+    def _part(self, name: str, part: Pipeline, frame: Frame, whole: Poses, now: Now | None) -> Result:
+        """Return what is said of one kind of parts: nothing while what looks at them fails, as the whole is seen."""
+        retry, failure = self._retries.setdefault(name, BackOff(_RETRY_S, _LONGEST_RETRY_S)), None
+        if retry.due(frame.stamp_ns):
+            try:
+                result = part(frame, whole=whole, now=now)
+                retry.succeeded()
+                return result
+            except Exception as error:  # third parties may raise anything
+                if self.fail is None:
+                    raise
+                failure = error
+        if failure is not None and self.fail is not None:
+            wait = retry.failed(frame.stamp_ns)
+            self.fail(PartError(name, part.source.name, wait, failure))
+            part.reset()
+        ended, part._ended = tuple(part._ended), []
+        return Result(Poses.empty(part.skeleton), ended, Stages())
 
     @staticmethod
     def _described(poses: Poses, frame: Frame, stages: Stages) -> Poses:

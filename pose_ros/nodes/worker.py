@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
+from pose_ros.core.back_off import BackOff
 from pose_ros.core.stages import Stages
 from pose_ros.errors import PoseRosError
 from pose_ros.pipeline import Pipeline
@@ -18,8 +19,8 @@ from pose_ros.ros.surroundings import Surroundings
 
 #: How long a change (a new model, a listener, the end) waits at most for an image that does not come; seconds.
 _PATIENCE_S = 0.1
-#: Rest after a fault that is not the fault of the image; seconds.
-_RECOVERY_S = 0.5
+#: Rest after a fault that is not the fault of the image; it doubles with every other one, up to the longest; seconds.
+_RECOVERY_S, _LONGEST_RECOVERY_S = 0.05, 5.0
 
 
 class Worker:
@@ -36,6 +37,7 @@ class Worker:
         self._node, self._subscribe = node, subscribe
         self._surroundings, self._outputs, self._health = surroundings, outputs, health
         self._pipeline, self._next = pipeline, pipeline
+        pipeline.fail = health.fail
         self._reset = self._announced = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,15 +84,17 @@ class Worker:
         self._reset = True
 
     def _run(self) -> None:
+        rest = BackOff(_RECOVERY_S, _LONGEST_RECOVERY_S)
         try:
             while not self._stopping.is_set() and self._node.context.ok():
                 try:
                     self._turn()
+                    rest.succeeded()
                 except PoseRosError as error:
                     self._health.fail(error)
                 except Exception as error:  # plugins and middleware may raise anything, and the node has to survive it
                     self._health.fail(error)
-                    self._stopping.wait(_RECOVERY_S)
+                    self._stopping.wait(rest.failed(0))
         finally:
             self._listen(False)
 
@@ -126,6 +130,7 @@ class Worker:
         """Put the next pipeline in place; ids go on counting, so that none is given twice."""
         self._next.take_over(self._pipeline)
         self._pipeline, self._announced = self._next, False
+        self._pipeline.fail = self._health.fail
 
     def _listen(self, wanted: bool) -> None:
         if wanted and self._intake is None:
