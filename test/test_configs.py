@@ -124,7 +124,7 @@ def test_a_bag_with_depth_is_played_and_a_video_without_is_shown():
     assert [spec.plugin for spec in rgbd] == ["player_node", "pose_node"]
     # Images, camera_info and depth.
     assert rgbd[0].parameters["wait_for_subscribers"] == 3
-    assert rgbd[1].parameters["image_topic"] == "/camera/camera/color/image_raw"
+    assert rgbd[1].parameters["image_topic"] == "camera/camera/color/image_raw"
     assert [spec.plugin for spec in lifted] == ["camera_node", "pose_node"]
 
 
@@ -146,7 +146,7 @@ def test_the_nodes_of_several_cameras_are_connected():
     (room,) = (spec for spec in specs if spec.plugin == "multiview_node")
     cameras = room.parameters["cameras"]
     assert [spec.path for spec in specs if spec.plugin == "pose_node"] == [f"/{name}/pose" for name in cameras]
-    assert room.parameters["skeletons_topic"] == "/{camera}/pose/skeletons"
+    assert room.parameters["skeletons_topic"] == "{camera}/pose/skeletons"
 
 
 def test_rviz_shows_what_the_nodes_publish():
