@@ -15,6 +15,8 @@ from pose_ros.recognisers.base import Seen
 
 #: What happened this long before the clip of its recogniser began is not seen again, nanoseconds.
 _MEMORY_NS = 1_000_000_000
+#: What is seen within less than half of this is one event at least, nanoseconds.
+_INSTANT_NS = 100_000_000
 
 
 class Phase(IntEnum):
@@ -156,8 +158,9 @@ class Episodes:
         assert sight.seen.end_ns is not None
         before = self._counted.setdefault(sight.key, [])
         before[:] = [(a, b) for a, b in before if b >= stamp_ns - window_ns - _MEMORY_NS]
-        # What takes no time is seen a step earlier or later the next time.
-        onset, end = _onset(sight, stamp_ns) - step_ns // 2, sight.seen.end_ns + step_ns // 2
+        # What takes no time is seen a little earlier or later the next time.
+        apart = max(step_ns, _INSTANT_NS) // 2
+        onset, end = _onset(sight, stamp_ns) - apart, sight.seen.end_ns + apart
         for a, b in before:
             if min(end, b) - max(onset, a) >= min(end - onset, b - a) / 2:
                 return False

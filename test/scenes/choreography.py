@@ -178,7 +178,8 @@ def perform(
 
     for do in script:
         now = times[-1]
-        again, between, far, usual_half = REPEATED.get(do.what, ("", "stand" if do.what == "walk" else do.what, "", 0.0))
+        single = ("", "stand" if do.what == "walk" else do.what, "", 0.0)
+        again, between, far, usual_half = REPEATED.get(do.what, single)
         pose = _FALLS.get(do.what, between)
         usual = 0.0 if now == 0.0 else _RAMPS_S.get(do.what, _RAMP_S)
         begin = now + (usual if do.ramp_s is None else do.ramp_s)
