@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import math
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -182,6 +186,62 @@ def test_a_source_that_breaks_ends_it(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     stage.play(source=str(tmp_path / "a.png"))
     assert stage.codes == [1]
+
+
+class _Stream(http.server.BaseHTTPRequestHandler):
+    """Sends ten pictures and hangs up."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for index in range(10):
+            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * index, np.uint8))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            self.wfile.write(head.encode() + data + b"\r\n")
+
+
+@contextlib.contextmanager
+def plugged_in(port: int = 0) -> Iterator[int]:
+    """A network camera; yields its port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), _Stream) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield httpd.server_port
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+def test_a_camera_that_is_unplugged_and_back(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.listen(Image, stage.images, "/camera/image")
+    with plugged_in() as port:
+        stage.start(source=f"http://127.0.0.1:{port}/camera", reconnect=0.2)
+        assert stage.ros.spin_until(lambda: len(stage.images) > 5, 30.0)
+    stage.ros.spin_for(1.5)
+    stage.images.clear()
+    stage.ros.spin_for(0.5)
+    assert not stage.images
+    assert not stage.codes
+    with plugged_in(port):
+        assert stage.ros.spin_until(lambda: len(stage.images) > 5, 30.0)
+    times = stamps(stage.images)
+    assert times == sorted(times)
+    said = capfd.readouterr().err
+    assert "no images from 'http://127.0.0.1:" in said
+    assert "tried again every 0.2 s" in said
+    assert "/camera' is back" in said
+
+
+def test_a_camera_that_ends_may_end_the_node(stage: Stage) -> None:
+    with plugged_in() as port:
+        stage.play(source=f"http://127.0.0.1:{port}/camera", reconnect=0.0)
+    assert stage.codes == [0]
 
 
 def test_a_loop_does_not_end(stage: Stage, clip: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.draw import draw
 from pose_ros.media.recording import Recording
 from pose_ros.media.sources import open_source
+from pose_ros.nodes import recorder_node
 from pose_ros.nodes.recorder_node import RecorderNode
 from pose_ros.pipeline import Result
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
@@ -347,3 +349,63 @@ def test_files_are_complete_after_a_signal(robot: Robot) -> None:
     with AnyReader([robot.folder / "skeletons"]) as reader:
         assert reader.message_count == 21
     assert all(name in err for name in ("wrote into", "annotated.mp4", "skeletons/skeletons.mcap", "summary.json"))
+
+
+def test_recording_ends_with_whole_files_before_the_disk_is_full(
+    robot: Robot, monkeypatch: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recorder_node, "_LOOK_S", 0.05)
+    recorder = robot.record(min_free=50.0)
+    robot.explain()
+    sent = [robot.header(index) for index in range(12)]
+    for index, header in enumerate(sent[:10]):
+        robot.see(header, index)
+        robot.answer(header, poses(index))
+    assert robot.ros.spin_until(lambda: (recorder.tally.images, recorder.tally.arrays) == (10, 10))
+    usage = shutil.disk_usage(robot.folder)
+    monkeypatch.setattr(recorder_node.shutil, "disk_usage", lambda _: usage._replace(free=49_000_000))
+    assert robot.ros.spin_until(lambda: recorder.ended)
+    assert robot.ros.spin_until(lambda: (robot.folder / "trajectories.png").exists())
+    # The files are whole while the node still runs, and what comes now is not missed by anybody.
+    assert len(robot.video()) == 10
+    for index, header in enumerate(sent[10:], 10):
+        robot.see(header, index)
+        robot.answer(header, poses(index))
+    robot.ros.spin_for(0.2)
+    assert not robot.codes
+    summary = robot.finish(images=10, arrays=12)
+    assert summary["ended"].endswith("has 49 MB left; free some, or set parameter min_free")
+    assert summary["missing_files"] == {}
+    with AnyReader([robot.folder / "skeletons"]) as reader:
+        assert reader.message_count == 11
+    assert "nothing more is recorded: the disk of" in capfd.readouterr().err
+
+
+def test_a_disk_that_is_full_at_once_is_said_and_ends_nothing_else(robot: Robot) -> None:
+    """No file of the process may grow beyond 40 kB, as on a disk that somebody else fills in a moment."""
+    command = [sys.executable, "-c", "import resource, sys; "
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
+               "from pose_ros.nodes.recorder_node import main; raise SystemExit(main())",
+               "--ros-args", "-p", f"output:={robot.folder}", "-p", "reliability:=reliable"]
+    robot.explain()
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            robot.wait_for_recorder()
+            # The bag is written a megabyte at a time.
+            for index in range(40):
+                header = robot.header(index)
+                robot.see(header, index % 12)
+                robot.answer(header, poses(index % 12, n=100))
+                robot.ros.spin_for(0.01)
+            robot.ros.spin_for(0.5)
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    summary = json.loads((robot.folder / "summary.json").read_text())
+    for said in (summary["ended"], summary["missing_files"]["skeletons/skeletons.mcap"]):
+        assert "cannot be written to its end: File too large" in said, err
+        assert "`mcap recover`" in said
+    assert err.count("nothing more is recorded") == 1
