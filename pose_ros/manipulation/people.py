@@ -18,9 +18,13 @@ from pose_ros.core.poses import LEFT, RIGHT, SIDE_NAMES, Poses, Source
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.tracking.kalman import Motion
 
+#: What a person is seen by; more of the head than its frame needs, because half of a face is a head, too.
+_PERSON = Skeleton(
+    "person", (*body_frames.BODY.keypoints, "nose", "left_eye", "right_eye", "neck", "head_top"),
+    made=body_frames.BODY.made,
+)  # fmt: skip
 #: Joints of a person, and where each is.
-BODY = body_frames.BODY.keypoints
-AT = body_frames.BODY.index
+BODY, AT = _PERSON.keypoints, _PERSON.index
 SIDES = (LEFT, RIGHT)
 #: Joints of a hand: those of hand_frames, and what says how far the other fingers are stretched.
 HAND = (*hand_frames.JOINTS, *(f"{finger}_finger{i}" for finger in ("middle", "ring", "pinky") for i in (1, 4)
@@ -44,7 +48,9 @@ _STILL = 1.5**2 * np.eye(3)
 class PeopleOptions:
     """What to believe of skeletons."""
 
-    min_score: float = option(0.3, "Keypoints below it are not believed.", low=0.0, high=1.0, live=True)
+    min_score: float = option(
+        0.1, "Keypoints below it are not there; hands have a gate of their own.", low=0.0, high=1.0, live=True
+    )
     point_sigma: float = option(
         0.03, "Standard deviation of points that come without a covariance.", unit="m", low=1e-3, high=1.0, live=True
     )
@@ -125,11 +131,11 @@ class Company:
             translation: See ``rotation``.
         """
         if bodies.skeleton.subject == "hand":
-            bodies, hands = Poses.empty(body_frames.BODY), bodies
+            bodies, hands = Poses.empty(_PERSON), bodies
         body, own = (None if p is None else self._columns(p, rotation, translation) for p in (bodies, hands))
         assert body is not None
         width = body.shape[-1]
-        joints = body_frames.joints(body, bodies.skeleton)
+        joints = conversion(bodies.skeleton, _PERSON).points(body)
         each = np.full((len(bodies), 2, len(HAND), width), np.nan)
         for side, owner in enumerate(("left_hand", "right_hand")):
             if converts(bodies.skeleton, _HANDS[owner]):

@@ -36,7 +36,7 @@ class Zone(IntEnum):
 _CAPSULES = (
     ("hips", "shoulders", 0.18), ("*_hip", "*_shoulder", 0.13), ("left_shoulder", "right_shoulder", 0.11),
     ("left_hip", "right_hip", 0.15), ("*_shoulder", "*_elbow", 0.08), ("*_elbow", "*_wrist", 0.07),
-    ("shoulders", "ears", 0.11), ("*_ear", "*_ear", 0.14), ("face_front", "face_front", 0.15),
+    ("neck", "head_top", 0.13), ("*_ear", "*_ear", 0.14), ("nose", "nose", 0.15), ("*_eye", "*_eye", 0.15),
     ("*_hip", "*_knee", 0.12), ("*_knee", "*_ankle", 0.09), ("*_ankle", "*_toe", 0.1),
     ("*_palm", "*_middle_finger", 0.13), ("*_wrist", "*_wrist", 0.22),
 )  # fmt: skip
@@ -49,6 +49,8 @@ def _both(side: str) -> list[tuple[str, str, float]]:
 CAPSULES = [*_both(""), *(row for side in SIDES for row in _both(SIDE_NAMES[side]))]
 _ENDS = np.array([(AT[a], AT[b]) for a, b, _ in CAPSULES])
 _RADII = np.array([r for *_, r in CAPSULES])
+#: Arms are no faster, as far as ISO 13855 goes; assumed of a joint that was seen once; metres per second.
+_REACH_MPS = 2.0
 #: A sphere around the wrist holds a hand that may point anywhere, where none is seen.
 _WRISTS = np.array([CAPSULES.index((f"{s}_wrist", f"{s}_wrist", 0.22)) for s in (SIDE_NAMES[i] for i in SIDES)])
 _SEEN_HANDS = np.array([AT[f"{SIDE_NAMES[side]}_middle_finger"] for side in SIDES])
@@ -198,7 +200,8 @@ def separations(
     human = np.einsum("pcri,pcri->pcr", u, va + s * (vb - va))
     moved = robot.velocities[:, 0] + t * (robot.velocities[:, 1] - robot.velocities[:, 0])
     machine = -np.einsum("pcri,pcri->pcr", u, moved)
-    v_h = np.maximum(human + options.sigmas * speed_sigma, options.least_human_speed)
+    unsure = np.minimum(human + options.sigmas * speed_sigma, _REACH_MPS)
+    v_h = np.maximum(np.maximum(human, unsure), options.least_human_speed)
     v_r = np.maximum(machine, options.least_robot_speed)
     t_r = options.reaction_time + max(delay_s, 0.0)
     protective = (

@@ -25,7 +25,7 @@ PALM = {"up": -90.0, "aside": 0.0, "down": 90.0}
 
 @cache
 def reach(
-    palm: str = "up", curl: float = 0.1, side: str = "right", seconds: float = 2.0, away_m: float = 1.2, **angles: float
+    palm: str = "up", curl: float = 0.1, side: str = "right", seconds: float = 1.2, away_m: float = 1.2, **angles: float
 ) -> Play:
     """Return somebody who stands ``away_m`` in front of the robot, looks at it and holds out a hand after a second."""
     arm = {"@_shoulder_flexion": 55, "@_shoulder_abduction": 0, "@_elbow_flexion": 30,
