@@ -29,8 +29,8 @@ from pose_ros.ros.health import Health
 from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.skeletons import catalogue
 
-#: How often to look whether anybody listens, and whether transforms have come; seconds.
-_LOOK_S = 0.02
+#: How often to look whether anybody listens, and, while something waits for them, whether transforms have come; seconds.
+_LOOK_S, _SOON_S = 0.1, 0.02
 #: Newest stamps of cameras that send at the same time lie less than this apart; seconds.
 _ONE_CLOCK_S = 1.0
 
@@ -71,7 +71,7 @@ class Fusing:
         #: Skeleton and model of each kind of parts that any camera sent.
         self._kinds: dict[str, tuple[Skeleton, str]] = {}
         self._announced: tuple[Skeleton, str, dict[str, tuple[Skeleton, str]]] | None = None
-        self._timer: Timer | None = None
+        self._timers: list[Timer] = []
         self._reset = False
         #: Cameras that were part of the newest fusion.
         self.used: tuple[str, ...] = ()
@@ -86,13 +86,17 @@ class Fusing:
     def start(self) -> None:
         """Begin to work."""
         self._announced = None
-        self._timer = self._node.create_timer(_LOOK_S, self._look)
+        self._timers = [
+            self._node.create_timer(_LOOK_S, self._look),
+            self._node.create_timer(_SOON_S, lambda: self._guarded(self._turn)),
+        ]
+        self._timers[-1].cancel()
 
     def stop(self) -> None:
         """Rest, and end all tracks."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
+        for timer in self._timers:
+            self._node.destroy_timer(timer)
+        self._timers = []
         self._listen(False)
         self._reset = True
 
@@ -148,6 +152,11 @@ class Fusing:
         """Answer the sets whose transforms are there, or do not come."""
         while self._held and (time.monotonic() > self._held[0].until or not self._behind(self._held[0].views)):
             self._fuse(self._held.popleft().views)
+        for soon in self._timers[1:]:
+            if not self._held:
+                soon.cancel()
+            elif soon.is_canceled():
+                soon.reset()
 
     def _behind(self, views: Views[Sight]) -> bool:
         frames, world = self._frames, self._options().world_frame

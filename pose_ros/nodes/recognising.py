@@ -33,8 +33,8 @@ from pose_ros.ros.health import Health
 from pose_ros.ros.qos import RESULT, sensor
 from pose_ros.ros.watchdog import why_silent
 
-#: How often to look whether anybody listens, and whether transforms have come; seconds.
-_LOOK_S = 0.02
+#: How often to look whether anybody listens, and, while something waits for them, whether transforms have come; seconds.
+_LOOK_S, _SOON_S = 0.1, 0.02
 #: Upwards in the frame of a level camera.
 _LEVEL = np.array([0.0, -1.0, 0.0])
 
@@ -78,8 +78,10 @@ class Recognising:
         self.streams: dict[str, Stream] = {}
         self._frames: Frames | None = None
         self._held: deque[_Held] = deque()
-        self._timer: Timer | None = None
+        self._timers: list[Timer] = []
         self._reset = False
+        #: Why the last skeletons were left out; empty when they were not.
+        self._unplaced = ""
         #: Whether skeletons are wanted at all.
         self.enabled = True
 
@@ -98,13 +100,17 @@ class Recognising:
 
     def start(self) -> None:
         """Begin to work."""
-        self._timer = self._node.create_timer(_LOOK_S, self._look)
+        self._timers = [
+            self._node.create_timer(_LOOK_S, self._look),
+            self._node.create_timer(_SOON_S, lambda: self._guarded(self._turn)),
+        ]
+        self._timers[-1].cancel()
 
     def stop(self) -> None:
         """Rest, and end all actions."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
+        for timer in self._timers:
+            self._node.destroy_timer(timer)
+        self._timers = []
         self._listen(False)
 
     def close(self) -> None:
@@ -155,6 +161,11 @@ class Recognising:
         """Answer the arrays whose transforms are there, or do not come."""
         while self._held and (time.monotonic() > self._held[0].until or not self._behind(self._held[0].msg)):
             self._recognise(self._held.popleft())
+        for soon in self._timers[1:]:
+            if not self._held:
+                soon.cancel()
+            elif soon.is_canceled():
+                soon.reset()
 
     def _behind(self, msg: SkeletonArray) -> bool:
         gravity = self._options().gravity_frame
@@ -168,8 +179,11 @@ class Recognising:
             place = self._frames.lookup(gravity, msg.header.frame_id, stamp)
             if place is None:
                 self._health.drop("no_transform")
-                self._health.say(f"skeletons are left out: {self._frames.why_not(gravity, msg.header.frame_id, stamp)}")
+                why = self._frames.why_not(gravity, msg.header.frame_id, stamp)
+                self._unplaced = f"skeletons are left out: {why}"
+                self._health.say(self._unplaced)
                 return
+            self._unplaced = ""
             targets = self._targets(msg.header, stamp, place)
         if self._reset:
             self._reset = False
@@ -210,6 +224,8 @@ class Recognising:
     def why_not(self) -> str:
         """Say why nothing is recognised, while skeletons are heard."""
         stream = self.streams[""]
+        if self._unplaced:
+            return self._unplaced
         if stream.early:
             info, kind = stream.topics[0], "SkeletonInfo"
             return f"skeletons come, but nothing explains them: {self._why(info, kind)}"

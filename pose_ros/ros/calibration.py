@@ -14,6 +14,7 @@ from pose_ros.core.camera import Camera
 from pose_ros.core.options import option
 from pose_ros.errors import PoseRosError
 from pose_ros.ros.cameras import camera_from_info
+from pose_ros.ros.intake import Latest
 from pose_ros.ros.qos import sensor
 from pose_ros.ros.watchdog import why_silent
 
@@ -42,31 +43,25 @@ class Calibration:
             say: Told why an image has no camera.
         """
         self._node, self._options, self._say = node, options, say
-        self._info: CameraInfo | None = None
         #: What the camera was made of, the camera, and why there is none.
         self._made: tuple[tuple, Camera | None, str] = ((), None, "")
         #: Why the last image has no camera; empty when it has one, or none was ever heard of.
         self.problem = ""
-        self._subscription = node.create_subscription(
-            CameraInfo, options().camera_info_topic, self._heard, sensor(depth=5)
-        )
+        self._info = Latest(node, CameraInfo, options().camera_info_topic, sensor())
 
     @property
     def known(self) -> bool:
         """Whether there is a usable camera."""
-        return self._made[1] is not None or (self._info is not None and not self._made[0])
+        return self._made[1] is not None or (not self._made[0] and self._info() is not None)
 
     @property
     def state(self) -> str:
         """What is known, in a few words."""
         return self.problem or ("calibrated" if self._made[1] is not None else "no camera_info so far")
 
-    def _heard(self, info: CameraInfo) -> None:
-        self._info = info
-
     def camera(self, header: Header, size_wh: tuple[int, int]) -> Camera | None:
         """Return the camera of an image with this header and size; None, and a word why, when it is not known."""
-        info, options = self._info, self._options()
+        info, options = self._info(), self._options()
         if info is None:
             return None
         self.problem = ""
@@ -103,7 +98,7 @@ class Calibration:
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        self._info.close()
 
 
 def _seconds(header: Header) -> float:

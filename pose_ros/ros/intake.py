@@ -44,6 +44,27 @@ class _Aside(CallbackGroup):
         pass
 
 
+class Latest:
+    """The newest message of a topic, looked at only by who needs it: nothing is done when one comes."""
+
+    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
+        """Subscribe."""
+        self._node, self._lock, self._newest = node, threading.Lock(), None
+        self._subscription = node.create_subscription(message_type, topic, lambda _: None, qos, callback_group=_Aside())
+
+    def __call__(self) -> Any:
+        """Return it; None before the first. May be called from any thread."""
+        subscription = self._subscription
+        with self._lock, subscription.handle:
+            while (taken := subscription.handle.take_message(subscription.msg_type, False)) is not None:
+                self._newest = taken[0]
+            return self._newest
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+
 class Picture:
     """One image message, and its pixels as soon as anybody has asked for them."""
 

@@ -209,7 +209,8 @@ class DepthRoom:
         return self.answer(self.colour_message(self.stamp_ns))
 
     def _is_new(self, calibration: Any) -> bool:
-        return calibration is None or (calibration._info is not None and stamp_of(calibration._info) == self.stamp_ns)
+        info = calibration and calibration._info()
+        return calibration is None or (info is not None and stamp_of(info) == self.stamp_ns)
 
     def answer(self, image: Image) -> Any:
         """Publish an image, and return the array that answers it."""

@@ -88,7 +88,7 @@ def test_bad_camera_info(scene, ros, fields, expected):
         setattr(target, name, value)
     heard.publish(info)
     calibration = scene.node._switch.worker._surroundings.calibration
-    assert ros.spin_until(lambda: calibration._info)
+    assert ros.spin_until(lambda: calibration._info())
     for _ in range(3):
         assert len(scene.send(scene.image()).skeletons) == 1
     assert calibration.camera(message.header, (64, 48)) is None

@@ -166,7 +166,7 @@ def test_depth_of_another_camera_is_turned_by_tf(source, ros):
     infos = source.other.create_publisher(CameraInfo, "/depth/camera_info", 10)
     assert ros.spin_until(infos.get_subscription_count)
     infos.publish(camera_to_info(ideal((4, 3)), header(S, "depth")))
-    assert ros.spin_until(lambda: source.source._calibration._info)
+    assert ros.spin_until(lambda: source.source._calibration._info())
     source.hear(depth(S, frame_id="depth", size_wh=(4, 3)))
     found = source.at(S + 5_000_000)
     assert asked == [("colour", "depth", S)]
