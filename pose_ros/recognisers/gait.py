@@ -30,7 +30,9 @@ _COURSE_S, _COURSE_MPS = 1.0, 0.4
 #: Part of that time around a farthest point in which the foot has to be known.
 _KNOWN = 0.8
 #: One foot after the other, seconds.
-_STEP_S = (0.2, 1.5)
+_STEP_S = (0.25, 1.5)
+#: Fewest contacts of those who walk.
+_FEWEST = 3
 #: Walking is over when the next contact is so much later than a step takes.
 _LATE = 1.5
 #: In the image the hips have to move by this part of a leg to tell where people without feet walk to.
@@ -75,8 +77,8 @@ class Gait(Rule):
         options: GaitOptions = self.options  # type: ignore[assignment]
         body = Movement(clip, options.min_score)
         feet = _Feet(body, self.step_s)
-        contacts = self._peaks(feet.heels, options, ahead=feet.ahead)
-        offs = self._peaks(-feet.toes, options, ahead=-feet.ahead)
+        contacts = self._peaks(feet.heels, options, feet.ahead / body.leg[..., None])
+        offs = self._peaks(-feet.toes, options, -feet.ahead / body.leg[..., None])
         weights = np.where(body.shape.flat, options.image_weight * (1 - median(body.frontal)), 1.0)
         placed = np.isfinite(clip.points).any(axis=(1, 2, 3))
         found: list[Seen] = []
@@ -91,7 +93,13 @@ class Gait(Rule):
         return found
 
     def _peaks(self, signal: np.ndarray, options: GaitOptions, ahead: np.ndarray) -> dict[int, list[_Event]]:
-        """Return the farthest points of feet (N, T, 2) before the hips, of each row."""
+        """Return the farthest points of feet before the hips, and before the other foot, of each row.
+
+        Args:
+            signal: (N, T, 2) before the hips, in parts of the leg.
+            options: What a step is.
+            ahead: (N, T, 2) before the other foot.
+        """
         half, before = round(_PEAK_S / self.step_s), round(_SWING_S / self.step_s)
         known = np.isfinite(signal)
         high, low = np.where(known, signal, -np.inf), np.where(known, signal, np.inf)
@@ -101,7 +109,8 @@ class Gait(Rule):
         with np.errstate(invalid="ignore"):
             swing = np.where(np.isfinite(lowest), signal - lowest, 0)
             peak = known & enough & (signal >= around) & (ahead > 0)
-        scores = ramp(swing, 0.5 * options.swing, 1.5 * options.swing)
+            scores = np.minimum(ramp(swing, 0.5 * options.swing, 1.5 * options.swing),
+                                ramp(ahead, 0.3 * options.swing, options.swing))
         peak[:, :1] = peak[:, -1:] = False
         found: dict[int, list[_Event]] = {}
         for row, step, side in np.argwhere(peak & (scores > 0)).tolist():
@@ -120,8 +129,8 @@ class Gait(Rule):
             values = {"step_length": feet.length(row, event)}
             if i:
                 values["step_time"] = (event.step - run[i - 1].step) * self.step_s
-            # A foot that is put forward once is no walking.
-            score = event.score * weight * (1.0 if len(run) > 1 else 0.5)
+            # One foot that is put forward, and the other one beside it, is no walking.
+            score = event.score * weight * (1.0 if len(run) >= _FEWEST else 0.5)
             stamp = self._stamp(clip, event.step)
             yield Seen(row, "foot_contact", score, (LEFT, RIGHT)[event.side], stamp, stamp, _finite(values))
 
@@ -133,7 +142,7 @@ class Gait(Rule):
                        0 < e.step - off.step <= longest for e in run)  # fmt: skip
             if near:
                 stamp = self._stamp(clip, off.step)
-                score = off.score * weight * (1.0 if len(run) > 1 else 0.5)
+                score = off.score * weight * (1.0 if len(run) >= _FEWEST else 0.5)
                 yield Seen(row, "foot_off", score, (LEFT, RIGHT)[off.side], stamp, stamp)
 
     def _walking(
@@ -143,7 +152,7 @@ class Gait(Rule):
         times = np.array([event.step for event in run]) * self.step_s
         steps = np.diff(times)
         now = (len(clip.stamps_ns) - 1) * self.step_s
-        if len(run) < 3 or now - times[-1] > _LATE * np.median(steps) + _PEAK_S:
+        if len(run) < _FEWEST or now - times[-1] > _LATE * np.median(steps) + _PEAK_S:
             return []
         # Feet are not quite alike: steps are measured by two of them.
         strides = times[2:] - times[:-2]
