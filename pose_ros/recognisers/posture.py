@@ -17,6 +17,7 @@ from pose_ros.anatomy.limbs import PARTS
 from pose_ros.anatomy.metric import median
 from pose_ros.core.options import option
 from pose_ros.recognisers.base import Clip, Rule, Seen
+from pose_ros.recognisers.shape import Shape, most, ramp
 from pose_ros.skeletons import catalogue
 
 _POSTURES = ("standing", "sitting", "squatting", "kneeling", "bending", "lying")
@@ -99,26 +100,19 @@ class _Body:
     """How far the parts of bodies rise, (N, T) each: 1 is upright, 0 level, -1 upside down; NaN where unknown."""
 
     def __init__(self, clip: Clip, min_score: float) -> None:
-        index = clip.skeleton.index
-        shapes = clip.shapes.astype(np.float64)
+        index, shape = clip.skeleton.index, Shape.of(clip, min_score)
         #: (N,) whether only the image is known.
-        self.flat = np.asarray(~np.isfinite(shapes).any(axis=(1, 2, 3)))
-        pixels = np.concatenate([clip.keypoints, np.zeros((*clip.scores.shape, 1))], axis=3)
-        points = np.where(self.flat[:, None, None, None], pixels, shapes)
-        points[clip.scores < min_score] = np.nan
-        in_image = np.array([*clip.up[:2], 0.0])
-        length = np.linalg.norm(in_image)
-        in_image = in_image / length if length > 0.1 else np.array([0.0, -1.0, 0.0])
-        up = np.where(self.flat[:, None], in_image, clip.up)[:, None]
+        self.flat, points, up = shape.flat, shape.points, shape.up
 
         def pair(name: str) -> np.ndarray:
             return points[:, :, [index[f"left_{name}"], index[f"right_{name}"]]]
 
         shoulders, hips, knees, ankles = (pair(name) for name in ("shoulder", "hip", "knee", "ankle"))
         limbs = ((shoulders, hips, _TRUNK), (hips, knees, _THIGH), (knees, ankles, _SHANK))
-        tall = np.concatenate([np.linalg.norm(a - b, axis=3) / part for a, b, part in limbs], axis=2)
+        lengths = np.concatenate([np.linalg.norm(a - b, axis=3) for a, b, _ in limbs], axis=2)
+        tall = lengths / np.repeat([part for *_, part in limbs], 2)
         # In the image most limbs look too short and none too long.
-        tall = np.where(self.flat[:, None, None], _most(tall), median(tall)[..., None])[..., 0]
+        tall = np.where(self.flat[:, None], most(tall), median(tall))
         size = median(tall)[:, None]
         shoulder, hip, knee, ankle = (_mean(joint) for joint in (shoulders, hips, knees, ankles))
 
@@ -137,36 +131,25 @@ class _Body:
         aside = (shoulder + hip) / 2 - ankle
         aside -= (aside * up).sum(axis=2, keepdims=True) * up
         away = np.linalg.norm(aside, axis=2) / (_THIGH * size)
-        self.balanced = np.where(self.flat[:, None], 1 - _ramp(self.legs, 0.38, 0.5), 1 - _ramp(away, 0.45, 0.75))
+        self.balanced = np.where(self.flat[:, None], 1 - ramp(self.legs, 0.38, 0.5), 1 - ramp(away, 0.45, 0.75))
 
     def score(self, posture: str) -> np.ndarray:
         """Return how well a posture fits, (N, T) in [0, 1]; NaN where unknown."""
-        upright, level = _ramp(self.trunk, 0.5, 0.8), 1 - _ramp(np.abs(self.trunk), 0.4, 0.65)
-        on_legs = np.minimum(_ramp(self.thigh, 0.5, 0.75), _ramp(self.legs, 0.6, 0.8))
-        thigh_level = 1 - _ramp(self.thigh, 0.45, 0.7)
+        upright, level = ramp(self.trunk, 0.5, 0.8), 1 - ramp(np.abs(self.trunk), 0.4, 0.65)
+        on_legs = np.minimum(ramp(self.thigh, 0.5, 0.75), ramp(self.legs, 0.6, 0.8))
+        thigh_level = 1 - ramp(self.thigh, 0.45, 0.7)
         fits = {
             "standing": (upright, on_legs),
             "bending": (1 - upright, on_legs),
-            "sitting": (_ramp(self.trunk, 0.3, 0.55), thigh_level, 1 - self.balanced),
-            "squatting": (_ramp(self.trunk, 0.1, 0.3), thigh_level, self.balanced),
-            "kneeling": (upright, _ramp(self.thigh, 0.5, 0.75), 1 - _ramp(self.shank, 0.3, 0.5)),
-            "lying": (level, 1 - _ramp(np.abs(self.legs), 0.4, 0.65)),
+            "sitting": (ramp(self.trunk, 0.3, 0.55), thigh_level, 1 - self.balanced),
+            "squatting": (ramp(self.trunk, 0.1, 0.3), thigh_level, self.balanced),
+            "kneeling": (upright, ramp(self.thigh, 0.5, 0.75), 1 - ramp(self.shank, 0.3, 0.5)),
+            "lying": (level, 1 - ramp(np.abs(self.legs), 0.4, 0.65)),
         }[posture]
         return np.asarray(np.stack(fits).min(axis=0))
-
-
-def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return 0 below ``low``, 1 above ``high`` and what is between in between."""
-    return np.asarray(np.clip((value - low) / (high - low), 0, 1))
 
 
 def _mean(pair: np.ndarray) -> np.ndarray:
     """Return the middle of left and right (N, T, 2, 3), or the one that is known."""
     left, right = pair[:, :, 0], pair[:, :, 1]
     return np.where(np.isnan(left), right, np.where(np.isnan(right), left, (left + right) / 2))
-
-
-def _most(values: np.ndarray) -> np.ndarray:
-    """Return the largest of what is not NaN along the last axis, which stays; NaN where there is nothing."""
-    largest = np.where(np.isnan(values), -np.inf, values).max(axis=-1, keepdims=True)
-    return np.where(np.isinf(largest), np.nan, largest)

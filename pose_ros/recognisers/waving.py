@@ -30,8 +30,8 @@ class WavingOptions:
     """What a wave is."""
 
     min_score: float = option(0.3, "Keypoints below it are not believed.", low=0.0, high=1.0, live=True)
-    swing: float = option(0.2, "Half of the angle through which the forearm swings, where half is certain.", unit="rad",
-                          low=0.02, high=1.5, live=True)
+    swing: float = option(0.26, "Half of the angle through which the forearm swings, where half is certain.",
+                          unit="rad", low=0.02, high=1.5, live=True)
     min_rate: float = option(0.7, "Slowest waves, to and fro.", unit="Hz", low=0.5, high=5.0, live=True)
     max_rate: float = option(4.0, "Fastest waves; images have to come more than twice as often.", unit="Hz", low=0.5,
                              high=10.0, live=True)
