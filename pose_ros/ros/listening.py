@@ -36,6 +36,8 @@ STAMPED = {
 }
 #: Time between two looks at the graph, and for the last answers of services, seconds.
 _LOOK_S, _ANSWERS_S = 0.5, 1.0
+#: Nodes are found within this time, or when nobody new has turned up for that, seconds.
+_FOUND_S, _SETTLED_S = 5.0, 1.0
 #: Where a header begins in serialized bytes, and how long its fixed part is.
 _CDR, _STAMP = 4, 12
 
@@ -136,7 +138,9 @@ class Listener:
             self._executor.spin()
 
     def listen(self, seconds: float) -> Heard:
-        """Return what is heard in so many seconds."""
+        """Return what is heard in so many seconds, after all that is there has been found."""
+        self._discover()
+        self._look()
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(_LOOK_S, left))
@@ -144,17 +148,31 @@ class Listener:
         answered = time.monotonic() + _ANSWERS_S
         while any(not future.done() for future in self._asked.values()) and time.monotonic() < answered:
             time.sleep(0.02)
-        for node, future in self._asked.items():
+        there = self._nodes()
+        for node, future in ((n, f) for n, f in self._asked.items() if n in there):
             self._heard.states[node] = future.result().current_state.label if future.done() else "does not answer"
         self._heard.seconds = seconds
         return self._heard
 
+    def _discover(self) -> None:
+        """Wait until nobody new turns up."""
+        began = changed = time.monotonic()
+        before: object = None
+        while time.monotonic() - began < _FOUND_S and (not before or time.monotonic() - changed < _SETTLED_S):
+            time.sleep(0.05)
+            found = self._nodes()
+            if found != before:
+                before, changed = found, time.monotonic()
+
+    def _nodes(self) -> list[str]:
+        node = self._node
+        return sorted(_full(space, name) for name, space in node.get_node_names_and_namespaces()
+                      if name != node.get_name())
+
     def _look(self) -> None:
         """See who is there, and hear what others hear."""
         heard, node = self._heard, self._node
-        heard.nodes = [
-            _full(space, name) for name, space in node.get_node_names_and_namespaces() if name != node.get_name()
-        ]
+        heard.nodes = self._nodes()
         for topic, kinds in node.get_topic_names_and_types():
             found = Topic(self._ends(node.get_publishers_info_by_topic(topic)),
                           self._ends(node.get_subscriptions_info_by_topic(topic)))
