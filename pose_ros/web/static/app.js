@@ -159,7 +159,7 @@ function showOverview() {
   $("actions-note").textContent = (overview.topics.actions || []).length ? "" : "no action_node runs here";
   const told = new Set(overview.statuses.map(s => s.node));
   rows($("nodes"), [
-    ...overview.statuses.map(s => {
+    ...[...overview.statuses].sort((a, b) => a.name.localeCompare(b.name)).map(s => {
       const v = s.values, model = v.model ? `${v.model}${v.device ? ` (${v.device})` : ""}` : "";
       return { cells: [s.name, s.message, v.rate_hz, v.latency_p50_ms, v.latency_p95_ms, v.inference_p50_ms, v.received, v.dropped, v.subjects, model], kind: LEVELS[s.level] || "bad" };
     }),
