@@ -12,10 +12,12 @@ from scenes.choreography import FRONT, Do, clip, perform, seen
 from scenes.people import at
 
 from pose_ros.core.poses import LEFT, RIGHT
+from pose_ros.recognisers.aim import Targets
 from pose_ros.recognisers.pointing import Pointing, PointingOptions
 from pose_ros.recognisers.raised import Raised, RaisedOptions
 from pose_ros.recognisers.waving import Waving, WavingOptions
 from pose_ros.recognisers.window import Window
+from pose_ros.recognition import Recognition
 
 SIDES = {"left": LEFT, "right": RIGHT}
 CAMERAS = {"front": FRONT, "side": posed("side", (0.3, -4.5, 1.3), (0, 0, 0.9)),
@@ -208,3 +210,37 @@ def test_without_a_head_there_is_no_ray():
     ears[:, :, head[3:]] = 0.9
     (seen,) = Pointing().see(dataclasses.replace(given, scores=ears))
     assert seen.ray is not None
+
+
+@pytest.mark.parametrize("lift", [55.0, 75.0])
+def test_what_is_meant_is_found_among_others_and_on_the_ground(lift):
+    """The whole way: window, ray, episode, target."""
+    play = perform(Do("stand", 1.0), Do("point", 1.5, angles={"right_shoulder_flexion": lift}))
+    truth = at([play.person], np.array([play.seconds])).points(Pointing.takes)[0, 0]
+    names = "left_eye", "right_eye", "right_hand/forefinger4"
+    left, right, tip = (truth[Pointing.takes.index[name]] for name in names)
+    eyes = (left + right) / 2
+    ground = eyes + (tip - eyes) * eyes[2] / (eyes[2] - tip[2])
+    rotation, translation = FRONT.rotation.T, FRONT.centre
+    floor = np.append(rotation[2], -translation[2])
+
+    def told(places):
+        """Return the action that goes on at last; places are in the world."""
+        recognition, last = Recognition({"pointing": Pointing()}), None
+        own = {name: FRONT.rotation @ place + FRONT.translation for name, place in places.items()}
+        for stamp, poses in seen([play], skeleton="wholebody133"):
+            last = recognition(poses, stamp, (1280, 720), place=(rotation, translation),
+                               targets=Targets(own, 0.15, floor)).actions
+        (action,) = last
+        return action
+
+    met = told({})
+    assert met.target_name == "floor"
+    distance = np.linalg.norm(ground - eyes)
+    # A wrong angle counts for more the flatter a ray meets the ground.
+    allowed = np.radians(1.5) * distance**2 / eyes[2]
+    assert np.linalg.norm(rotation @ met.target + translation - ground) < allowed
+    beside = eyes + (ground - eyes) * 0.8 + [0.0, 0.8, 0.0]
+    places = {"cup": eyes + (ground - eyes) * 0.7, "box": beside}
+    assert told(places).target_name == "cup"
+    assert told({"box": eyes + np.array([0.0, 3.0, 0.0])}).target_name == "floor"
