@@ -27,10 +27,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from pose_ros.msg import ActionArray, SkeletonArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-
-from pose_ros.msg import ActionArray, SkeletonArray
 
 _ONE = "import sys; from pose_ros.nodes.start import start; sys.exit(start({!r}))"
 _SEVERAL = "import sys; from pose_ros.nodes.start import together; sys.exit(together())"
@@ -158,7 +157,9 @@ def cycles(watcher: Watcher, count: int) -> None:
             working = memory_mb(pid)
             watcher.change("pose", _DEACTIVATE, _CLEANUP)
             threads = len(os.listdir(f"/proc/{pid}/task"))
-            print(f"{cycle + 1:3}: {working:6.0f} MB at work, {memory_mb(pid):6.0f} MB after cleanup, {threads} threads")
+            after = memory_mb(pid)
+            print(f"{cycle + 1:3}: {working:6.0f} MB at work, {after:6.0f} MB after cleanup, {threads} threads",
+                  flush=True)
 
 
 def sharing(watcher: Watcher, seconds: float) -> None:

@@ -36,7 +36,7 @@ class _Managed:
         """Begin anew: the node has died, and lives again."""
         self._state: Future | None = None
         self._change: Future | None = None
-        self._asked = 0.0
+        self._asked, self._doing = 0.0, ""
         #: Whether it has become active.
         self.up = False
         #: What it has refused.
@@ -60,10 +60,14 @@ class _Managed:
             if state in _NEXT:
                 transition, self._doing = _NEXT[state]
                 self._change = self._changes.call_async(_request(transition))
-        elif time.monotonic() - self._asked > _ASK_AGAIN_S or (self._change is None and self._state is None):
-            if self._states.service_is_ready() and self._changes.service_is_ready():
-                self._asked, self._state = time.monotonic(), self._states.call_async(GetState.Request())
+        elif self._due and self._states.service_is_ready() and self._changes.service_is_ready():
+            self._asked, self._state = time.monotonic(), self._states.call_async(GetState.Request())
         return self.up
+
+    @property
+    def _due(self) -> bool:
+        """Whether to ask how it is: there is no answer to wait for, or it has been waited for long enough."""
+        return (self._change is None and self._state is None) or time.monotonic() - self._asked > _ASK_AGAIN_S
 
     def deactivate(self) -> Future | None:
         """Ask for the way down; None where there is nobody to ask."""

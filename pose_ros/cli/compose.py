@@ -169,8 +169,8 @@ def _agree(specs: Sequence[NodeSpec]) -> None:
         if not name:
             continue
         if spec.plugin in SOURCES:
-            raise ConfigError(f"{spec.path}.process.name", f"expected none, got '{name}': a {spec.plugin} ends with its "
-                                                           "source, and its process with it")
+            raise ConfigError(f"{spec.path}.process.name", f"expected none, got '{name}': a {spec.plugin} ends with "
+                                                           "its source, and its process with it")
         other = first.setdefault(name, spec)
         for key in ("cpus", "nice", "restart", "restart_delay"):
             own, theirs = (one.parameters.get(f"process.{key}") for one in (spec, other))

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pose_ros.cli.compose import NodeSpec
-
     from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+    from pose_ros.cli.compose import NodeSpec
 
 #: Launch argument -> parameter of pose_nodes; an empty argument leaves the parameter file its say.
 _TOPICS = {

@@ -29,7 +29,7 @@ from pose_ros.ros.health import Health
 from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.skeletons import catalogue
 
-#: How often to look whether anybody listens, and, while something waits for them, whether transforms have come; seconds.
+#: How often to look whether anybody listens, and while something waits for transforms, whether they came; seconds.
 _LOOK_S, _SOON_S = 0.1, 0.02
 #: Newest stamps of cameras that send at the same time lie less than this apart; seconds.
 _ONE_CLOCK_S = 1.0

@@ -33,7 +33,7 @@ from pose_ros.ros.health import Health
 from pose_ros.ros.qos import RESULT, sensor
 from pose_ros.ros.watchdog import why_silent
 
-#: How often to look whether anybody listens, and, while something waits for them, whether transforms have come; seconds.
+#: How often to look whether anybody listens, and while something waits for transforms, whether they came; seconds.
 _LOOK_S, _SOON_S = 0.1, 0.02
 #: Upwards in the frame of a level camera.
 _LEVEL = np.array([0.0, -1.0, 0.0])

@@ -123,9 +123,8 @@ def _run(
 
 def _process(node: Node) -> ProcessOptions:
     """Return how a node wants to be run; nodes that share a process agree."""
-    names = (field.name for field in dataclasses.fields(ProcessOptions))
-    given = {name: node.get_parameter(f"process.{name}").value for name in names if node.has_parameter(f"process.{name}")}
-    return ProcessOptions(**given)
+    names = {field.name: f"process.{field.name}" for field in dataclasses.fields(ProcessOptions)}
+    return ProcessOptions(**{n: node.get_parameter(key).value for n, key in names.items() if node.has_parameter(key)})
 
 
 def _spin(nodes: Sequence[Node], executor: Executor, stops: SimpleQueue[int]) -> int:

@@ -71,7 +71,8 @@ class Picture:
     def __init__(self, message: Any) -> None:
         """Convert nothing yet."""
         self.message = message
-        self._lock, self._rgb = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._rgb: np.ndarray | None = None
 
     def rgb(self) -> np.ndarray:
         """Return the pixels, uint8 (H, W, 3), which nobody may change.

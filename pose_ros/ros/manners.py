@@ -23,7 +23,7 @@ _POLICIES = {
 _DURATIONS = ("deadline", "lifespan", "liveliness_lease_duration")
 
 
-class Manners(Node):  # type: ignore[misc]
+class Manners(Node):
     """Comes before rclpy's class among the bases of a node.
 
     Parameters ``qos_overrides.<full topic>.<publisher|subscription>.<policy>`` hold for every topic. rclpy has the same

@@ -287,7 +287,7 @@ def test_a_camera_waits_for_as_many_subscriptions_as_there_will_be(tmp_path):
 
 
 def test_nodes_of_one_process_have_to_agree_about_it(tmp_path):
-    with pytest.raises(ConfigError, match=r"/hand.process.cpus: expected what /body of the same process says, '0', got"):
+    with pytest.raises(ConfigError, match=r"/hand.process.cpus: expected what /body of the same process says, '0'"):
         load(tmp_path, _TWO % ("eyes", 1))
 
 

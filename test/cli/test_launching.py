@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What launch files ask of launch_ros, which is not needed for that: which processes there are, with which arguments."""
+"""What launch files ask of launch_ros, which is not needed for that: which processes, with which arguments."""
 
 from __future__ import annotations
 

@@ -271,9 +271,10 @@ def test_simulated_time_and_old_stamps_give_true_latencies(ros, pose):
     start = 1_000_000_000 * 10**9  # in 2001
     for i in range(5):
         now = Clock()
-        now.clock.sec, now.clock.nanosec = divmod(start + i * 10**8 + 20_000_000, 10**9)
+        now_ns = start + i * 10**8 + 20_000_000
+        now.clock.sec, now.clock.nanosec = divmod(now_ns, 10**9)
         clock.publish(now)
-        assert ros.spin_until(lambda now=now: node.get_clock().now().nanoseconds == start + i * 10**8 + 20_000_000)
+        assert ros.spin_until(lambda now_ns=now_ns: node.get_clock().now().nanoseconds == now_ns)
         camera.publish(image(start + i * 10**8))
         assert ros.spin_until(lambda i=i: len(answers) > i)
     # Time stood still while the images were on their way: they are as old as the clock says, 20 ms.
