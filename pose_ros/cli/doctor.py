@@ -16,6 +16,7 @@ from typing import Any
 
 import pose_ros
 from pose_ros.cli import console
+from pose_ros.cli.leftovers import leftovers, size
 
 _OK, _MISSING = 0, 3
 #: Package that is imported -> (name on PyPI, what it is for, whether nothing works without).
@@ -158,10 +159,19 @@ def _ros() -> Iterator[Finding]:
     yield Finding("ros", "rclpy", "ok", f"{_version('ros-rclpy')}; {distro}; {rmw}")
     reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "not set: the whole network (`up` sets LOCALHOST)")
     yield Finding("ros", "domain", "ok", f"ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')}; discovery {reach}")
+    yield _shared_memory()
     yield _import("pose_ros.msg", True, "the messages of this package", _GET_MESSAGES)
     for package, needed in _INTERFACES.items():
         fix = f"apt install ros-$ROS_DISTRO-{package.replace('_', '-')}, or without ROS 2 installed: make build"
         yield _import(f"{package}.{'srv' if package == 'std_srvs' else 'msg'}", needed, "", fix)
+
+
+def _shared_memory() -> Finding:
+    found = leftovers()
+    if not found:
+        return Finding("ros", "shared memory", "ok", "nothing left behind by killed processes")
+    detail = f"{size(found) / 1e6:.1f} MB in {len(found)} files of processes that were killed"
+    return Finding("ros", "shared memory", "optional", detail, "fastdds shm clean, or any run of pose-ros up")
 
 
 def _import(module: str, needed: bool, purpose: str, fix: str) -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pose_ros.cli.bring_up import BringUp
 from pose_ros.cli.compose import SOURCES, NodeSpec
 from pose_ros.cli.household import household
+from pose_ros.cli.leftovers import sweep
 from pose_ros.cli.live import Display
 from pose_ros.cli.monitor import Monitor, Watched
 from pose_ros.cli.supervise import Child, describe, stop
@@ -64,6 +65,7 @@ class Run:
                 # Every further Ctrl-C is one step less polite.
                 asked = len(signals[:1])
                 killed = stop(self.children, lambda: len(signals) - asked)
+                sweep()
                 monitor.close()
         if killed:
             return code or _FAILED, f"{why}; had to be killed: {', '.join(killed)}"
@@ -120,6 +122,7 @@ class Run:
             if not (plan := member.dies()):
                 return f"{member.name} has ended by itself ({words})"
             self._display.line(member.name, f"[WARN] {plan}")
+            sweep()
             for path in member.paths:
                 monitor.nodes[path].end(plan)
         return ""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,25 @@ log = logging.getLogger(__name__)
 
 _IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _INFO = "sensor_msgs/msg/CameraInfo"
+#: How a .mcap file begins and, if its writer has come to the end, ends.
+_MAGIC = b"\x89MCAP0\r\n"
+
+
+def why_unreadable(path: Path, error: Exception) -> str:
+    """Return why a bag cannot be read, and what to do if whoever wrote it was killed.
+
+    Args:
+        path: Folder or file.
+        error: What the library says.
+    """
+    for file in sorted(path.glob("*.mcap")) if path.is_dir() else [path]:
+        with contextlib.suppress(OSError), file.open("rb") as content:
+            begins = content.read(len(_MAGIC)) == _MAGIC
+            content.seek(max(0, file.stat().st_size - len(_MAGIC)))
+            if begins and (content.tell() == 0 or content.read() != _MAGIC):
+                return (f"{file.name} was not written to its end, its recorder was killed perhaps; what is there "
+                        f"becomes a bag by `mcap recover {file} -o recovered.mcap`")
+    return f"cannot be read as a ROS 2 bag: {type(error).__name__}: {error}"
 
 
 class Bag(Source):
@@ -51,7 +71,7 @@ class Bag(Source):
             self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
             self._reader.open()
         except Exception as error:  # the library lets out whatever a broken file provokes
-            raise SourceError(name, f"cannot be read as a ROS 2 bag: {type(error).__name__}: {error}") from error
+            raise SourceError(name, why_unreadable(path, error)) from error
         try:
             self._images = self._choose(topic)
         except SourceError:

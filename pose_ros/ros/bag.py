@@ -13,13 +13,15 @@ from typing import Any
 from pose_ros.errors import SourceError
 
 _CUT = "cannot be written to its end: {}; `mcap recover` makes a bag of what is there"
+#: Who is killed loses no more than this.
+_SAVE_EVERY_NS = 2_000_000_000
 
 
 class BagWriter:
     """Write a bag: a folder with metadata.yaml and one .mcap file of the folder's name; a context manager."""
 
     def __init__(self, folder: Path | str) -> None:
-        """Begin a bag; one that this class wrote there before is replaced.
+        """Begin a bag; one that this class wrote there before is replaced, an unfinished one is put aside.
 
         Raises:
             SourceError: rosbags is not installed, the folder holds other files, or it cannot be written.
@@ -33,7 +35,11 @@ class BagWriter:
             raise SourceError(str(folder), "writing bags needs the package rosbags: pip install rosbags") from error
         self._types = get_typestore(Stores.ROS2_JAZZY)
         try:
-            if self.folder.exists():
+            if self.path.exists() and not (self.folder / "metadata.yaml").exists():
+                # Its writer was killed: what there is of it is the only copy.
+                taken = sum(1 for _ in self.folder.parent.glob(f"{self.folder.name}.unfinished*"))
+                self.folder.rename(self.folder.with_name(f"{self.folder.name}.unfinished{taken + 1}"))
+            elif self.folder.exists():
                 for own in (self.path, self.folder / "metadata.yaml"):
                     own.unlink(missing_ok=True)
                 self.folder.rmdir()
@@ -43,6 +49,7 @@ class BagWriter:
             raise SourceError(str(folder), f"no bag can be written here: {error.strerror or error}; expected a folder "
                               "that is new, or holds nothing but an older bag") from error
         self._connections: dict[str, Any] = {}
+        self._saved_ns: int | None = None
 
     def add(self, topic: str, message_type: type, *, latched: bool = False) -> None:
         """Announce a topic.
@@ -67,6 +74,12 @@ class BagWriter:
         """
         try:
             self._writer.write(self._connections[topic], stamp_ns, data)
+            self._saved_ns = stamp_ns if self._saved_ns is None else self._saved_ns
+            if abs(stamp_ns - self._saved_ns) > _SAVE_EVERY_NS:
+                # By itself it writes a megabyte at a time, which may be minutes of skeletons.
+                self._writer.storage.close_chunk()
+                self._writer.storage.bio.flush()
+                self._saved_ns = stamp_ns
         except OSError as error:
             raise SourceError(str(self.path), _CUT.format(error.strerror or error)) from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pose_ros.errors import SourceError, UnknownNameError
+from pose_ros.media.bags import why_unreadable
 
 
 class BagReader:
@@ -25,17 +26,17 @@ class BagReader:
             SourceError: rosbags is not installed, or it is no bag.
             UnknownNameError: It has no such topic.
         """
-        self._path = str(path)
+        self._path, path = str(path), Path(path).expanduser()
         try:
             from rosbags.highlevel import AnyReader
             from rosbags.typesys import Stores, get_typestore
         except ImportError as error:
             raise SourceError(self._path, "reading bags needs the package rosbags: pip install rosbags") from error
         try:
-            self._reader = AnyReader([Path(path).expanduser()], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
             self._reader.open()
         except Exception as error:  # the library lets out whatever a broken file provokes
-            raise SourceError(self._path, f"cannot be read as a ROS 2 bag: {type(error).__name__}: {error}") from error
+            raise SourceError(self._path, why_unreadable(path, error)) from error
         known = {connection.topic for connection in self._reader.connections}
         for topic in topics:
             if topic not in known:

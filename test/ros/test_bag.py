@@ -18,8 +18,10 @@ from std_msgs.msg import Header
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
 from pose_ros.errors import SourceError
+from pose_ros.media.sources import open_source
 from pose_ros.pipeline import Result
 from pose_ros.ros.bag import BagWriter
+from pose_ros.ros.bag_reader import BagReader
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
 from pose_ros.ros.view import view
 from pose_ros.skeletons import catalogue
@@ -97,3 +99,28 @@ def test_a_bag_without_messages_is_a_bag(tmp_path: Path) -> None:
     bag.close()
     with AnyReader([tmp_path / "bag"]) as reader:
         assert list(reader.messages()) == []
+
+
+def test_what_a_killed_writer_leaves_is_named_kept_and_seconds_short_at_most(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    data = serialize_message(array(1, rng))
+    cut = BagWriter(tmp_path / "bag")
+    cut.add("/skeletons", SkeletonArray)
+    for index in range(100):
+        cut.write("/skeletons", data, index * 100_000_000)
+    cut._writer.storage.bio.close()
+    assert cut.path.read_bytes().count(data) >= 80, "the last two seconds may be missing"
+    for path in (cut.folder, cut.path):
+        with pytest.raises(SourceError, match=r"bag.mcap was not written to its end.*`mcap recover .*bag\.mcap"):
+            BagReader(path)
+    with pytest.raises(SourceError, match="not written to its end"):
+        open_source(str(cut.path))
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add("/skeletons", SkeletonArray)
+        bag.write("/skeletons", data, 1)
+    assert (tmp_path / "bag.unfinished1" / "bag.mcap").read_bytes().count(data) >= 80
+    with AnyReader([tmp_path / "bag"]) as reader:
+        assert [t for _, t, _ in reader.messages()] == [1]
+    with BagWriter(tmp_path / "bag"):  # a finished one is replaced
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["bag", "bag.unfinished1"]
