@@ -40,7 +40,6 @@ _SERVICES: dict[str, tuple[Any, str, float]] = {
 _DISCOVERY_S = 3.0
 #: Diagnostics that have not come again for so long are stale, and forgotten after a while; seconds.
 _STALE_S, _FORGET_S = 5.0, 60.0
-_STALE = 3  # DiagnosticStatus.STALE
 #: An image larger than this is no annotated one; bytes.
 _LARGEST_IMAGE = 16 * 1024 * 1024
 #: What browsers show on a canvas, by how the data begin. SVG is not among them: it holds scripts.
@@ -195,7 +194,7 @@ class Telling:
         self._services = services
         self._statuses = {key: value for key, value in self._statuses.items() if now - value[0] < _FORGET_S}
         statuses = [
-            {**status, **({"level": _STALE, "message": f"silent for {now - heard:.0f} s"}
+            {**status, **({"silent": True, "message": f"silent for {now - heard:.0f} s"}
                           if now - heard > _STALE_S else {})}
             for heard, status in self._statuses.values()
         ]

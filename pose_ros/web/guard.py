@@ -59,7 +59,7 @@ class Guard:
     def action(self, headers: Mapping[str, str], token: str) -> str:
         """Return why everything else is refused: what is seen, and what is done."""
         host, origin = headers.get("Host", ""), headers.get("Origin")
-        if origin is not None and origin != f"http://{host}":
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):  # the latter by a proxy
             return f"expected a request from http://{host}, got one from a page of {origin!r}"
         return self._stranger(host) or self._wrong(token)
 

@@ -40,14 +40,15 @@ def test_others_need_the_token_in_the_address_of_the_page():
     assert "allowed_hosts" in guard.page("evil.example", TOKEN)
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost:8080", "http://localhost:8081"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost", "http://localhost:8081"])
 def test_pages_of_others_may_do_nothing_even_with_the_token(origin):
     assert "from a page of" in Guard("127.0.0.1", TOKEN).action({"Host": "localhost:8080", "Origin": origin}, TOKEN)
 
 
 def test_our_page_and_programs_may_with_the_token_alone():
     guard = Guard("127.0.0.1", TOKEN)
-    for headers in ({"Host": "localhost:8080"}, {"Host": "localhost:8080", "Origin": "http://localhost:8080"}):
+    for headers in ({"Host": "localhost:8080"}, {"Host": "localhost:8080", "Origin": "http://localhost:8080"},
+                    {"Host": "localhost:8080", "Origin": "https://localhost:8080"}):
         assert guard.action(headers, TOKEN) == ""
         for wrong in ("", TOKEN[:-1], "\udcff", "ä"):
             assert "expected the token" in guard.action(headers, wrong)

@@ -139,6 +139,18 @@ def test_nodes_and_actions_are_listed(page, serve, robot):
     assert "frequency 2.00 Hz" in text(page, "#actions")
 
 
+def test_what_is_wrong_and_what_is_silent_can_be_told_apart(page, serve, robot):
+    opened(page, serve())
+    levels = {"a": 0, "b": 1, "c": 2, "d": 3}
+    robot.overview(statuses=[
+        *({"name": name, "node": NODE, "level": level, "message": "", "values": {}} for name, level in levels.items()),
+        {"name": "e", "node": NODE, "level": 0, "message": "silent for 9 s", "values": {}, "silent": True},
+    ])
+    shows(page, "#nodes", "silent for 9 s")
+    classes = [row.get_attribute("class") for row in page.locator("#nodes tr").all()]
+    assert classes == ["ok", "warn", "bad", "warn", "faint"]
+
+
 def test_a_model_is_switched_and_errors_are_shown(page, serve, robot):
     opened(page, serve())
     page.locator("#models option").nth(1).wait_for(state="attached")

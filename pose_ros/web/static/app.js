@@ -8,7 +8,7 @@ const meta = name => document.querySelector(`meta[name=${name}]`).content;
 const TOKEN = meta("token"), READ_ONLY = Boolean(meta("read-only"));
 const LEFT = "#ff8c42", RIGHT = "#4aa8ff", MIDDLE = "#9be564";   // where a skeleton has no colours of its own
 const BEGAN = 1, ENDED = 3, EVENT = 4;                           // phases of ActionArray
-const LEVELS = ["ok", "warn", "bad", "faint"];                    // of DiagnosticStatus
+const LEVELS = ["ok", "warn", "bad", "warn"];                     // of DiagnosticStatus
 const MIN_SCORE = 0.3;
 const PARTS = ["skeletons", "hands/skeletons", "faces/skeletons"];
 
@@ -42,7 +42,7 @@ function ask() {
 
 function connect() {
   wanted = "";
-  socket = new WebSocket(`ws://${location.host}/socket?token=${encodeURIComponent(TOKEN)}`);
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket?token=${encodeURIComponent(TOKEN)}`);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { state("connected", "ok"); ask(); };
   socket.onclose = e => { state(`not connected${e.reason ? `: ${e.reason}` : ""}; trying again`, "bad"); setTimeout(connect, 1000); };
@@ -161,7 +161,7 @@ function showOverview() {
   rows($("nodes"), [
     ...[...overview.statuses].sort((a, b) => a.name.localeCompare(b.name)).map(s => {
       const v = s.values, model = v.model ? `${v.model}${v.device ? ` (${v.device})` : ""}` : "";
-      return { cells: [s.name, s.message, v.rate_hz, v.latency_p50_ms, v.latency_p95_ms, v.inference_p50_ms, v.received, v.dropped, v.subjects, model], kind: LEVELS[s.level] || "bad" };
+      return { cells: [s.name, s.message, v.rate_hz, v.latency_p50_ms, v.latency_p95_ms, v.inference_p50_ms, v.received, v.dropped, v.subjects, model], kind: s.silent ? "faint" : LEVELS[s.level] || "bad" };
     }),
     ...overview.nodes.filter(n => !told.has(n)).map(n => ({ cells: [n, "runs; says nothing of itself"], kind: "faint" })),
   ]);
