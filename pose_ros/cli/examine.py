@@ -154,8 +154,9 @@ def _of_nodes(heard: Heard) -> Iterator[Finding]:
     told = any(_other_clock(times) for times in heard.streams.values())
     for name, status in sorted(heard.statuses.items()):
         yield from _of_status(name, status, told)
+    said = {name for name, status in heard.statuses.items() if status.level != _FINE}.union(mute)
     for name, state in sorted(heard.states.items()):
-        if state not in ("active", "finalized") and (name not in heard.statuses or heard.statuses[name].level == _FINE):
+        if state not in ("active", "finalized") and name not in said:
             step = {"unconfigured": "configure", "inactive": "activate"}.get(state)
             yield Finding("node", name, "problem", f"its life cycle: {state}",
                           f"ros2 lifecycle set {name} {step}" if step else "it hangs: look at its log")
@@ -247,7 +248,8 @@ def _of_stream(heard: Heard, name: str, times: Times) -> Iterator[Finding]:
     topic = heard.topics[name]
     word, who = STAMPED[topic.publishers[0].type] if topic.publishers else "messages", _who(topic.publishers)
     statuses = [heard.statuses[end.node] for end in topic.publishers if end.node in heard.statuses]
-    if not times.late and topic.publishers and all(status.level == _FINE for status in statuses):
+    mute = not statuses and any(end.type.startswith("pose_ros/") for end in topic.publishers)
+    if not times.late and topic.publishers and not mute and all(status.level == _FINE for status in statuses):
         yield Finding("topic", name, "problem" if word in _NEEDED else "note",
                       f"{who} publishes {word}, but none came", "see what the node says of itself")
     # Results bear the stamps of what came in, of which their node has complained.
@@ -275,7 +277,15 @@ def _of_transforms(heard: Heard) -> Iterator[Finding]:
         if len(several) > 1:
             yield Finding("tf", child, "problem", f"has several parents: {', '.join(sorted(several))}",
                           "two nodes publish this frame: stop one, or set its tf_prefix")
+    # Frames of subjects come and go; those that cameras and results stand in may not.
+    needed, ahead = set[str](), [*named]
+    while ahead:
+        if (frame := ahead.pop()) not in needed:
+            needed.add(frame)
+            ahead += parents.get(frame, [])
     for (child, parent), times in sorted(heard.transforms.items()):
+        if child not in needed:
+            continue
         pauses = [b - a for a, b in zip(times.stamps, times.stamps[1:], strict=False)]
         if not times.static and pauses and (times.hz or 0) > _OFTEN_HZ and max(pauses) > _PAUSE_S:
             yield Finding("tf", child, "problem", f"'{child}' in '{parent}' paused for {max(pauses):.1f} s",
