@@ -28,11 +28,11 @@ def test_tables_are_those_of_the_code():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("script", ["pictures.py", "frames.py"])
+@pytest.mark.parametrize("script", ["pictures.py", "frames.py", "gait.py"])
 def test_pictures_are_those_of_the_code(script):
     """Run ``python docs/pictures.py`` after a skeleton has changed; ``docs/layout.yaml`` says where joints are.
 
-    ``python docs/frames.py`` draws what frames and angles mean.
+    ``python docs/frames.py`` draws what frames and angles mean, ``python docs/gait.py`` a walk.
     """
     check = [sys.executable, str(ROOT / "docs" / script), "--check"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
