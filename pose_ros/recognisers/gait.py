@@ -163,11 +163,11 @@ class Gait(Rule):
             if (after := [off for off in offs if off.side != event.side
                           and 0 <= (off.step - event.step) * self.step_s < stride / 3])
         ]  # fmt: skip
-        length = float(np.nanmedian([feet.length(row, e) for e in run])) if feet.solid[row] else np.nan
+        length, width = (float(median(np.array([of(row, event) for event in run]))) for of in (feet.length, feet.width))
         speed = feet.speed(row, run[0], run[-1]) if placed else 2 * length / stride
         values = {
             "cadence": 120 / stride, "step_length": length, "stride_time": stride, "speed": speed,
-            "step_width": float(np.nanmedian([feet.width(row, e) for e in run])) if feet.solid[row] else np.nan,
+            "step_width": width,
             "double_support": 2 * float(np.median(both)) / stride if both else np.nan,
         }  # fmt: skip
         score = float(np.median([event.score for event in run])) * weight
@@ -222,8 +222,8 @@ class _Feet:
         return float(self.ahead[row, round(event.step), event.side]) if self.solid[row] else np.nan
 
     def width(self, row: int, event: _Event) -> float:
-        """Return how far the left foot is to the left of the right one, metres."""
-        return float(self._aside[row, round(event.step)])
+        """Return how far the left foot is to the left of the right one, metres; NaN where only the image is known."""
+        return float(self._aside[row, round(event.step)]) if self.solid[row] else np.nan
 
     def speed(self, row: int, first: _Event, last: _Event) -> float:
         """Return how fast the hips went from one moment to another, m/s."""

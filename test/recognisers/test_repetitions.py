@@ -17,9 +17,13 @@ from pose_ros.recognition import Recognition
 FIRST = {"push_ups": "plank", "sit_ups": "lie_bent"}
 
 
+def broken(error):
+    raise error
+
+
 def told(plays, rule=None, **how):
     """Return the events of all that was told of people, rule by rule."""
-    recognition = Recognition({"repetitions": rule or Repetitions()}, fail=pytest.fail)
+    recognition = Recognition({"repetitions": rule or Repetitions()}, fail=broken)
     place = FRONT.rotation.T, FRONT.centre
     return [action for stamp, poses in seen(plays, skeleton="halpe26", **{"rate_hz": 15.0, **how})
             for action in recognition(poses, stamp, (1280, 720), place=place).actions]
