@@ -21,6 +21,7 @@ MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
 
 #: Python library -> its rosdep key.
 ROSDEP = {
+    "aiohttp": "python3-aiohttp",
     "cv2": "python3-opencv",
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",

@@ -327,3 +327,16 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
     path.write_text(f"pose: {POSE}")
     with pytest.raises(ConfigError, match=r"--remap: expected from:=to, such as /tf:=tf, got '/tf'"):
         compose.load(path, remaps=["/tf"])
+
+
+def test_a_web_page_is_added_when_it_is_asked_for(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pose: {POSE}")
+    assert [spec.path for spec in compose.load(path)] == ["/pose"]
+    _, web = compose.load(path, ["web.port=9000"], namespace="robot1", web=True)
+    assert (web.path, web.plugin, web.parameters["port"], web.lives) == ("/robot1/web", "web_node", 9000, False)
+    path.write_text("mine: {ros__parameters: {plugin: web_node}}")
+    assert [spec.path for spec in compose.load(path, web=True)] == ["/mine"]
+    path.write_text(f"web: {POSE}")
+    with pytest.raises(ConfigError, match="--web: expected a web_node in the file"):
+        compose.load(path, web=True)
