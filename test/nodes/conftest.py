@@ -176,14 +176,17 @@ class Scene:
         return self.call(SetParameters, "set_parameters", parameters=parameters).results
 
     def diagnostics(self) -> Any:
-        """Return the next diagnostics as (status, {key: value})."""
+        """Return the next diagnostics of the pose node as (status, {key: value}); others report, too."""
         from diagnostic_msgs.msg import DiagnosticArray
 
         got: list[Any] = []
-        subscription = self.other.create_subscription(DiagnosticArray, "/diagnostics", got.append, 10)
+        def take(array: DiagnosticArray) -> None:
+            got.extend(status for status in array.status if status.name.startswith("pose: "))
+
+        subscription = self.other.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
         assert self.ros.spin_until(lambda: got)
         self.other.destroy_subscription(subscription)
-        status = got[-1].status[0]
+        status = got[-1]
         return status, {v.key: v.value for v in status.values}
 
     def said(self, words: str) -> None:

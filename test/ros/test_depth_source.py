@@ -195,7 +195,7 @@ def test_without_depth_and_a_fixed_frame_a_frame_is_complete(surroundings):
     made, node, said = surroundings()
     frame, stages = made.frame(IMAGE, header(S)), Stages()
     assert frame.complete(stages) is frame
-    assert (stages.ms, made.counts, said) == ({}, {}, [])
+    assert (stages.ms, made.counts, said) == ({}, {"camera": "no camera_info so far"}, [])
     assert {s.topic_name for s in node.subscriptions} == {"/camera_info"}
 
 
