@@ -2,7 +2,8 @@
 """Measure how well repetitions and steps are counted, of people whose movements are known.
 
 The people are those of test/scenes/choreography.py. Six exercise, each another thing four times, and four walk, before
-three cameras, with noise, missing images and hidden keypoints, through all of the recognition: windows, rules, counting.
+three cameras, with noise, missing images and hidden keypoints, through all of the recognition: windows, rules and
+counts.
 
 Table 1: repetitions of each exercise that were told, and how many were told that nobody did, in metres and in the image
 alone. Table 2: the same of all exercises in metres, and how late their onsets and ends are. Table 3: contacts and ends
