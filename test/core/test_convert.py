@@ -22,8 +22,8 @@ PAIRS = [(a, b) for a, b in itertools.permutations(ALL, 2) if converts(a, b)]
 NAMED = ("coco17", "mediapipe33", "h36m17", "body25", "halpe26", "hri18")
 HALF = {
     "neck": ("left_shoulder", "right_shoulder"), "mid_hip": ("left_hip", "right_hip"), "pelvis": ("mid_hip",),
-    "root": ("mid_hip",), "spine_base": ("mid_hip",), "spine_shoulder": ("neck",),
-    "spine_mid": ("spine_base", "spine_shoulder"), "h36m_thorax": ("neck",), "h36m_spine": ("root", "h36m_thorax"), "neck_nose": ("nose",),
+    "root": ("mid_hip",), "spine_base": ("mid_hip",), "spine_shoulder": ("neck",), "h36m_thorax": ("neck",),
+    "spine_mid": ("spine_base", "spine_shoulder"), "h36m_spine": ("root", "h36m_thorax"), "neck_nose": ("nose",),
     "h36m_head": ("head_top",), "left_foot_index": ("left_big_toe",), "right_foot_index": ("right_big_toe",),
     "mouth_left": ("face/outer_lips_6",), "mouth_right": ("face/outer_lips_0",),
     "left_eye_inner": ("face/left_eye_0",), "left_eye_outer": ("face/left_eye_3",),
