@@ -19,7 +19,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from pose_ros.errors import ImageError, PoseRosError
+from pose_ros.errors import ImageError, PartError, PoseRosError
 from pose_ros.ros.json_logs import logger
 from pose_ros.ros.qos import RESULT
 
@@ -159,11 +159,11 @@ class Health:
             error: What was raised.
             refuses: It keeps the node from being configured.
         """
-        text = str(error)
+        text, fault = str(error), error.cause if isinstance(error, PartError) else error
         details = ""
-        if not isinstance(error, PoseRosError):
-            text = f"fault in the software: {type(error).__name__}: {error}"
-            details = "\n" + "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        if not isinstance(fault, PoseRosError):
+            text = text if fault is not error else f"fault in the software: {type(error).__name__}: {error}"
+            details = "\n" + "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
         with self._lock:
             self.failed += 1
             self.drops["unreadable" if isinstance(error, ImageError) else "failed"] += not refuses

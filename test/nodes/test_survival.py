@@ -47,7 +47,9 @@ def test_hands_that_fail_cost_no_bodies_and_are_tried_again(scene, ros, monkeypa
     status, values = made.diagnostics()
     assert status.level == status.WARN
     assert "hands: 'stub-hand' failed and is tried again after" in values["last_error"]
-    assert "ZeroDivisionError: the hand plugin is broken" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "ZeroDivisionError: the hand plugin is broken" in said
+    assert ", in broken\n" in said  # the way that led to it
 
     monkeypatch.setattr(stub_pose.StubHand, "estimate", working)
     for _ in range(70):
