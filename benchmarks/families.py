@@ -61,7 +61,9 @@ def regions(people: int) -> np.ndarray:
     return np.float32([[x, 240, 120, 360, 0] for x in centre])
 
 
-def variants(card: ModelCard, store: Store, folder: Path, device: str, precision: str) -> Iterator[tuple[str, NetworkPlugin]]:
+def variants(
+    card: ModelCard, store: Store, folder: Path, device: str, precision: str
+) -> Iterator[tuple[str, NetworkPlugin]]:
     """Yield every way to run a model: the runtime, and the plugin with its session."""
     plugin = load(f"{card.kind}s", card.plugin)
     files: list[Path] = []
