@@ -45,6 +45,8 @@ _MOST_MOMENTS = 300
 #: Clocks are compared so often, until they agree to so many seconds; closer than that, or than so many standard
 #: deviations, they are the same, and also where keypoints are not nearer then than this share of how near they were.
 _COMPARED, _AGREE_S, _SURE, _BETTER = 4, 0.001, 3.0, 0.97
+#: Rays that meet would not if clocks were off by so much, seconds.
+_FAR_S = 0.1
 #: Arms and legs of people disagree by so much about how tall they are.
 _LIKE_MOST = 0.05
 #: How much a limb's length seems to change from moment to moment, metres.
@@ -113,7 +115,7 @@ def find_rig(
         if np.abs(offsets - before).max() < _AGREE_S:
             break
     # What cannot be told from nothing is nothing.
-    told = np.abs(offsets) >= np.maximum(_AGREE_S, _SURE * deviations)
+    told = np.abs(offsets) >= np.minimum(np.maximum(_AGREE_S, _SURE * deviations), _FAR_S)
     try:
         plain = found(np.zeros(len(cameras)))
     except ConfigError:
@@ -125,6 +127,21 @@ def find_rig(
     if told[1:].all():
         return rig
     return dataclasses.replace(found(np.where(told, offsets, 0.0)), offset_deviations_s=np.where(told, deviations, 0.0))
+
+
+def _lasting(adjusted: Adjusted, fast: np.ndarray) -> np.ndarray:
+    """Return by how much mistakes that a network makes all the time may shift each camera's clock, (V,) seconds.
+
+    That is how far joints are off on average over time, by how fast they usually move.
+    """
+    known = np.isfinite(adjusted.residuals[..., :1])
+    trust = adjusted.trust[..., None]
+    off = (trust * np.nan_to_num(adjusted.residuals)).sum(axis=1) / np.maximum(trust.sum(axis=1), 1.0)  # (V, K, 2)
+    # The median: sides that are mixed up jump.
+    moved = np.nanmedian(np.where(known, np.linalg.norm(fast, axis=-1, keepdims=True), np.nan), axis=(1, 2, 3))
+    shifts: np.ndarray = np.sqrt((off**2).sum(axis=-1).mean(axis=-1)) / np.maximum(moved, 1e-6)
+    shifts[0] = 0.0
+    return shifts
 
 
 def _misses(rig: PeopleRig) -> float:
@@ -168,6 +185,9 @@ def _find(
         adjusted = adjust(sightings, adjusted.rotations, adjusted.translations, scene)
     assert isinstance(adjusted.scene, Jointed)
     factor, spread = _scale(adjusted.scene.lengths, height)
+    if sightings.speeds is not None:
+        adjusted = dataclasses.replace(adjusted, offset_deviations_s=np.hypot(adjusted.offset_deviations_s,
+                                                                              _lasting(adjusted, sightings.speeds)))
     return _scaled(adjusted, seen, lenses, factor, spread, offsets_s)
 
 
