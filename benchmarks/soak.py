@@ -3,7 +3,7 @@
 
 A moving photograph, bodies, actions and a recorder, each in a process of its own under ``pose-ros up``, as on a robot.
 The slope of the memory is a straight line through all samples after the first minute, in which models are loaded and
-pools are filled.
+pools are filled; the one of the second half says whether it flattens.
 
     python benchmarks/soak.py --minutes 10
 """
@@ -56,9 +56,9 @@ def sample(pid: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) * _TICK_S, pages * os.sysconf("SC_PAGE_SIZE") / _MB
 
 
-def slope(samples: np.ndarray) -> float:
-    """Return megabytes per hour of (times, processor, memory) samples; NaN before the warm-up is over."""
-    late = samples[samples[:, 0] - samples[0, 0] > _WARM_UP_S]
+def slope(samples: np.ndarray, since_s: float) -> float:
+    """Return megabytes per hour of (times, processor, memory) samples that are later; NaN where these are too few."""
+    late = samples[samples[:, 0] - samples[0, 0] > since_s]
     return float(np.polyfit(late[:, 0] / 3600, late[:, 2], 1)[0]) if len(late) > 2 else float("nan")
 
 
@@ -127,15 +127,17 @@ def main() -> None:
                 process.send_signal(signal.SIGINT)
                 summary = json.loads(process.stdout.read() if process.stdout else "")
                 process.wait()
-        print(f"\n{'node':9} {'CPU %':>6} {'RSS MB: first':>13} {'last':>7} {'most':>7} {'slope MB/h':>10}")
+        print(f"\n{'node':9} {'CPU %':>6} {'RSS MB: first':>13} {'last':>7} {'most':>7} {'slope MB/h':>10} "
+              f"{'of 2nd half':>11}")
         for name, rows in samples.items():
             cpu = 100 * (rows[-1, 1] - rows[0, 1]) / (rows[-1, 0] - rows[0, 0])
             print(f"{name:9} {cpu:6.1f} {rows[0, 2]:13.1f} {rows[-1, 2]:7.1f} {rows[:, 2].max():7.1f} "
-                  f"{slope(rows):10.1f}")
+                  f"{slope(rows, _WARM_UP_S):10.1f} {slope(rows, 30 * args.minutes):11.1f}")
         print(f"\n{summary['why']}, {time.monotonic() - asked:.1f} s to the end of all processes")
         for node in summary["nodes"]:
-            print(f"{node['node']}: {node['frames']} frames, {node['dropped']} dropped, rate {node['rate_hz']}, "
-                  f"latency p50 {node['latency_p50_ms']}, p95 {node['latency_p95_ms']} ms")
+            known = {key: node[key] for key in ("frames", "dropped", "rate_hz", "latency_p50_ms", "latency_p95_ms")
+                     if node[key] is not None}
+            print(f"{node['node']}:", ", ".join(f"{key} {value:.5g}" for key, value in known.items()))
         print("written:", ", ".join(f"{Path(f).name} {Path(f).stat().st_size / _MB:.1f} MB" for f in summary["files"]))
 
 
