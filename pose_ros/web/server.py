@@ -220,9 +220,10 @@ class Server:
             self._viewers.discard(viewer)
             self._sockets.discard(socket)
             self._look()
-            if sending is not None:
+            # Before Python 3.12, wait_for loses a cancellation that comes together with what it waits for.
+            while sending is not None and not sending.done():
                 sending.cancel()
-                await asyncio.wait([sending])
+                await asyncio.wait([sending], timeout=0.1)
         return socket
 
     def _look(self) -> None:
