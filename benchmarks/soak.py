@@ -113,7 +113,8 @@ def main() -> None:
         config.write_text(_CONFIG.format(seconds=60 * args.minutes + 300, rate=args.rate, model=args.model))
         command = [sys.executable, "-m", "pose_ros.cli", "up", str(config), "--json", "--log-format", "json",
                    "--output", str(folder / "out")]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        # Tests use the domains 1 .. 100.
+        environment = {"ROS_DOMAIN_ID": "101", **os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         told: dict[str, dict[str, float]] = {}
         with (folder / "said.log").open("w") as log, subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
