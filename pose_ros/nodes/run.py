@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 import rclpy
 from rclpy.context import Context
@@ -127,8 +128,20 @@ def _process(node: Node) -> ProcessOptions:
     return ProcessOptions(**{n: node.get_parameter(key).value for n, key in names.items() if node.has_parameter(key)})
 
 
+class _Ended(Future):
+    """A future that is waited for as long as the node lives."""
+
+    _wakes = False
+
+    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
+        """Keep the first only: rclpy adds another that wakes the executor with every turn, 7 MB in an hour."""
+        if not self._wakes:
+            self._wakes = True
+            super().add_done_callback(callback)
+
+
 def _spin(nodes: Sequence[Node], executor: Executor, stops: SimpleQueue[int]) -> int:
-    ended: Future = Future(executor=executor)
+    ended: Future = _Ended(executor=executor)
 
     def spin() -> None:
         try:

@@ -73,3 +73,15 @@ def test_signals_end_it_in_order(number: signal.Signals) -> None:
         out, err = process.communicate(timeout=30)
     assert out == "closed True\n", "the context was still valid"
     assert (process.returncode, err) == (0, "")
+
+
+def test_waiting_for_the_end_takes_no_memory(ros):
+    """The executor adds a callback with every turn of its loop."""
+    from pose_ros.nodes.run import _Ended
+
+    ended, turns = _Ended(executor=ros.executor), []
+    node = ros.node()
+    node.create_timer(0.001, lambda: turns.append(len(ended._callbacks)) if len(turns) < 50 else ended.set_result(None))
+    ros.executor.spin_until_future_complete(ended, timeout_sec=30)
+    assert ended.done()
+    assert turns == [1] * 50
