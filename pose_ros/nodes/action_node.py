@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +41,6 @@ class ActionNode(Managed):
         except PoseRosError:
             self.destroy_node()
             raise
-        self._processed = 0
         self._begin(options.autostart)
 
     def _options(self) -> ActionOptions:
@@ -72,27 +70,13 @@ class ActionNode(Managed):
         if self._recognising is not None:
             self._recognising.change(block, new)
 
-    def _report(self) -> None:
-        """Publish diagnostics, and say why nothing can be recognised."""
-        work, state, warning = self._recognising, self._state, ""
-        if work is not None and state == "active":
-            state = "active" if work.listening else "paused" if not work.enabled else "idle: nobody listens"
-            warning = self._silence(work) if work.listening else ""
-        else:
-            warning = self._waits(self._options().watchdog)
-        if warning:
-            self._health.say(warning)
-        statuses = work.statuses() if work is not None else []
-        self._health.report(state, warning, statuses, recognisers=", ".join(self._options().names))
+    def _why_silent(self) -> tuple[str, str]:
+        assert self._recognising is not None
+        return "nothing was recognised", self._recognising.why_not()
 
-    def _silence(self, work: Recognising) -> str:
-        """Return why no skeletons came for too long; empty while they do."""
-        processed, now, limit = self._health.processed, time.monotonic(), self._options().watchdog
-        if processed != self._processed:
-            self._processed, self._quiet_since = processed, now
-        if not limit or now - self._quiet_since < limit:
-            return ""
-        return f"nothing was recognised for {now - self._quiet_since:.0f} s: {work.why_not()}"
+    def _tell(self, state: str, warning: str) -> None:
+        statuses = self._recognising.statuses() if self._recognising is not None else []
+        self._health.report(state, warning, statuses, recognisers=", ".join(self._options().names))
 
 
 def main(args: Sequence[str] | None = None) -> int:

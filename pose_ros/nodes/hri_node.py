@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +27,6 @@ class HriNode(Managed):
         """
         super().__init__(name, "humans", context, **arguments)
         self._humans: Humans | None = None
-        self._processed = 0
         try:
             self._given = Parameters(self, HriOptions, lambda *_: None)
             self._given.refuse_unknown()
@@ -56,26 +54,9 @@ class HriNode(Managed):
         options = self._options()
         return f"people of {self.resolve_topic_name(options.skeletons_topic)} are told below {options.prefix}"
 
-    def _report(self) -> None:
-        """Publish diagnostics, and say why nobody can be told of."""
-        work, state = self._humans, self._state
-        if work is not None and state == "active":
-            state = "active" if work.listening else "paused" if not work.enabled else "idle: nobody listens"
-            warning = self._silence(work) if work.listening else ""
-        else:
-            warning = self._waits(self._options().watchdog)
-        if warning:
-            self._health.say(warning)
-        self._health.report(state, warning)
-
-    def _silence(self, work: Humans) -> str:
-        """Return why no skeletons came for too long; empty while they do."""
-        processed, now, limit = self._health.processed, time.monotonic(), self._options().watchdog
-        if processed != self._processed:
-            self._processed, self._quiet_since = processed, now
-        if not limit or now - self._quiet_since < limit:
-            return ""
-        return f"nobody was told of for {now - self._quiet_since:.0f} s: {work.why_not()}"
+    def _why_silent(self) -> tuple[str, str]:
+        assert self._humans is not None
+        return "nobody was told of", self._humans.why_not()
 
 
 def main(args: Sequence[str] | None = None) -> int:

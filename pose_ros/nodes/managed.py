@@ -26,11 +26,23 @@ class Closable(Protocol):
         """Let go."""
 
 
+class Watched(Protocol):
+    """Options of every managed node."""
+
+    @property
+    def watchdog(self) -> float:
+        """Silence that lasts longer than this is explained, seconds; 0: never."""
+
+
 class Work(Closable, Protocol):
     """What an active node does."""
 
     #: Whether input is wanted at all.
     enabled: bool
+
+    @property
+    def listening(self) -> bool:
+        """Whether input is heard: somebody listens to what comes of it."""
 
     def start(self) -> None:
         """Begin."""
@@ -63,7 +75,7 @@ class Managed(Manners, LifecycleNode):
         super().__init__(name, context=context, automatically_declare_parameters_from_overrides=True, **arguments)
         self._health = Health(self, what)
         self._closing: list[Closable] = []
-        self._state, self._quiet_since = "unconfigured", time.monotonic()
+        self._state, self._quiet_since, self._heard_last = "unconfigured", time.monotonic(), 0
 
     def _begin(self, autostart: bool) -> None:
         """Offer services; with ``autostart``, become active as soon as it spins."""
@@ -92,9 +104,49 @@ class Managed(Manners, LifecycleNode):
         """Return what to say when the work begins."""
         raise NotImplementedError
 
-    def _report(self) -> None:
-        """Publish diagnostics, once a second."""
+    def _options(self) -> Watched:
+        """Return what holds at present."""
         raise NotImplementedError
+
+    def _heard(self) -> int:
+        """Return a number that grows while all is well."""
+        return self._health.processed
+
+    def _why_silent(self) -> tuple[str, str]:
+        """Return what is missing, such as "no image", and why it does not come."""
+        raise NotImplementedError
+
+    def _lacks(self) -> str:
+        """Return what is missing although something comes; empty where nothing is."""
+        return ""
+
+    def _tell(self, state: str, warning: str) -> None:
+        """Publish diagnostics."""
+        self._health.report(state, warning)
+
+    # Health.
+
+    def _report(self) -> None:
+        """Publish diagnostics, once a second, and say why nothing is done."""
+        work, state = self._work, self._state
+        if work is not None and state == "active":
+            state = "active" if work.listening else "paused" if not work.enabled else "idle: nobody listens"
+            warning = self._silence() or self._lacks() if work.listening else ""
+        else:
+            warning = self._waits(self._options().watchdog)
+        if warning:
+            self._health.say(warning)
+        self._tell(state, warning)
+
+    def _silence(self) -> str:
+        """Return why nothing has come for too long; empty while something does."""
+        heard, now, limit = self._heard(), time.monotonic(), self._options().watchdog
+        if heard != self._heard_last:
+            self._heard_last, self._quiet_since = heard, now
+        if not limit or now - self._quiet_since < limit:
+            return ""
+        what, why = self._why_silent()
+        return f"{what} for {now - self._quiet_since:.0f} s: {why}"
 
     # Life cycle.
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +27,6 @@ class ManipulationNode(Managed):
         """
         super().__init__(name, "manipulation", context, **arguments)
         self._minding: Minding | None = None
-        self._received = 0
         try:
             self._given = Parameters(self, ManipulationOptions, self._change)
             self._given.refuse_unknown()
@@ -66,27 +64,21 @@ class ManipulationNode(Managed):
         if self._minding is not None:
             self._minding.change(new)
 
-    def _report(self) -> None:
-        """Publish diagnostics, and say why nothing can be minded."""
-        work, state, values = self._minding, self._state, {}
-        if work is not None and state == "active":
-            state = "active" if work.listening else "paused" if not work.enabled else "idle: nobody listens"
-            warning = self._silence(work) or work.reason if work.listening else ""
-            values = {"zone": work.zone.name.lower(), "reason": work.reason}
-        else:
-            warning = self._waits(self._options().watchdog)
-        if warning:
-            self._health.say(warning)
-        self._health.report(state, warning, **values)
+    def _heard(self) -> int:
+        return self._health.received
 
-    def _silence(self, work: Minding) -> str:
-        """Return why no skeletons came for too long; empty while they do."""
-        received, now, limit = self._health.received, time.monotonic(), self._options().watchdog
-        if received != self._received:
-            self._received, self._quiet_since = received, now
-        if not limit or now - self._quiet_since < limit:
-            return ""
-        return f"nobody was minded for {now - self._quiet_since:.0f} s: {work.why_not()}"
+    def _why_silent(self) -> tuple[str, str]:
+        assert self._minding is not None
+        return "nobody was minded", self._minding.why_not()
+
+    def _lacks(self) -> str:
+        return self._minding.reason if self._minding is not None else ""
+
+    def _tell(self, state: str, warning: str) -> None:
+        work = self._minding
+        active = work is not None and self._state == "active"
+        values = {"zone": work.zone.name.lower(), "reason": work.reason} if work is not None and active else {}
+        self._health.report(state, warning, **values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

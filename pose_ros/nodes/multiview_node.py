@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,7 +52,6 @@ class MultiviewNode(Managed):
         except PoseRosError:
             self.destroy_node()
             raise
-        self._processed = 0
         self._begin(self._given.options.autostart)
 
     def _options(self) -> MultiviewOptions:
@@ -108,30 +106,17 @@ class MultiviewNode(Managed):
                 if name == block:
                     setattr(owner, key, own)
 
-    def _report(self) -> None:
-        """Publish diagnostics of the node and of its cameras, and say why nothing can be fused."""
-        fusing, state, warning = self._fusing, self._state, ""
-        if fusing is not None and state == "active":
-            state = "active" if fusing.listening else "paused" if not fusing.enabled else "idle: nobody listens"
-            warning = self._silence(fusing) if fusing.listening else ""
-        else:
-            warning = self._waits(self._options().watchdog)
-        if warning:
-            self._health.say(warning)
+    def _why_silent(self) -> tuple[str, str]:
+        assert self._fusing is not None
+        return "nothing could be fused", self._fusing.why_not()
+
+    def _tell(self, state: str, warning: str) -> None:
+        fusing = self._fusing
         cameras = fusing.statuses() if fusing is not None else []
         wrong = [f"{status.name.partition(': ')[2]} is {status.message}" for status in cameras if status.level != _FINE]
         used = f"{len(fusing.used)} of {len(fusing.sync.cameras)}" if fusing is not None else ""
         self._health.report(state, warning or "; ".join(wrong), cameras, cameras=used,
                             world_frame=self._options().world_frame)
-
-    def _silence(self, fusing: Fusing) -> str:
-        """Return why nothing could be fused for too long; empty while something is."""
-        processed, now, limit = self._health.processed, time.monotonic(), self._options().watchdog
-        if processed != self._processed:
-            self._processed, self._quiet_since = processed, now
-        if not limit or now - self._quiet_since < limit:
-            return ""
-        return f"nothing could be fused for {now - self._quiet_since:.0f} s: {fusing.why_not()}"
 
 
 def _of_parts(options: FuserOptions) -> FuserOptions:

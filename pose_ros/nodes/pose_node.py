@@ -53,7 +53,6 @@ class PoseNode(Managed):
         except PoseRosError:
             self.destroy_node()
             raise
-        self._received = 0
         self._intakes = intakes or Intakes()
         self._surroundings: Surroundings | None = None
         options = self._switch.options
@@ -114,35 +113,28 @@ class PoseNode(Managed):
             return self._intakes.open(self, CompressedImage, topic, self._qos)
         return self._intakes.open(self, Image, topic, self._qos, read_image)
 
-    def _report(self) -> None:
-        """Publish diagnostics, and say why no image comes."""
-        worker, state, warning = self._switch.worker, self._state, ""
-        source = worker.pipeline.source if worker is not None else None
-        if worker is not None and state == "active":
-            state = ("active" if worker.listening else "paused" if not worker.enabled else "idle: nobody listens")
-            assert self._surroundings is not None
-            warning = self._silence() or self._surroundings.lacks if worker.listening else ""
-        elif not self._switch.loading:
-            warning = self._waits(self._options().watchdog)
-        if warning:
-            self._health.say(warning)
-        depth = self._surroundings.counts if self._surroundings is not None else {}
-        self._health.report(
-            f"{state}, loading {self._switch.loading}" if self._switch.loading else state, warning, (),
-            detections=getattr(source, "detections", ""), model=source.name if source else self._options().model,
-            device=source.device if source else self._options().device, **depth,
-        )
+    def _heard(self) -> int:
+        return self._health.received
 
-    def _silence(self) -> str:
-        """Return why no image has come for too long; empty while they come."""
-        received, now, limit = self._health.received, time.monotonic(), self._options().watchdog
-        if received != self._received:
-            self._received, self._quiet_since = received, now
-        if not limit or now - self._quiet_since < limit:
-            return ""
+    def _why_silent(self) -> tuple[str, str]:
         kind = "CompressedImage" if self._options().compressed else "Image"
-        why = why_silent(self, self._options().topic, f"sensor_msgs/msg/{kind}", self._qos)
-        return f"no image for {now - self._quiet_since:.0f} s: {why}"
+        return "no image", why_silent(self, self._options().topic, f"sensor_msgs/msg/{kind}", self._qos)
+
+    def _lacks(self) -> str:
+        return self._surroundings.lacks if self._surroundings is not None else ""
+
+    def _waits(self, watchdog_s: float) -> str:
+        return "" if self._switch.loading else super()._waits(watchdog_s)
+
+    def _tell(self, state: str, warning: str) -> None:
+        worker, loading = self._switch.worker, self._switch.loading
+        source = worker.pipeline.source if worker is not None else None
+        around = self._surroundings.counts if self._surroundings is not None else {}
+        self._health.report(
+            f"{state}, loading {loading}" if loading else state, warning, (),
+            detections=getattr(source, "detections", ""), model=source.name if source else self._options().model,
+            device=source.device if source else self._options().device, **around,
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

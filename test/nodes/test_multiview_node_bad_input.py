@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
@@ -107,7 +109,7 @@ def test_without_any_transform_the_reason_is_told(room):
     room = room(tf=False, watchdog=0.2)
     assert room.play() == []
     message, values = room.status()
-    assert message.startswith("nothing could be fused for 0 s: ")
+    assert re.match(r"nothing could be fused for \d+ s: ", message)
     assert "nothing was heard on /tf and /tf_static" in message
     assert values["cameras"] == "0 of 3"
 
@@ -286,7 +288,7 @@ def test_services_pause_and_end_tracks(room, ros):
     assert {i for array in room.play(3) for i in array.ended_ids} == ids
     assert call(enable, SetBool.Request(data=False)).message.startswith("paused")
     assert ros.spin_until(lambda: not room.node._fusing.listening)
-    assert room.status()[0] == "paused"
+    assert ros.spin_until(lambda: room.status()[0] == "paused")
     assert call(enable, SetBool.Request(data=True)).success
     room.listen()
     assert room.play(5)
