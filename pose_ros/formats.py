@@ -40,7 +40,8 @@ _OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 #: What PyTorch itself decides about.
 _TORCH = re.compile(r"torch\..*|collections\.OrderedDict")
 #: How damage shows itself to the parsers below.
-_DAMAGE = (struct.error, ValueError, EOFError, LookupError, TypeError, AttributeError, zipfile.BadZipFile)
+_DAMAGE = (struct.error, ValueError, EOFError, LookupError, TypeError, AttributeError, RecursionError,
+           zipfile.BadZipFile)
 _MARKUP = re.compile(rb"\s*(<[!?a-zA-Z]|\{\s*\"|version https://git-lfs)")
 
 
@@ -141,6 +142,9 @@ def _problem(file: BinaryIO, size: int, suffix: str) -> str:
         if head[:2] == b"PK":
             with zipfile.ZipFile(file) as archive:
                 names = {name.rpartition("/")[2] for name in archive.namelist()}
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > size:  # PyTorch compresses nothing
+                return f"a zip of {size} bytes that unpack to {unpacked}, which no checkpoint does"
             if "constants.pkl" in names:
                 return "a TorchScript program in place of weights: load it in PyTorch and save its state_dict()"
             return "" if "data.pkl" in names else f"a zip that holds {', '.join(sorted(names)[:4])}"

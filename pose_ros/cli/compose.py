@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from pose_ros.core import documents
 from pose_ros.core.options import OptionSpec, specs
 from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.ros.process import HealthOptions, ProcessOptions
@@ -365,7 +366,7 @@ def check(name: str, parameters: Mapping[str, Any], known: Mapping[str, OptionSp
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = documents.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pose_ros import folders
 from pose_ros.cli import console
+from pose_ros.core import documents
 from pose_ros.errors import ConfigError
 
 TEXT = """\
@@ -140,8 +141,8 @@ def _read(path: Path) -> Any:
 
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        data = json.loads(text) if path.suffix == ".json" else documents.load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError("--config", f"cannot read {path}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError("--config", f"expected a mapping in {path}, got {type(data).__name__}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pose_ros.core import documents
 from pose_ros.core.camera import Camera
 from pose_ros.errors import ConfigError
 
@@ -24,7 +25,7 @@ def read_calibration(path: Path | str) -> Camera:
         ConfigError: There is no such file, or it does not hold a calibration.
     """
     try:
-        data: Any = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+        data: Any = documents.load(Path(path).expanduser().read_text(encoding="utf-8"))
         return Camera(
             np.array(data["camera_matrix"]["data"], np.float64).reshape(3, 3),
             (int(data["image_width"]), int(data["image_height"])),

@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +30,8 @@ _TARGET = ("--platform=manylinux_2_28_x86_64", "--platform=manylinux_2_17_x86_64
            "--implementation=cp", "--python-version=3.12")
 #: The first pip that can print its progress for programs.
 _RAW_PROGRESS = (24, 1)
+#: An archive may unpack to so many times its size, and so many bytes more; quantised networks come near 4.
+_RATIO, _ROOM = 20, 64 << 20
 
 
 def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], Path]) -> None:
@@ -64,7 +66,7 @@ def take(source: Path, cards: Sequence[ModelCard], place: Callable[[ModelCard], 
     if zipfile.is_zipfile(source) or tarfile.is_tarfile(source):
         suffixes = {card.file.suffix for card in cards}
         with _opened(first, source) as archive:
-            for name in _names(archive):
+            for name in _names(first, archive):
                 if Path(name).suffix in suffixes:
                     with _member(archive, name) as member:
                         members[digest_of(member)] = name
@@ -90,7 +92,7 @@ def take_member(card: ModelCard, source: Path, place: Path, origin: object) -> N
         raise other(card, card.file.sha256, digest, source, origin)
     wanted = card.file.member
     with _opened(card, source, origin) as archive:
-        names = _names(archive)
+        names = _names(card, archive)
         found = [n for n in names if n == wanted] or [n for n in names if n.rpartition("/")[2] == wanted]
         if len(found) != 1:
             inside = ", ".join(names[:8]) or "nothing"
@@ -155,7 +157,8 @@ def _has(card: ModelCard, source: Path) -> bool:
     if not (zipfile.is_zipfile(source) or tarfile.is_tarfile(source)):
         return False
     with _opened(card, source) as archive:
-        return any(name == card.file.member or name.rpartition("/")[2] == card.file.member for name in _names(archive))
+        wanted = card.file.member
+        return any(wanted in (name, name.rpartition("/")[2]) for name in _names(card, archive))
 
 
 @contextmanager
@@ -168,10 +171,25 @@ def _opened(card: ModelCard, source: Path, origin: object = None) -> Iterator[zi
         raise ModelCorruptError(card.name, f"cannot unpack {origin or source}: {error}; get that file again") from error
 
 
-def _names(archive: zipfile.ZipFile | tarfile.TarFile) -> list[str]:
+def _names(card: ModelCard, archive: zipfile.ZipFile | tarfile.TarFile) -> list[str]:
+    """Return the names of the files in an archive that does not unpack to much more than it is.
+
+    Only names that the archive says are read, and nothing is ever written under them.
+    """
+    names, unpacked = [], 0
     if isinstance(archive, zipfile.ZipFile):
-        return archive.namelist()
-    return [member.name for member in archive.getmembers() if member.isfile()]
+        members: Iterable[tuple[str, int]] = [(m.filename, m.file_size) for m in archive.infolist()]
+        path = Path(str(archive.filename))
+    else:
+        members, path = ((m.name, m.size) for m in archive if m.isfile()), Path(str(archive.name))
+    size = path.stat().st_size
+    for name, length in members:  # a tar unpacks while one looks
+        unpacked += length
+        if unpacked > _RATIO * size + _ROOM:
+            raise ModelCorruptError(card.name, f"expected weights, which hardly shrink, in {path}, got "
+                                               f"{size} bytes that unpack to {unpacked} and more; none was unpacked")
+        names.append(name)
+    return names
 
 
 def _member(archive: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:

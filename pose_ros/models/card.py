@@ -22,6 +22,8 @@ _KINDS = ("detector", "estimator", "lifter", "recogniser")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 #: What authors publish: a whole SHA-256, or its first digits as part of the file's name.
 _SHA256 = re.compile(r"[0-9a-f]{7,64}")
+#: One version of one package. pip takes addresses and options in the same place, and runs what is there.
+_WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+( --hash=sha256:[0-9a-f]{64})?")
 #: Brightness of red, green and blue (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -205,6 +207,11 @@ class ModelCard:
         need(self.kind == "detector" or self.skeleton, "skeleton: every kind but a detector has to name one")
         origins = [k for k in ("url", "wheel", "path") if getattr(self.file, k)]
         need(len(origins) == 1, f"file: expected exactly one of url, wheel, path; got {', '.join(origins) or 'none'}")
+        need(self.file.url.startswith(("https://", "http://")) or not self.file.url,
+             f"file.url: expected an address that begins with https:// or http://, got '{self.file.url}'; path names a "
+             "file of this machine")
+        need(_WHEEL.fullmatch(self.file.wheel) or not self.file.wheel,
+             f"file.wheel: expected name==version, perhaps with --hash=sha256:..., got '{self.file.wheel}'")
         need(self.file.member or not self.file.wheel, "file: a wheel needs a member")
         need(not self.file.path or not self.file.member, "file: a path takes no member")
         need(_SHA256.fullmatch(self.file.sha256) or not (self.file.sha256 or self.file.wheel),

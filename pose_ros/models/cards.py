@@ -28,13 +28,12 @@ from typing import Any, TypeVar
 import yaml
 
 from pose_ros import folders as user_folders
+from pose_ros.core import documents
 from pose_ros.errors import CardError, ConfigError, UnknownNameError
 from pose_ros.models.card import ModelCard
 from pose_ros.skeletons import catalogue
 
 T = TypeVar("T")
-#: The same as safe_load, ten times as fast where PyYAML was built with libyaml.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def folders() -> list[Path]:
@@ -99,7 +98,7 @@ def _is_family(data: Any) -> bool:
 def _parse(path: Path, _mtime_ns: int) -> Any:
     """Return what is in a file, which is not to be changed."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        return documents.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CardError(path.stem, f"{path}: not readable as YAML: {error}") from error
 

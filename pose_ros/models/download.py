@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pose_ros.errors import ModelCorruptError, ModelMissingError
 from pose_ros.models import files
@@ -19,6 +20,8 @@ from pose_ros.models.files import Progress, part_of
 log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16
+#: Bytes that are taken where a card names no size.
+_MOST = 8 << 30
 _TIMEOUT_S = 20.0
 #: Waits between tries.
 _BACKOFF_S = (0.5, 1.0, 2.0)
@@ -81,6 +84,17 @@ class _Cut(Exception):
         self.final = final
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to another one, but never from an encrypted connection to one that anybody may change."""
+
+    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any,
+                         newurl: str) -> urllib.request.Request | None:
+        if not newurl.startswith("https://" if req.type == "https" else ("https://", "http://")):
+            fp.close()
+            raise _Cut(f"the server sends us on to {newurl}, which is less safe", final=True)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _validator(part: Path) -> Path:
     """Return where the server's mark of the version of a half fetched file is kept."""
     return part.with_name(part.name + ".etag")
@@ -97,7 +111,8 @@ def _receive(card: ModelCard, part: Path, progress: Progress | None) -> None:
         if _validator(part).exists():
             headers["If-Range"] = _validator(part).read_text(encoding="latin-1")
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(card.file.url, headers=headers), timeout=_TIMEOUT_S)
+        request = urllib.request.Request(card.file.url, headers=headers)
+        answer = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # nothing is missing, or the file there is shorter: the hash tells
@@ -120,7 +135,7 @@ def _receive(card: ModelCard, part: Path, progress: Progress | None) -> None:
             while chunk := _read(answer):
                 file.write(chunk)
                 done += len(chunk)
-                if card.file.size and done > card.file.size:
+                if done > (card.file.size or _MOST):
                     return  # not our file: its hash will say so, and the disk does not fill up
                 if progress:
                     progress(done, max(total, card.file.size))

@@ -18,6 +18,7 @@ import yaml
 
 from pose_ros.anatomy.describe import UNITS
 from pose_ros.anatomy.describe import names as described_names
+from pose_ros.core import documents
 from pose_ros.core.colors import by_side
 from pose_ros.core.convert import converts
 from pose_ros.core.skeleton import Skeleton
@@ -25,7 +26,6 @@ from pose_ros.errors import ConfigError, UnknownNameError
 from pose_ros.skeletons.compose import compose
 
 # Ten times as fast where PyYAML has it.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _KEYS = {
     "name", "extends", "keypoints", "parts", "edges", "flip_pairs", "sigmas", "root", "source", "subject", "joints",
@@ -89,7 +89,7 @@ def _find(name: str) -> Path:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        data = documents.load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(str(path), f"not readable as YAML: {error}") from error
     return _checked(data, str(path))

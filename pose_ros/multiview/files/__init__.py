@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from pose_ros.core import documents
 from pose_ros.core.camera import Camera
 from pose_ros.errors import ConfigError
 from pose_ros.multiview.files import anipose, opencv, panoptic, qualisys, ros
@@ -146,7 +147,7 @@ def _is_opencv(text: str) -> bool:
 
 def _yaml(text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return documents.load(text)
     except yaml.YAMLError:
         return None
 

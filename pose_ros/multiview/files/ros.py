@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pose_ros.core import quaternion
+from pose_ros.core import documents, quaternion
 from pose_ros.core.camera import Camera
 from pose_ros.errors import ConfigError
 from pose_ros.media.calibration import read_calibration
@@ -118,7 +118,7 @@ def camera_info(name: str, camera: Camera) -> str:
 def _tree(path: Path) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
     """Return parent, rotation and place of every child frame."""
     try:
-        data = Fields(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        data = Fields(documents.load(path.read_text(encoding="utf-8")), str(path))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(str(path), f"cannot be read: {error}") from error
     listed = data.data.get("transforms")
