@@ -11,4 +11,4 @@ from pose_ros.cli.launching import describe
 
 def generate_launch_description() -> LaunchDescription:
     """Return what ``ros2 launch`` runs."""
-    return describe("everything.yaml", one_model=False)
+    return describe("everything.yaml", one_model=False, rviz="everything.rviz")

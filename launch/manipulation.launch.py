@@ -11,4 +11,4 @@ from pose_ros.cli.launching import describe
 
 def generate_launch_description() -> LaunchDescription:
     """Return what ``ros2 launch`` runs."""
-    return describe("manipulation.yaml", depth=True, fixed_frame="base_link")
+    return describe("manipulation.yaml", depth=True, rviz="manipulation.rviz", fixed_frame="base_link")

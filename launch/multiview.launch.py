@@ -12,4 +12,4 @@ from pose_ros.cli.launching import describe
 
 def generate_launch_description() -> LaunchDescription:
     """Return what ``ros2 launch`` runs."""
-    return describe("multiview.yaml", one_camera=False, fixed_frame="world")
+    return describe("multiview.yaml", one_camera=False, rviz="multiview.rviz", fixed_frame="world")

@@ -11,4 +11,4 @@ from pose_ros.cli.launching import describe
 
 def generate_launch_description() -> LaunchDescription:
     """Return what ``ros2 launch`` runs."""
-    return describe("rgbd.yaml", depth=True, fixed_frame="camera_color_optical_frame")
+    return describe("rgbd.yaml", depth=True, rviz="rgbd.rviz", fixed_frame="camera_color_optical_frame")

@@ -113,7 +113,8 @@ def test_launch_files_give_a_description(launch_file):
     spec.loader.exec_module(module)
     described = {a.name: a.description for a in module.generate_launch_description().get_launch_arguments()}
     assert all(len(text) > 10 for text in described.values())
-    assert {"device", "params_file", "namespace", "use_rviz", "log_level", "fixed_frame"} <= described.keys()
+    common = {"device", "params_file", "namespace", "use_rviz", "rviz_config", "log_level", "fixed_frame"}
+    assert common <= described.keys()
     assert ({"image_topic", "camera_info_topic"} <= described.keys()) == (launch_file.name != "multiview.launch.py")
     assert ("model" in described) == (launch_file.name != "everything.launch.py")
     assert ("depth_topic" in described) == (launch_file.name in ("rgbd.launch.py", "manipulation.launch.py"))
@@ -147,14 +148,3 @@ def test_the_nodes_of_several_cameras_are_connected():
     cameras = room.parameters["cameras"]
     assert [spec.path for spec in specs if spec.plugin == "pose_node"] == [f"/{name}/pose" for name in cameras]
     assert room.parameters["skeletons_topic"] == "{camera}/pose/skeletons"
-
-
-def test_rviz_shows_what_the_nodes_publish():
-    data = yaml.safe_load((ROOT / "config" / "pose.rviz").read_text())
-    displays = data["Visualization Manager"]["Displays"]
-    topics = [(d["Class"].partition("/")[2], d["Topic"]["Value"]) for d in displays if "Topic" in d]
-    assert topics == [("MarkerArray", "pose/markers"), ("MarkerArray", "animals/markers"),
-                      ("MarkerArray", "multiview/markers"), ("Image", "pose/image_annotated")]
-    assert [d["Enabled"] for d in displays if d["Class"].endswith("/TF")] == [True]
-    names = {spec.name for name in ("everything", "multiview") for spec in of(ROOT / "config" / f"{name}.yaml")}
-    assert names == {"pose", "animals", "multiview"}

@@ -35,7 +35,7 @@ _DEVICE = {"device": "Where to run it: auto, cpu, cuda, tensorrt or openvino:NAM
 
 def describe(
     config: str, *, one_model: bool = True, one_camera: bool = True, depth: bool = False,
-    fixed_frame: str = "camera_optical_frame",
+    rviz: str = "pose.rviz", fixed_frame: str = "camera_optical_frame",
 ) -> LaunchDescription:
     """Return what ``ros2 launch`` runs.
 
@@ -44,6 +44,7 @@ def describe(
         one_model: Whether an argument ``model`` makes sense: all pose_nodes of the file run the same.
         one_camera: Whether arguments for topics make sense: all pose_nodes of the file hear one camera.
         depth: Whether the camera measures depth.
+        rviz: What RViz shows, a file in ``config/``.
         fixed_frame: Of RViz.
     """
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -60,18 +61,18 @@ def describe(
 
     def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         # What is wrong is said before anything starts; launch leaves alone what runs already when it fails.
-        return [rviz, web, *_nodes(context, parameters)]
+        return [viewer, web, *_nodes(context, parameters)]
 
     def argument(name: str, default: str, description: str, *choices: str) -> DeclareLaunchArgument:
         return DeclareLaunchArgument(
             name, default_value=default, description=description, choices=list(choices) or None
         )
 
-    rviz = Node(
+    viewer = Node(
         package="rviz2",
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
-        arguments=["-d", str(folder / "pose.rviz"), "-f", LaunchConfiguration("fixed_frame")],
+        arguments=["-d", LaunchConfiguration("rviz_config"), "-f", LaunchConfiguration("fixed_frame")],
         condition=IfCondition(LaunchConfiguration("use_rviz")),
     )
     web = Node(
@@ -89,6 +90,7 @@ def describe(
         argument("log_level", "info", "Least severe messages that are logged.",
                  "debug", "info", "warn", "error", "fatal"),
         argument("use_rviz", "false", "Also show skeletons, TF and the annotated image in RViz.", "true", "false"),
+        argument("rviz_config", str(folder / rviz), "What RViz shows."),
         argument("use_web", "false", "Also serve the web page, at http://127.0.0.1:8080/.", "true", "false"),
         argument("fixed_frame", fixed_frame, "Fixed frame of RViz, such as the frame_id of the images."),
         OpaqueFunction(function=nodes),
