@@ -152,21 +152,20 @@ def test_every_display_hears_what_the_nodes_publish(name, nodes, ros):
     path, _ = started_by(name)
     running = nodes(name)
     viewer = ros.node("rviz")
-    shown = {}
-    for display in displays(path):
-        if "Topic" in display:
-            topic = display["Topic"]
-            assert not topic["Value"].startswith("/"), "would not follow a namespace"
-            shown["/" + topic["Value"]] = DISPLAYS[display["Class"].partition("/")[2]], heard_by(topic)
-    for topic, (kind, profile) in shown.items():
+    # Configured, every one of them has markers or frames.
+    telling = {message(DISPLAYS["MarkerArray"]), message("tf2_msgs/msg/TFMessage")}
+    assert ros.spin_until(lambda: all(any(p.msg_type in telling for p in node.publishers) for node in running), 10.0)
+    shown = [display for display in displays(path) if "Topic" in display]
+    for display in shown:
+        assert not display["Topic"]["Value"].startswith("/"), "would not follow a namespace"
+        topic, kind = "/" + display["Topic"]["Value"], DISPLAYS[display["Class"].partition("/")[2]]
         publishers = partial(viewer.get_publishers_info_by_topic, topic)
         assert ros.spin_until(publishers, 10.0), f"nobody publishes {topic}"
         (publisher,) = publishers()
         assert publisher.topic_type == kind
-        heard = viewer.create_subscription(message(kind), topic, lambda _: None, profile)
+        heard = viewer.create_subscription(message(kind), topic, lambda _: None, heard_by(display["Topic"]))
         assert ros.spin_until(heard.get_publisher_count, 10.0), f"{topic}: qualities of service do not match"
-    assert published(running) - HIDDEN.get(name, set()) == shown.keys()
-    assert ros.spin_until(partial(viewer.get_publishers_info_by_topic, "/tf"), 10.0)
+    assert published(running) - HIDDEN.get(name, set()) == {"/" + display["Topic"]["Value"] for display in shown}
     # Points are made of what the pose node hears while somebody listens to it.
     for display in displays(path, "DepthCloud"):
         for key in ("Depth Map Topic", "Color Image Topic"):
