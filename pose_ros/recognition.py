@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pose_ros import registry, wiring
+from pose_ros.core.back_off import BackOff
 from pose_ros.core.options import from_mapping, option
 from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
@@ -58,19 +59,23 @@ class _Runner:
 
     def __init__(self, name: str, sees: Sees) -> None:
         self.name, self.sees = name, sees
+        self._retry = BackOff(_RETRY_S, _LONGEST_RETRY_S)
         self.reset()
 
     def reset(self) -> None:
         self.due_ns: int | None = None
-        self.failures, self.problem = 0, ""
+        self.works()
+
+    def works(self) -> None:
+        self.problem = ""
+        self._retry.succeeded()
 
     def due(self, stamp_ns: int) -> bool:
         return self.due_ns is None or stamp_ns >= self.due_ns - _EARLY_NS
 
     def failed(self, stamp_ns: int, error: Exception) -> None:
-        wait = min(_RETRY_S * 2**self.failures, _LONGEST_RETRY_S)
-        self.failures, self.problem = self.failures + 1, f"{type(error).__name__}: {error}"
-        self.due_ns = stamp_ns + round(wait * 1e9)
+        self.problem = f"{type(error).__name__}: {error}"
+        self.due_ns = stamp_ns + round(self._retry.failed(stamp_ns) * 1e9)
 
     def see(self, clip: Clip) -> list[Seen]:
         """Return what it sees, checked: what it says is published, whoever wrote it."""
@@ -204,7 +209,7 @@ class Recognition:
             return []
         finally:
             stages.add(runner.name, (time.perf_counter() - began) * 1e3)
-        runner.failures, runner.problem = 0, ""
+        runner.works()
         sights = [
             Sight(runner.name, int(clip.ids[seen.row]), int(clip.parents[seen.row]),
                   seen.side or int(clip.sides[seen.row]), seen, sees.units)
