@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.time import Time
-from rclpy.timer import Timer
 from std_msgs.msg import Header
 
 from pose_ros.core.poses import Poses
@@ -21,6 +20,7 @@ from pose_ros.fusion import Fusion
 from pose_ros.multiview.health import CameraHealth
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.sync import Sync, Views
+from pose_ros.nodes.looking import Looking
 from pose_ros.nodes.multiview_options import MultiviewOptions
 from pose_ros.nodes.tally import stamp_ns
 from pose_ros.nodes.viewpoint import Sight, Viewpoint
@@ -43,7 +43,7 @@ class _Held:
     until: float
 
 
-class Fusing:
+class Fusing(Looking):
     """Hears the cameras while somebody listens, and answers each set of views. Used by the executor's thread only."""
 
     def __init__(
@@ -61,8 +61,9 @@ class Fusing:
             outputs: Publishes.
             health: Counts.
         """
-        self._node, self._options, self._known = node, options, {c.name: c for c in rig} if rig is not None else None
-        self.fusion, self.sync, self._outputs, self._health = fusion, sync, outputs, health
+        super().__init__(node, health)
+        self._options, self._known = options, {c.name: c for c in rig} if rig is not None else None
+        self.fusion, self.sync, self._outputs = fusion, sync, outputs
         self._frames: Frames | None = None
         #: Cameras by name, while they are heard.
         self.viewpoints: dict[str, Viewpoint] = {}
@@ -71,7 +72,6 @@ class Fusing:
         #: Skeleton and model of each kind of parts that any camera sent.
         self._kinds: dict[str, tuple[Skeleton, str]] = {}
         self._announced: tuple[Skeleton, str, dict[str, tuple[Skeleton, str]]] | None = None
-        self._timers: list[Timer] = []
         self._reset = False
         #: Cameras that were part of the newest fusion.
         self.used: tuple[str, ...] = ()
@@ -86,17 +86,11 @@ class Fusing:
     def start(self) -> None:
         """Begin to work."""
         self._announced = None
-        self._timers = [
-            self._node.create_timer(_LOOK_S, self._look),
-            self._node.create_timer(_SOON_S, lambda: self._guarded(self._turn)),
-        ]
-        self._timers[-1].cancel()
+        self._begin(self._look, _LOOK_S, self._turn, _SOON_S)
 
     def stop(self) -> None:
         """Rest, and end all tracks."""
-        for timer in self._timers:
-            self._node.destroy_timer(timer)
-        self._timers = []
+        self._end()
         self._listen(False)
         self._reset = True
 
@@ -111,12 +105,6 @@ class Fusing:
     def _look(self) -> None:
         self._guarded(lambda: self._listen(self.enabled and self._outputs.wanted(True)))
         self._guarded(self._turn)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # an executor ends with what its callbacks raise
-            self._health.fail(error)
 
     def _listen(self, wanted: bool) -> None:
         if wanted and not self.viewpoints:

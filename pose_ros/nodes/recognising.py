@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.timer import Timer
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
@@ -22,6 +21,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
 from pose_ros.msg import ActionArray, SkeletonArray
 from pose_ros.nodes.action_options import ActionOptions
+from pose_ros.nodes.looking import Looking
 from pose_ros.nodes.stream import Stream, beside
 from pose_ros.nodes.tally import stamp_ns
 from pose_ros.recognisers.aim import Targets
@@ -49,7 +49,7 @@ class _Held:
     until: float
 
 
-class Recognising:
+class Recognising(Looking):
     """Hears skeletons while somebody listens, and answers each array. Used by the executor's thread only."""
 
     def __init__(
@@ -63,7 +63,8 @@ class Recognising:
             sees: Recognisers by name.
             health: Counts.
         """
-        self._node, self._options, self._sees, self._health = node, options, sees, health
+        super().__init__(node, health)
+        self._options, self._sees = options, sees
         wanted = [part for part in PARTS if getattr(options(), part)]
         #: Kind of subjects, "" for whole ones -> what looks at them.
         self.looking = {
@@ -78,7 +79,6 @@ class Recognising:
         self.streams: dict[str, Stream] = {}
         self._frames: Frames | None = None
         self._held: deque[_Held] = deque()
-        self._timers: list[Timer] = []
         self._reset = False
         #: Why the last skeletons were left out; empty when they were not.
         self._unplaced = ""
@@ -100,17 +100,11 @@ class Recognising:
 
     def start(self) -> None:
         """Begin to work."""
-        self._timers = [
-            self._node.create_timer(_LOOK_S, self._look),
-            self._node.create_timer(_SOON_S, lambda: self._guarded(self._turn)),
-        ]
-        self._timers[-1].cancel()
+        self._begin(self._look, _LOOK_S, self._turn, _SOON_S)
 
     def stop(self) -> None:
         """Rest, and end all actions."""
-        for timer in self._timers:
-            self._node.destroy_timer(timer)
-        self._timers = []
+        self._end()
         self._listen(False)
 
     def close(self) -> None:
@@ -127,12 +121,6 @@ class Recognising:
         wanted = any(p.get_subscription_count() for p in (*self._arrays.values(), self._markers))
         self._guarded(lambda: self._listen(self.enabled and wanted))
         self._guarded(self._turn)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # an executor ends with what its callbacks raise
-            self._health.fail(error)
 
     def _listen(self, wanted: bool) -> None:
         if wanted and not self.streams:
