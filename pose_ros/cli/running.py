@@ -23,6 +23,8 @@ _READY_WITHIN_S = 60.0
 #: After the last camera has ended, results may be on their way for this long at most, and this long after the last one.
 #: The nodes' last counts are among them, which come once a second.
 _DRAIN_AT_MOST_S, _DRAIN_QUIET_S = 5.0, 1.0
+#: What a node says of its refusal is waited for this long; its diagnostics come once a second.
+_REASON_WITHIN_S = 5.0
 #: Time between two looks at the processes.
 _LOOK_EVERY_S = 0.05
 
@@ -97,7 +99,7 @@ class Run:
         if dead := self._revive(monitor, manager):
             return _FAILED, dead
         if refused := manager.look():
-            reason = monitor.nodes[refused.split()[0]].values.get("last_error", "")
+            reason = self._reason(monitor, refused.split()[0])
             return _FAILED, f"{refused}{f': {reason}' if reason else ''}"
         for watched in self.watched:
             if watched.refusal:
@@ -106,6 +108,14 @@ class Run:
             self._drain()
             return _OK, "the source has ended"
         return None
+
+    def _reason(self, monitor: Monitor, path: str) -> str:
+        """Return what a node says of its refusal; its diagnostics come later than its answer."""
+        until = time.monotonic() + _REASON_WITHIN_S
+        while not (reason := monitor.nodes[path].values.get("last_error", "")) and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+            monitor.look()
+        return reason
 
     def _revive(self, monitor: Monitor, manager: BringUp) -> str:
         """Start again what has died and may live again; returns what may not."""
