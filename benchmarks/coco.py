@@ -32,9 +32,9 @@ from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.pipeline import TopDown
 from pose_ros.registry import load
 from pose_ros.skeletons import catalogue
+from pose_ros.sources import TopDown
 from pose_ros.wiring import build, parse_model
 
 _PERSON = 1

@@ -32,7 +32,8 @@ from pose_ros.decode.rois import enclosing_regions
 from pose_ros.errors import PoseRosError
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.pipeline import Pipeline, TopDown
+from pose_ros.pipeline import Pipeline
+from pose_ros.sources import TopDown
 from pose_ros.wiring import build
 
 #: RHD's 21 points in the order of hand21: each finger is counted from its tip.

@@ -37,11 +37,11 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
 from pose_ros.media.sources import open_source
 from pose_ros.models.store import Store
-from pose_ros.pipeline import TopDown
 from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.registry import load
 from pose_ros.runtime import open_session
 from pose_ros.skeletons import catalogue
+from pose_ros.sources import TopDown
 from pose_ros.wiring import build
 
 #: Cards of networks that were converted for the test data, and are nowhere to be had.

@@ -20,7 +20,7 @@ from pose_ros.decode.body_parts import Starts, face_regions, hand_regions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator
-from pose_ros.pipeline import SAME_SUBJECT_IOU, distinct, squares
+from pose_ros.sources import SAME_SUBJECT_IOU, distinct, squares
 from pose_ros.tracking.smooth import RegionSmoother
 
 

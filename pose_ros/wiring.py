@@ -21,7 +21,7 @@ from pose_ros.models import cards
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.parts import OwnPart, Part, PartOptions
-from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, PoseSource, TopDown, TopDownOptions
+from pose_ros.pipeline import Pipeline
 from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.recognisers.base import Recogniser
 from pose_ros.rgbd.measure import DepthMeasurer
@@ -29,6 +29,7 @@ from pose_ros.rgbd.options import DepthOptions
 from pose_ros.runtime import Session, check, open_session
 from pose_ros.runtime.session import PRECISIONS
 from pose_ros.skeletons import catalogue
+from pose_ros.sources import OneStage, OneStageOptions, PoseSource, TopDown, TopDownOptions
 from pose_ros.space import Space
 from pose_ros.tracking.point_filter import FilterOptions, PointFilter
 from pose_ros.tracking.smooth import PoseSmoother

@@ -39,15 +39,17 @@ MAY_USE = {
     },
     "manipulation": {"anatomy", "core", "errors", "skeletons", "tracking"},
     "multiview": {"anatomy", "core", "errors", "media"},
+    "datasets": {"core", "errors", "skeletons"},
     "web": {"errors"},
     "exports": {"anatomy", "core", "errors", "skeletons"},
     "space": {"anatomy", "core", "lifters", "rgbd", "tracking"},
-    "pipeline": {"anatomy", "core", "detectors", "errors", "estimators", "space", "tracking"},
+    "sources": {"core", "detectors", "errors", "estimators", "skeletons", "tracking"},
+    "pipeline": {"anatomy", "core", "errors", "sources", "space", "tracking"},
     "fusion": {"anatomy", "core", "errors", "multiview", "pipeline", "tracking"},
-    "parts": {"core", "decode", "detectors", "errors", "estimators", "pipeline", "tracking"},
+    "parts": {"core", "decode", "detectors", "errors", "estimators", "sources", "tracking"},
     "wiring": {
         "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "recognisers",
-        "registry", "rgbd", "runtime", "skeletons", "space", "tracking"
+        "registry", "rgbd", "runtime", "skeletons", "sources", "space", "tracking"
     },
 }  # fmt: skip
 #: The rooms that know ROS, and the command line above them, may use everything below; nothing below uses them.

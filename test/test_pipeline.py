@@ -16,7 +16,8 @@ from pose_ros.core.regions import Detections
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.errors import ConfigError
-from pose_ros.pipeline import OneStage, OneStageOptions, Pipeline, TopDown, TopDownOptions
+from pose_ros.pipeline import Pipeline
+from pose_ros.sources import OneStage, OneStageOptions, TopDown, TopDownOptions
 from pose_ros.tracking.smooth import PoseSmoother
 from pose_ros.tracking.track import Tracker, TrackerOptions
 

@@ -24,8 +24,9 @@ from pose_ros.errors import (
 )
 from pose_ros.models import files
 from pose_ros.models.store import Store
-from pose_ros.pipeline import Pipeline, TopDown
+from pose_ros.pipeline import Pipeline
 from pose_ros.runtime.session import FakeSession, Tensor
+from pose_ros.sources import TopDown
 
 DETECTOR = {"kind": "detector", "plugin": "yolox", "summary": "A test.", "file": {"path": "d.onnx"},
             "licence": {"weights": "MIT"}, "input_wh": [64, 64], "classes": ["person"]}

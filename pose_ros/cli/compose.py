@@ -332,7 +332,7 @@ def _blocks_of_model(model: str) -> dict[str, type]:
     from pose_ros import registry
     from pose_ros.estimators.base import ImageEstimator
     from pose_ros.models.store import Store
-    from pose_ros.pipeline import OneStageOptions, TopDownOptions
+    from pose_ros.sources import OneStageOptions, TopDownOptions
     from pose_ros.tracking.track import TrackerOptions
     from pose_ros.wiring import parse_model
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from pose_ros.core.options import option
 from pose_ros.parts import OwnPart, Part
-from pose_ros.pipeline import OneStage, Pipeline, TopDown
+from pose_ros.pipeline import Pipeline
 from pose_ros.ros.outputs import OutputOptions
 from pose_ros.ros.surroundings import SurroundingsOptions
+from pose_ros.sources import OneStage, TopDown
 from pose_ros.wiring import BLOCKS, PARTS, PipelineOptions
 
 #: Names of the options that make a pipeline.

@@ -13,8 +13,9 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections
 from pose_ros.core.stages import Stages
-from pose_ros.pipeline import Pipeline, TopDown, TopDownOptions
+from pose_ros.pipeline import Pipeline
 from pose_ros.skeletons import catalogue
+from pose_ros.sources import TopDown, TopDownOptions
 
 SKELETON = catalogue.get("coco17")
 SECOND = 10**9

@@ -9,7 +9,8 @@ from fakes import IMAGE, NOBODY
 from poses_checks import check, same
 
 from pose_ros.core.frame import Frame
-from pose_ros.pipeline import OneStage, Pipeline
+from pose_ros.pipeline import Pipeline
+from pose_ros.sources import OneStage
 from pose_ros.tracking.track import Tracker
 
 SHAPES = {"1x1": (1, 1, 3), "one row": (1, 300, 3), "one column": (300, 1, 3), "odd": (33, 77, 3)}

@@ -14,9 +14,9 @@ from pose_ros.core.stages import Stages
 from pose_ros.errors import CardError, ShapeError
 from pose_ros.estimators.movenet import MoveNet, MoveNetMultiPose, MoveNetOptions
 from pose_ros.models import cards
-from pose_ros.pipeline import TopDown
 from pose_ros.plugin import Model
 from pose_ros.runtime.session import FakeSession, Tensor
+from pose_ros.sources import TopDown
 
 CARD = cards.get("movenet-lightning-ptq")
 IMAGE = np.zeros((480, 640, 3), np.uint8)

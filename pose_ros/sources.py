@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources: Frame -> Poses, by one network that sees them all, or by a detector and one that looks at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pose_ros.core.closeness import closeness
+from pose_ros.core.frame import Frame
+from pose_ros.core.nms import oks_nms
+from pose_ros.core.options import option
+from pose_ros.core.poses import Poses
+from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.core.stages import Stages
+from pose_ros.detectors.base import Detector
+from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.tracking.smooth import RegionSmoother
+
+#: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
+#: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
+SAME_SUBJECT_IOU = 0.8
+#: Poses that are closer than this are the same subject: doubles of one person were seen at 0.7 to 1.0; people side by
+#: side, a shoulder's width (0.4 of their size) apart, are at 0.03 ...
+_SAME_POSE = 0.5
+#: ... where a keypoint may be off by this part of the subject's size.
+_REACH = 0.15
+#: A hand that is found while another one is followed, and that overlaps it by more than this, is that one if it is of
+#: the same side: doubles of one blurred hand were seen at 0.57 to 0.77, two hands that hold each other at 0.59 ...
+_SAME_HAND_IOU = 0.5
+#: ... or if the wrists are nearer than this part of the hand's size: those of doubles were at 0.06 to 0.13.
+_SAME_WRIST = 0.25
+
+#: Who was lost less than this ago is probably near, such as a hand behind another one ...
+_MISSING_S = 1.0
+#: ... and the detector, which may fail in single images, looks this often; seconds.
+_MISSING_EVERY_S = 0.1
+_NOBODY = Detections.empty()
+
+
+class PoseSource(Protocol):
+    """Where a pipeline gets its poses from."""
+
+    skeleton: Skeleton
+    #: What runs, in the grammar of SetModel: ``[detector+]estimator``.
+    name: str
+    #: Where it really runs.
+    device: str
+
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame; ``whole`` are those of which they are parts, such as the bodies of hands."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything about earlier frames."""
+        ...
+
+
+@dataclass(frozen=True)
+class _SubjectOptions:
+    """What all pipelines can say about doubles, except among subjects that are followed."""
+
+    max_oks: float = option(
+        0.9, "Of two poses that are more alike than this (object keypoint similarity), the better one stays; 1 keeps "
+        "all.", low=0.1, high=1.0, live=True,
+    )
+    soft_oks: bool = option(
+        False, "Lower the scores of poses that are alike instead of removing them, by exp(-oks^2 / max_oks).", live=True
+    )
+
+    def without_doubles(self, poses: Poses) -> Poses:
+        """Return poses as these options want them."""
+        return oks_nms(poses, self.max_oks, self.soft_oks) if self.max_oks < 1 or self.soft_oks else poses
+
+
+@dataclass(frozen=True)
+class OneStageOptions(_SubjectOptions):
+    """Options of pipelines whose estimator finds the subjects itself."""
+
+    max_subjects: int = option(30, "Most subjects in one image, the best ones.", low=1, high=1000, live=True)
+    min_subject_score: float = option(
+        0.0, "Subjects below this are left out; the estimator has a threshold of its own.", low=0.0, high=1.0, live=True
+    )
+
+
+class OneStage:
+    """Poses from a one-stage or bottom-up estimator; nothing is remembered."""
+
+    def __init__(self, estimator: ImageEstimator, options: OneStageOptions | None = None) -> None:
+        """Wrap an estimator."""
+        self.estimator = estimator
+        self.options = options or OneStageOptions()
+        self.skeleton = estimator.skeleton
+        self.name = estimator.card.name
+        self.device = f"{estimator.session.runtime} on {estimator.session.device}"
+
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame, best first; ``whole`` does not matter."""
+        with stages("estimate"):
+            poses = self.estimator.estimate(frame.image)
+        poses = self.options.without_doubles(poses)
+        best = np.argsort(-poses.subject_scores, kind="stable")
+        best = best[poses.subject_scores[best] >= self.options.min_subject_score]
+        poses = poses.select(best[: self.options.max_subjects])
+        return poses.boxed()
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+
+@dataclass(frozen=True)
+class TopDownOptions(_SubjectOptions):
+    """Options of the top-down pipeline."""
+
+    max_subjects: int = option(5, "Most subjects in one image.", low=1, high=100, live=True)
+    follow: bool = option(
+        True, "Look where the subjects were in the last image, and detect only when needed; only for estimators that "
+        "say where to look next.", live=True,
+    )
+    detect_every: float = option(
+        0.5, "While subjects are followed, look for new ones this often.", unit="s", low=0.0, high=60.0, live=True
+    )
+    min_subject_score: float = option(
+        0.5, "Below this an estimator's own 'nobody here' is believed.", low=0.0, high=1.0, live=True
+    )
+
+
+class TopDown:
+    """Detect subjects, or follow them from the last frame, and estimate each one."""
+
+    def __init__(self, detector: Detector, estimator: CropEstimator, options: TopDownOptions | None = None) -> None:
+        """Join a detector and an estimator."""
+        self.detector, self.estimator = detector, estimator
+        self.options = options or TopDownOptions()
+        self.skeleton = estimator.skeleton
+        self.name = f"{detector.card.name}+{estimator.card.name}"
+        self.device = f"{estimator.session.runtime} on {estimator.session.device}"
+        # Whoever knows one class alone did not choose it, and says nothing by it.
+        classes = detector.card.classes if len(detector.card.classes) > 1 else ()
+        #: What the detector's classes are called; the last one stands for those that have no name.
+        self._names = np.array([*classes, ""])
+        #: How often the detector ran.
+        self.detections = 0
+        self._last_key = 0
+        self._steady = RegionSmoother(estimator.steady)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the subjects of the last frame."""
+        #: Where the followed subjects are expected, who they are (numbers from 1 up, never used again), and since when.
+        self._regions = np.empty((0, 5), np.float32)
+        self._keys, self._since_ns = np.empty(0, np.int64), np.empty(0, np.int64)
+        #: What the detector called them.
+        self._labels = np.empty(0, self._names.dtype)
+        self._steady.reset()
+        self._detected_ns: int | None = None
+        #: Whether a followed subject was lost since the detector ran, when the last one was, and of how many.
+        self._lost, self._lost_ns, self._lost_of = False, 0, 0
+
+    def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
+        """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
+        most = self.options.max_subjects
+        self._keys, self._regions, self._labels = self._keys[:most], self._regions[:most], self._labels[:most]
+        self._since_ns = self._since_ns[:most]
+        followed, found, labels = self._regions, _NOBODY, self._labels
+        if self._should_detect(frame.stamp_ns):
+            with stages("detect"):
+                found = self.detector.detect(frame.image)
+            self.detections += 1
+            self._detected_ns, self._lost = frame.stamp_ns, False
+            overlap = iou(squares(found.regions), squares(followed)).max(axis=1, initial=0)
+            found = found.select(overlap <= SAME_SUBJECT_IOU)
+            found = found.select(np.arange(min(len(found), most - len(followed))))
+        regions = followed
+        if len(found):
+            regions = np.concatenate([followed, found.regions])
+            labels = np.concatenate([labels, self._names[np.minimum(found.classes, len(self._names) - 1)]])
+        with stages("estimate"):
+            poses = self.estimator.estimate(frame.image, regions)
+        poses = poses.replace(labels=labels)
+        if poses.regions is None:
+            # Only the detector knows who is there and how much of the image that is.
+            boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
+            poses = poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
+            return self.options.without_doubles(poses)
+        present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
+        # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
+        rows = present
+        if len(present) > 1:
+            rows = present[distinct(poses.select(present), int((present < len(followed)).sum()))]
+        if np.count_nonzero(rows < len(followed)) < len(followed):
+            gone = np.setdiff1d(np.arange(len(followed)), rows)
+            self._lost = True
+            # What was there for a moment only was no subject.
+            settled = np.count_nonzero(frame.stamp_ns - self._since_ns[gone] >= _MISSING_EVERY_S * 1e9)
+            if settled:
+                known = self._lost_of if self._missing(frame.stamp_ns) else 0
+                self._lost_of, self._lost_ns = max(len(followed) - len(gone) + settled, known), frame.stamp_ns
+        self._follow(rows, poses, len(found), frame.stamp_ns)
+        return (poses.select(rows) if len(rows) < len(poses) else poses).boxed()
+
+    def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
+        """Remember where to look for the subjects at ``rows`` in the next frame."""
+        regions = poses.regions
+        assert regions is not None
+        keys, since_ns = self._keys, self._since_ns
+        if new:
+            keys = np.concatenate([keys, self._last_key + 1 + np.arange(new)])
+            since_ns = np.concatenate([since_ns, np.full(new, stamp_ns)])
+            self._last_key += new
+        if not self.options.follow:
+            rows = rows[:0]
+        there = regions[rows]
+        rows = rows[np.isfinite(there).all(axis=1) & (there[:, 2:4] > 0).all(axis=1)]
+        self._keys, self._since_ns, self._labels = keys[rows], since_ns[rows], poses.labels[rows]
+        self._regions = self._steady(keys[rows], regions[rows], stamp_ns)
+
+    def _should_detect(self, stamp_ns: int) -> bool:
+        if not len(self._regions) or self._detected_ns is None or self._lost:
+            return True
+        if len(self._regions) >= self.options.max_subjects:
+            return False
+        every = self.options.detect_every
+        if self._missing(stamp_ns):
+            every = min(every, _MISSING_EVERY_S)
+        return not 0 <= stamp_ns - self._detected_ns < every * 1e9
+
+    def _missing(self, stamp_ns: int) -> bool:
+        """Return whether a subject was lost of late and not found again."""
+        return len(self._regions) < self._lost_of and stamp_ns - self._lost_ns < _MISSING_S * 1e9
+
+
+def squares(regions: np.ndarray) -> np.ndarray:
+    """Return upright squares (N, 4) of the regions' longer sides: narrow boxes and round regions become comparable."""
+    half = regions[:, 2:4].max(axis=1, keepdims=True, initial=0) / 2
+    return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
+
+
+def distinct(poses: Poses, first_new: int | None = None) -> np.ndarray:
+    """Return the rows without those that repeat an earlier row, as far as both are sure of their keypoints.
+
+    A keypoint that is guessed (legs outside the image) lies elsewhere in each guess, and says nothing.
+
+    Args:
+        poses: Subjects in order of seniority.
+        first_new: The first one that only a detector claims to be a subject of its own; none when left out.
+    """
+    if len(poses) < 2:
+        return np.arange(len(poses))
+    extent = keypoints_to_boxes(poses.keypoints)
+    size = np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
+    reach = _REACH * size
+    alike = closeness(poses.keypoints, poses.scores, poses.keypoints, poses.scores, reach) > _SAME_POSE
+    alike |= alike.T  # larger reach of the two: a double may be larger or smaller
+    if first_new is not None:
+        new, sides = np.arange(len(poses)) >= first_new, poses.sides
+        root = poses.keypoints[:, poses.skeleton.root]
+        near = np.linalg.norm(root[:, None] - root, axis=2) < _SAME_WRIST * np.maximum(size[:, None], size)
+        hands = (sides[:, None] > 0) & (sides > 0)
+        same = hands & ((sides[:, None] == sides) | near) & (iou(extent, extent) > _SAME_HAND_IOU)
+        alike |= new[:, None] & same
+    kept: list[int] = []
+    for row in range(len(poses)):
+        if not alike[row, kept].any():
+            kept.append(row)
+    return np.array(kept, np.int64)
