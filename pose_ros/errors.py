@@ -14,6 +14,8 @@
     │   ├── ModelCorruptError  the file is here but is not the one the card names
     │   └── LicenceError       the licence was not accepted
     ├── DeviceError            the device or runtime that was asked for is not there
+    ├── DatasetError           labelled data cannot be read, or are not what their layout promises
+    │   └── DatasetMissingError  its files are not here (says what is expected, and where to get it)
     ├── ImageError             an image message or file cannot be read as an image
     └── SourceError            a video, camera, folder or bag cannot be opened or read
 
@@ -131,6 +133,23 @@ class DeviceError(PoseRosError):
     def __init__(self, device: str, problem: str) -> None:
         self.device, self.problem = device, problem
         super().__init__(f"device '{device}': {problem}")
+
+
+class DatasetError(PoseRosError):
+    """Labelled data cannot be read, or are not what their layout promises.
+
+    Attributes:
+        dataset: Its name, or a file of it.
+        problem: The message without the name.
+    """
+
+    def __init__(self, dataset: str, problem: str) -> None:
+        self.dataset, self.problem = dataset, problem
+        super().__init__(f"data set '{dataset}': {problem}")
+
+
+class DatasetMissingError(DatasetError):
+    """Its files are not here."""
 
 
 class ImageError(PoseRosError, ValueError):

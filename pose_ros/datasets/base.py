@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a data set is: a card that says what it is, and a lazy sequence of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_ros.core.camera import Camera
+from pose_ros.core.regions import keypoints_to_boxes
+from pose_ros.core.skeleton import Skeleton
+from pose_ros.errors import DatasetError, ShapeError
+
+#: Values of ``Sample.visibility``, those of COCO.
+NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
+#: Share of a box that a person covers, where a set has no outlines: what xtcocotools takes (``use_area=False``).
+AREA_OF_BOX = 0.53
+#: What readers raise where a file is not what they take it for.
+UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """N labelled subjects with K keypoints each in one image. What is not known is None, or NaN.
+
+    Pixel centres are whole numbers and the first one is (0, 0); sets that count from 1 have been shifted.
+
+    Raises:
+        ShapeError: When a column does not have the shape written beside it.
+    """
+
+    #: What the set calls the image.
+    id: int | str
+    #: The picture, or the video that it is a frame of. Whether it is there is not looked at before :meth:`read`.
+    image: Path | None
+    #: (N, K, 2) float64, pixels; NaN where not labelled.
+    keypoints: np.ndarray
+    #: (N, K) uint8: :data:`NOT_LABELLED`, :data:`HIDDEN`, :data:`VISIBLE`.
+    visibility: np.ndarray
+    #: (N, 4) float64, xyxy in pixels; left out: around the keypoints.
+    boxes: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) float64, square pixels, as the set says; left out: :data:`AREA_OF_BOX` of the boxes.
+    areas: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) bool: crowds and regions where whatever is found counts neither for nor against an estimator.
+    ignore: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, of the label; left out: counted from 0.
+    ids: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, index into the categories of the data set.
+    categories: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) int64, the same number for the same subject in all images of ``sequence``.
+    tracks: np.ndarray | None = None
+    #: (N,) uint8: 0 not known, 1 left, 2 right, as in Poses.
+    sides: np.ndarray | None = None
+    #: (N, K, 3) float64, metres in the optical frame of the camera; NaN where not known.
+    points: np.ndarray | None = None
+    camera: Camera | None = None
+    #: (4, 4), optical frame of the camera from the frame of the rig, metres: for sets of several cameras.
+    T_camera_rig: np.ndarray | None = None
+    #: Lengths to measure errors by, pixels: name -> (N,) float64, such as ``head`` of PCKh or ``inter_ocular``.
+    normalisers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    #: Number of the frame where ``image`` is a video.
+    frame: int | None = None
+    #: (width, height) in pixels, where the labels say it.
+    size_wh: tuple[int, int] | None = None
+    #: Video or take that the image is of, and when in it: views of the same moment, and moments of a track.
+    sequence: str = ""
+    moment: int = 0
+    #: Name of the camera where a set has several.
+    view: str = ""
+    #: What else a set says, under the names of its authors, such as ``crowdIndex``.
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    #: Decodes pictures that are kept inside a label file: RGB uint8 (H, W, 3).
+    stored: Callable[[], np.ndarray] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Fill what was left out, make what is not labelled NaN, and check shapes."""
+        visibility = np.asarray(self.visibility, np.uint8)
+        if visibility.ndim != 2:
+            raise ShapeError("visibility", "(N, K)", visibility.shape)
+        n, k = visibility.shape
+        keypoints = np.array(self.keypoints, np.float64)
+        if keypoints.shape != (n, k, 2):
+            raise ShapeError("keypoints", f"({n}, {k}, 2)", keypoints.shape)
+        visibility = np.where(np.isfinite(keypoints).all(axis=2), np.minimum(visibility, VISIBLE), NOT_LABELLED)
+        keypoints[visibility == NOT_LABELLED] = np.nan
+        self._set("keypoints", keypoints, np.float64, (n, k, 2))
+        self._set("visibility", visibility, np.uint8, (n, k))
+        boxes = keypoints_to_boxes(keypoints) if self.boxes is None else self.boxes
+        self._set("boxes", boxes, np.float64, (n, 4))
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        self._set("areas", AREA_OF_BOX * sides.prod(axis=1) if self.areas is None else self.areas, np.float64, (n,))
+        self._set("ignore", np.zeros(n) if self.ignore is None else self.ignore, bool, (n,))
+        self._set("ids", np.arange(n) if self.ids is None else self.ids, np.int64, (n,))
+        self._set("categories", np.zeros(n) if self.categories is None else self.categories, np.int64, (n,))
+        for name, dtype, shape in (("tracks", np.int64, (n,)), ("sides", np.uint8, (n,)),
+                                   ("points", np.float64, (n, k, 3)), ("T_camera_rig", np.float64, (4, 4))):
+            if getattr(self, name) is not None:
+                self._set(name, getattr(self, name), dtype, shape)
+        for name, lengths in self.normalisers.items():
+            if np.shape(lengths) != (n,):
+                raise ShapeError(f"normalisers['{name}']", f"({n},)", np.shape(lengths))
+
+    def _set(self, name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> None:
+        array = np.asarray(value, dtype)
+        if array.shape != shape:
+            raise ShapeError(name, str(shape), array.shape)
+        object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        """Return how many subjects are labelled, ignored ones included."""
+        return len(self.visibility)
+
+    @property
+    def where(self) -> str:
+        """What to call the image in messages."""
+        return f"{self.image or self.id}" + (f", frame {self.frame}" if self.frame is not None else "")
+
+    def there(self) -> bool:
+        """Return whether the picture is there, without decoding it."""
+        return self.stored is not None or (self.image is not None and self.image.is_file())
+
+    def read(self) -> np.ndarray:
+        """Return the picture, RGB uint8 (H, W, 3).
+
+        Raises:
+            DatasetError: It is not there or cannot be decoded.
+        """
+        from pose_ros.datasets import pictures
+
+        if self.stored is not None:
+            return self.stored()
+        if self.image is None or not self.image.is_file():
+            raise DatasetError(self.where, "expected this picture, which is not there; `pose-ros datasets show NAME` "
+                                           "says where pictures are expected and where to get them")
+        return pictures.read(self.image) if self.frame is None else pictures.read_frame(self.image, self.frame)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which files of a data set lie in a folder. ``{split}`` in paths stands for the split."""
+
+    #: Module of this package that reads it.
+    reader: str
+    #: Pattern of the label files below the folder, or one for each split.
+    labels: str | Mapping[str, str]
+    splits: tuple[str, ...]
+    #: Folder of the pictures below the folder, or one for each split.
+    images: str | Mapping[str, str] = "."
+    #: Who made these files: ``authors``, or whose conversion it is, such as ``mmpose``.
+    by: str = "authors"
+    #: What this set needs its reader to know.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: What to do with files that cannot be read as they come.
+    note: str = ""
+
+    def at(self, what: str | Mapping[str, str], split: str) -> str:
+        """Return ``labels`` or ``images`` of a split."""
+        return (what if isinstance(what, str) else what[split]).replace("{split}", split)
+
+    def text(self) -> str:
+        """Return one line for people."""
+        labels, images = (
+            what if isinstance(what, str) else " or ".join(dict.fromkeys(what.values()))
+            for what in (self.labels, self.images)
+        )
+        where = "the same folder" if images == "." else images
+        return (f"{labels}, pictures in {where} (files of {self.by}; split: {', '.join(self.splits)})"
+                + f" [{self.note}]" * bool(self.note))
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What a data set is, where to get it and under what terms."""
+
+    name: str
+    title: str
+    #: Name of the skeleton, or empty where each project brings its own.
+    skeleton: str
+    url: str
+    #: In the words of its authors, or ``not stated``.
+    licence: str
+    #: Whether they exclude commercial use.
+    research_only: bool
+    #: What it is judged by, the first one first.
+    metrics: tuple[str, ...]
+    citation: str
+    layouts: tuple[Layout, ...]
+    #: ``samples``: read with real files; ``synthetic``: only with made-up files of the documented layout.
+    seen: str
+    #: Name -> two groups of keypoints: the distance between their middles.
+    normalisers: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All splits, of all layouts."""
+        return tuple(dict.fromkeys(split for layout in self.layouts for split in layout.splits))
+
+    def expected(self) -> str:
+        """Return what lies where, and where to get it, for messages."""
+        terms = " (no commercial use)" * self.research_only
+        return (f"expected {'; or '.join(layout.text() for layout in self.layouts)}. Get {self.title} from {self.url}; "
+                f"licence: {self.licence}{terms}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of one split of one layout in a folder: what a reader is given."""
+
+    card: DatasetCard
+    layout: Layout
+    folder: Path
+    split: str
+    #: Label files, sorted; at least one.
+    files: tuple[Path, ...]
+    #: Folder of the pictures.
+    images: Path
+
+    def only(self, *names: str) -> dict[str, Any]:
+        """Return the options of the layout; the reader knows them by these names."""
+        if unknown := self.layout.options.keys() - set(names):
+            raise DatasetError(self.card.name, f"reader '{self.layout.reader}' knows {names}, got {sorted(unknown)}")
+        return dict(self.layout.options)
+
+
+class Dataset(Sequence[Sample]):
+    """One split of a data set. Labels are kept as they were read; samples are made when asked for, each time anew."""
+
+    def __init__(
+        self, found: Found, skeleton: Skeleton, entries: Sequence[Any], build: Callable[[Any], Sample],
+        categories: Sequence[str] = (),
+    ) -> None:
+        """Say what there is.
+
+        Args:
+            found: Where it lies.
+            skeleton: Of all subjects.
+            entries: One for each sample, whatever ``build`` needs to know.
+            build: Makes a sample of an entry; the normalisers of the card are added to it.
+            categories: What ``Sample.categories`` counts through; left out: the subject of the skeleton.
+        """
+        self.card, self.name, self.split, self.folder = found.card, found.card.name, found.split, found.folder
+        self.layout, self.images = found.layout, found.images
+        self.skeleton = skeleton
+        self.categories = tuple(categories) or (skeleton.subject,)
+        self._entries, self._build = entries, build
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample, or those of a slice as a list.
+
+        Raises:
+            DatasetError: Its labels are not what the layout promises.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        entry = self._entries[index]
+        try:
+            return with_normalisers(self._build(entry), self.card, self.skeleton)
+        except UNREADABLE as error:
+            raise DatasetError(self.name, f"sample {index} of {self.split} does not fit the layout "
+                                          f"'{self.layout.reader}': {type(error).__name__}: {error}") from error
+
+    def walk(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Sample]:
+        """Return all samples, and tell ``progress`` after each how many are done, of how many."""
+        for done in range(len(self)):
+            yield self[done]
+            if progress is not None:
+                progress(done + 1, len(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as a name: they open the files themselves."""
+        from pose_ros.datasets.catalogue import open as open_again
+
+        return open_again, (self.name, self.folder, self.split)
+
+
+def with_normalisers(sample: Sample, card: DatasetCard, skeleton: Skeleton) -> Sample:
+    """Return a sample with the lengths that the card defines added to its own."""
+    if not card.normalisers:
+        return sample
+    index = {name: i for i, name in enumerate(skeleton.keypoints)}
+    lengths = dict(sample.normalisers)
+    for name, (a, b) in card.normalisers.items():
+        ends = [sample.keypoints[:, [index[k] for k in group]].mean(axis=1) for group in (a, b)]
+        lengths.setdefault(name, np.linalg.norm(ends[0] - ends[1], axis=1))
+    object.__setattr__(sample, "normalisers", lengths)
+    return sample
