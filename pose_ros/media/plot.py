@@ -13,9 +13,9 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError
 
-#: Most moments that are kept; beyond, every second one is let go. 20000 moments of five people with 33 keypoints take
-#: 66 MB.
-MAX_MOMENTS = 20_000
+#: Most moments that are kept; beyond, every second one is let go. A plot has fewer pixels in a row, and the bag holds
+#: them all. 2000 moments of five people with 33 keypoints take 7 MB.
+MAX_MOMENTS = 2000
 #: Most subjects in a plot, those seen longest.
 MAX_SUBJECTS = 4
 #: Keypoints that say most about a body, for those skeletons that have them.

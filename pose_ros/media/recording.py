@@ -15,7 +15,10 @@ from pose_ros.media.annotate import annotate
 from pose_ros.media.plot import Trajectories, plot_trajectories
 from pose_ros.media.video import VideoWriter, write_image
 
-VIDEO, PICTURE, PLOT = _FILES = "annotated.mp4", "annotated.png", "trajectories.png"
+VIDEO, PICTURE, PLOT = _FILES = "annotated.mkv", "annotated.png", "trajectories.png"
+#: What the video is called until it is whole. Matroska, because a file that breaks off plays up to there, and because
+#: its writer does not remember every frame until the end.
+UNFINISHED = "annotated.unfinished.mkv"
 #: Bytes, and number, of the frames that wait until the frame rate is known.
 _BYTES_TO_MEASURE, _FRAMES_TO_MEASURE = 64_000_000, 60
 #: Frame rate of a video whose stamps tell none, and the range of those that they may tell.
@@ -23,13 +26,13 @@ _FALLBACK_FPS, _FPS_RANGE = 10.0, (1.0, 240.0)
 
 
 class Recording:
-    """Write ``annotated.mp4``, ``annotated.png`` and ``trajectories.png`` into a folder."""
+    """Write ``annotated.mkv``, ``annotated.png`` and ``trajectories.png`` into a folder."""
 
     def __init__(self, folder: Path | str, fps: float = 0.0, min_score: float = 0.3) -> None:
         """Begin; files appear when there is something to write.
 
         Args:
-            folder: Where to; older files of these names are replaced.
+            folder: Where to; older files of these names are replaced, a video whose writer was killed is put aside.
             fps: Frames per second of the video; 0 measures it by the stamps of the first frames.
             min_score: Keypoints below this are neither drawn nor plotted.
 
@@ -41,6 +44,8 @@ class Recording:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in _FILES:
                 (self.folder / name).unlink(missing_ok=True)
+            if (old := self.folder / UNFINISHED).is_file():
+                old.rename(free_name(old))
         except OSError as error:
             raise SourceError(str(folder), f"cannot be written: {error.strerror or error}") from error
         self.trajectories = Trajectories(min_score)
@@ -81,7 +86,7 @@ class Recording:
             self._begin_video()
 
     def _begin_video(self) -> None:
-        self.video = VideoWriter(self.folder / VIDEO, self._fps or _measure([s for s, _ in self._waiting]))
+        self.video = VideoWriter(self.folder / UNFINISHED, self._fps or _measure([s for s, _ in self._waiting]))
         for _, image in self._waiting:
             self.video.write(image)
         self._waiting = []
@@ -99,9 +104,18 @@ class Recording:
             done[VIDEO] = done[PICTURE] = "no image came with its skeletons"
         else:
             self.video.close()
+            done[VIDEO] = _reason(lambda: (self.folder / UNFINISHED).replace(self.folder / VIDEO))
             done[PICTURE] = _reason(lambda: write_image(self.folder / PICTURE, best))
         done[PLOT] = _reason(lambda: plot_trajectories(self.trajectories, self.folder / PLOT))
         return done
+
+
+def free_name(path: Path) -> Path:
+    """Return ``path`` with a number behind its stem that nothing there bears yet."""
+    number = 1
+    while (free := path.with_name(f"{path.stem}{number}{path.suffix}")).exists():
+        number += 1
+    return free
 
 
 def _reason(write: Callable[[], object]) -> str:

@@ -72,7 +72,7 @@ def test_runs_until_the_source_ends_and_leaves_files_and_numbers(config, spawn, 
     assert nodes["/pose"]["device"].endswith("on cpu")
     assert 0 < nodes["/pose"]["latency_p50_ms"] <= nodes["/pose"]["latency_p95_ms"]
     names = {Path(f).name for f in summary["files"]}
-    assert {"annotated.mp4", "annotated.png", "trajectories.png", "skeletons.mcap"} <= names
+    assert {"annotated.mkv", "annotated.png", "trajectories.png", "skeletons.mcap"} <= names
     assert all(Path(f).stat().st_size for f in summary["files"])
     assert {p.name for p in Path(summary["log"]).iterdir()} == {"camera.log", "pose.log", "recorder.log"}
 
@@ -91,7 +91,7 @@ def test_results_that_come_after_the_last_image_are_waited_for(config, spawn):
 def test_ctrl_c_ends_all_nodes_in_order(config, spawn, tmp_path):
     out = tmp_path / "out"
     process = spawn(config, "--output", out, "--source", "demo:100", "--json")
-    wait_for(lambda: (out / "annotated.mp4").exists(), process)
+    wait_for(lambda: (out / "annotated.unfinished.mkv").exists(), process)
     process.send_signal(signal.SIGINT)
     stdout, err = process.communicate(timeout=40)
     assert process.returncode == 130, err

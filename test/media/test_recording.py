@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from pose_ros.media.draw import draw
 from pose_ros.media.recording import Recording
 from pose_ros.media.sources import open_source
 
+ROOT = Path(__file__).parents[2]
 IMAGE = np.full((480, 640, 3), 90, np.uint8)
 
 
@@ -32,9 +36,9 @@ def record(folder: Path, poses: list[Poses], step_ns: int, **arguments: float) -
 def test_every_frame_is_in_the_video(people: Callable[..., Poses], tmp_path: Path, count: int) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     done = record(tmp_path / "out", [people(1) for _ in range(count)], 40_000_000)
-    assert done == {"annotated.mp4": "", "annotated.png": "", "trajectories.png": ""}
+    assert done == {"annotated.mkv": "", "annotated.png": "", "trajectories.png": ""}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(done)
-    with open_source(str(tmp_path / "out" / "annotated.mp4")) as video:
+    with open_source(str(tmp_path / "out" / "annotated.mkv")) as video:
         assert video.fps == (25.0 if count > 1 else 10.0)
         assert len(list(video)) == count
 
@@ -83,13 +87,13 @@ def test_frames_of_a_running_video_do_not_show_through(people: Callable[..., Pos
         recording.add_frame(index * 10**8, IMAGE, moment)
     recording.close()
     np.testing.assert_array_equal(frames_of(tmp_path / "annotated.png")[0].image, draw(IMAGE, moments[3]))
-    for frame, moment in zip(frames_of(tmp_path / "annotated.mp4"), moments, strict=True):
+    for frame, moment in zip(frames_of(tmp_path / "annotated.mkv"), moments, strict=True):
         errors = [np.abs(frame.image.astype(int) - draw(IMAGE, other)).mean() for other in moments]
         assert moments[int(np.argmin(errors))] is moment
 
 
 def test_nothing_came(tmp_path: Path) -> None:
-    (tmp_path / "annotated.mp4").write_text("of an earlier run")
+    (tmp_path / "annotated.mkv").write_text("of an earlier run")
     done = Recording(tmp_path).close()
     assert all(done.values())
     assert list(tmp_path.iterdir()) == []
@@ -99,3 +103,23 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot be written"):
         Recording(tmp_path / "file" / "out")
+
+
+def test_a_video_that_breaks_off_plays_up_to_there_and_is_put_aside(tmp_path: Path) -> None:
+    """The writer is killed, as by a lack of memory; two recordings later there is still all that it had saved."""
+    code = ("import os, sys, numpy as np; from pose_ros.core.poses import Poses\n"
+            "from pose_ros.skeletons import catalogue\n"
+            "from pose_ros.media.recording import Recording\n"
+            "recording = Recording(sys.argv[1], fps=10.0)\n"
+            "poses = Poses(catalogue.get('coco17'), np.zeros((0, 17, 2)), np.zeros((0, 17)))\n"
+            "for i in range(300): recording.add_frame(i * 10**8, np.roll(noise := np.random.default_rng(1).integers(\n"
+            "    0, 256, (120, 160, 3), np.uint8), i), poses)\n"
+            "os.kill(os.getpid(), 9)")
+    for killed in ("annotated.unfinished1.mkv", "annotated.unfinished2.mkv"):
+        ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+        assert ran.returncode == -signal.SIGKILL
+        Recording(tmp_path).close()
+        with open_source(str(tmp_path / killed)) as video:
+            assert video.fps == 10.0
+            assert len(list(video)) > 200, "but for some seconds"
+    assert {p.name for p in tmp_path.iterdir()} == {"annotated.unfinished1.mkv", "annotated.unfinished2.mkv"}

@@ -41,7 +41,7 @@ from pose_ros.skeletons import catalogue
 
 ROOT = Path(__file__).parents[2]
 COCO, MP33 = catalogue.get("coco17"), catalogue.get("mediapipe33")
-FILES = ["annotated.mp4", "annotated.png", "skeletons/metadata.yaml", "skeletons/skeletons.mcap", "summary.json",
+FILES = ["annotated.mkv", "annotated.png", "skeletons/metadata.yaml", "skeletons/skeletons.mcap", "summary.json",
          "trajectories.png"]
 
 
@@ -111,7 +111,7 @@ class Robot:
         return json.loads((self.folder / "summary.json").read_text())
 
     def video(self) -> list[np.ndarray]:
-        with open_source(str(self.folder / "annotated.mp4")) as source:
+        with open_source(str(self.folder / "annotated.mkv")) as source:
             return [frame.image for frame in source]
 
 
@@ -238,7 +238,7 @@ def test_without_images_there_is_still_a_bag_and_a_plot(robot: Robot) -> None:
     robot.record()
     robot.answer(robot.header(0), poses(0))
     summary = robot.finish(images=0, arrays=1)
-    assert set(summary["missing_files"]) == {"annotated.mp4", "annotated.png"}
+    assert set(summary["missing_files"]) == {"annotated.mkv", "annotated.png"}
     assert summary["arrays_without_image"] == 1
     assert files(robot.folder) == [f for f in FILES if not f.startswith("annotated")]
 
@@ -267,7 +267,7 @@ def test_a_slow_disk_costs_frames_and_says_so(robot: Robot, monkeypatch: Any) ->
 def test_nothing_came_at_all(robot: Robot) -> None:
     robot.record()
     summary = robot.finish(images=0, arrays=0)
-    assert set(summary["missing_files"]) == {"annotated.mp4", "annotated.png", "trajectories.png"}
+    assert set(summary["missing_files"]) == {"annotated.mkv", "annotated.png", "trajectories.png"}
     assert summary["rate_hz"] is None
 
 
@@ -297,13 +297,13 @@ def test_without_a_bag(robot: Robot) -> None:
 def test_a_video_that_cannot_be_written_ends_the_node(robot: Robot) -> None:
     robot.explain()
     recorder = robot.record(fps=25.0)
-    (robot.folder / "annotated.mp4").mkdir()
+    (robot.folder / "annotated.unfinished.mkv").mkdir()
     header = robot.header(0)
     robot.see(header, 0)
     robot.answer(header, poses(0))
     assert robot.ros.spin_until(lambda: robot.codes)
     assert robot.codes == [1]
-    (robot.folder / "annotated.mp4").rmdir()
+    (robot.folder / "annotated.unfinished.mkv").rmdir()
     recorder.close()
     robot.recorder = None
 
@@ -348,7 +348,7 @@ def test_files_are_complete_after_a_signal(robot: Robot) -> None:
     assert len(robot.video()) == 20
     with AnyReader([robot.folder / "skeletons"]) as reader:
         assert reader.message_count == 21
-    assert all(name in err for name in ("wrote into", "annotated.mp4", "skeletons/skeletons.mcap", "summary.json"))
+    assert all(name in err for name in ("wrote into", "annotated.mkv", "skeletons/skeletons.mcap", "summary.json"))
 
 
 def test_recording_ends_with_whole_files_before_the_disk_is_full(
