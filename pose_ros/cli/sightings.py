@@ -14,6 +14,7 @@ import numpy as np
 
 from pose_ros.cli import console
 from pose_ros.errors import ConfigError, SourceError
+from pose_ros.media.bag_file import BagFile
 from pose_ros.skeletons import catalogue
 
 if TYPE_CHECKING:
@@ -96,15 +97,9 @@ def _bag_of_skeletons(spec: str) -> tuple[Path, str] | None:
         path = Path(before).expanduser()
     if not ((path / "metadata.yaml").is_file() or (path.is_file() and path.suffix.lower() in BAG_SUFFIXES)):
         return None
-    try:
-        from rosbags.highlevel import AnyReader
-    except ImportError as error:
-        raise SourceError(spec, "reading bags needs the package rosbags: pip install rosbags") from error
-    try:
-        with AnyReader([path]) as reader:
-            kinds = {c.topic: c.msgtype for c in reader.connections}
-    except Exception as error:  # the library lets out whatever a broken file provokes
-        raise SourceError(spec, f"cannot be read as a ROS 2 bag: {type(error).__name__}: {error}") from error
+    bag = BagFile(spec, path)
+    kinds = {c.topic: c.msgtype for c in bag.connections}
+    bag.close()
     known = sorted(name for name, kind in kinds.items() if kind == _ARRAY)
     if topic:
         return (path, topic) if topic in known else None

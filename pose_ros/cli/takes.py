@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pose_ros.cli import console
 from pose_ros.core.poses import SIDE_NAMES, Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.errors import ConfigError, SourceError
+from pose_ros.media.bag_file import BagFile
 from pose_ros.skeletons import catalogue
 
 _ARRAY, _INFO = "pose_ros/msg/SkeletonArray", "pose_ros/msg/SkeletonInfo"
@@ -34,26 +36,18 @@ class BagTake:
         Raises:
             SourceError: It is no bag, has no skeletons, or several topics of which none was named.
         """
-        try:
-            from rosbags.highlevel import AnyReader
-        except ImportError as error:
-            raise SourceError(str(path), "reading bags needs the package rosbags: pip install rosbags") from error
         self._name = str(path)
-        try:
-            self._reader = AnyReader([path])
-            self._reader.open()
-        except Exception as error:  # the library lets out whatever a broken file provokes
-            raise SourceError(self._name, f"cannot be read as a ROS 2 bag: {type(error).__name__}: {error}") from error
-        topics = sorted({c.topic for c in self._reader.connections if c.msgtype == _ARRAY})
+        self._bag = BagFile(self._name, path)
+        topics = sorted({c.topic for c in self._bag.connections if c.msgtype == _ARRAY})
         if not topics:
-            self._reader.close()
+            self._bag.close()
             raise SourceError(self._name, "expected skeletons in the bag, found none; `pose-ros export` also takes the "
                                           "images of a bag: name one as BAG#TOPIC")
         if len(topics) > 1 and not topic:
             whole = [name for name in topics if name.rsplit("/", 2)[-2] not in ("hands", "faces")]
             topics = whole if len(whole) == 1 else topics
         if (topic and topic not in topics) or (not topic and len(topics) > 1):
-            self._reader.close()
+            self._bag.close()
             raise SourceError(self._name, f"name one of its topics with --topic: {', '.join(topics)}")
         self.topic = topic or topics[0]
         #: Whether the skeletons belong to an image, and so to an optical frame.
@@ -70,23 +64,20 @@ class BagTake:
         from pose_ros.ros.reading import array_to_poses, info_to_skeleton
 
         info_topic = f"{self.topic.removesuffix('skeletons')}skeleton_info"
-        wanted = [c for c in self._reader.connections if c.topic in (self.topic, info_topic)]
+        wanted = [c for c in self._bag.connections if c.topic in (self.topic, info_topic)]
         skeletons: dict[str, Skeleton] = {}
-        try:
+        with self._bag.reading(), contextlib.closing(self._bag):
             infos = [c for c in wanted if c.msgtype == _INFO]
-            # No connections would be all of them.
-            for connection, _, data in self._reader.messages(infos) if infos else ():
-                info: Any = self._reader.deserialize(data, connection.msgtype)
+            for connection, _, data in self._bag.messages(infos):
+                info: Any = self._bag.deserialize(data, connection.msgtype)
                 skeletons[info.name] = info_to_skeleton(info)
-            for connection, _, data in self._reader.messages([c for c in wanted if c.msgtype == _ARRAY]):
-                msg: Any = self._reader.deserialize(data, connection.msgtype)
+            for connection, _, data in self._bag.messages([c for c in wanted if c.msgtype == _ARRAY]):
+                msg: Any = self._bag.deserialize(data, connection.msgtype)
                 if msg.schema not in skeletons:
                     skeletons[msg.schema] = catalogue.get(msg.schema)
                 self.optical = msg.image_width > 0
                 self.size_wh = msg.image_width, msg.image_height
                 yield _stamp(msg), array_to_poses(msg, skeletons[msg.schema])
-        finally:
-            self._reader.close()
 
 
 def run_moments(document: Mapping[str, Any], part: str = "") -> Moments:

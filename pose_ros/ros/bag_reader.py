@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pose_ros.errors import SourceError, UnknownNameError
-from pose_ros.media.bags import why_unreadable
+from pose_ros.errors import UnknownNameError
+from pose_ros.media.bag_file import BagFile
 
 
 class BagReader:
@@ -26,18 +26,8 @@ class BagReader:
             SourceError: rosbags is not installed, or it is no bag.
             UnknownNameError: It has no such topic.
         """
-        self._path, path = str(path), Path(path).expanduser()
-        try:
-            from rosbags.highlevel import AnyReader
-            from rosbags.typesys import Stores, get_typestore
-        except ImportError as error:
-            raise SourceError(self._path, "reading bags needs the package rosbags: pip install rosbags") from error
-        try:
-            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
-            self._reader.open()
-        except Exception as error:  # the library lets out whatever a broken file provokes
-            raise SourceError(self._path, why_unreadable(path, error)) from error
-        known = {connection.topic for connection in self._reader.connections}
+        self._bag = BagFile(str(path), Path(path).expanduser())
+        known = {connection.topic for connection in self._bag.connections}
         for topic in topics:
             if topic not in known:
                 self.close()
@@ -46,10 +36,10 @@ class BagReader:
         self.topics: dict[str, type] = {}
         #: Topic -> why it cannot be published.
         self.left_out: dict[str, str] = {}
-        for connection in self._reader.connections:
+        for connection in self._bag.connections:
             if not topics or connection.topic in topics:
                 self._find(connection.topic, connection.msgtype)
-        self._connections = [c for c in self._reader.connections if c.topic in self.topics]
+        self._connections = [c for c in self._bag.connections if c.topic in self.topics]
 
     def _find(self, topic: str, message_type: str) -> None:
         package, _, name = message_type.partition("/msg/")
@@ -61,7 +51,7 @@ class BagReader:
     @property
     def duration_ns(self) -> int:
         """From the first to the last message, nanoseconds."""
-        return int(self._reader.duration)
+        return self._bag.duration_ns
 
     def latched(self, topic: str) -> bool:
         """Return whether late subscribers are to be given the last message, too."""
@@ -79,15 +69,9 @@ class BagReader:
         Raises:
             SourceError: The bag is broken.
         """
-        try:
-            for connection, stamp_ns, data in self._reader.messages(self._connections):
-                yield connection.topic, stamp_ns, bytes(data)
-        except GeneratorExit:
-            raise
-        except Exception as error:  # as above
-            raise SourceError(self._path, f"the bag is broken here: {type(error).__name__}: {error}") from error
+        for connection, stamp_ns, data in self._bag.messages(self._connections):
+            yield connection.topic, stamp_ns, data
 
     def close(self) -> None:
         """Close the files; may be called twice."""
-        if self._reader.stack is not None:
-            self._reader.close()
+        self._bag.close()
