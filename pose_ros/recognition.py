@@ -212,7 +212,8 @@ class Recognition:
         runner.works()
         sights = [
             Sight(runner.name, int(clip.ids[seen.row]), int(clip.parents[seen.row]),
-                  seen.side or int(clip.sides[seen.row]), seen, sees.units)
+                  seen.side or int(clip.sides[seen.row]), seen, sees.units,
+                  sees.exclusive if seen.name in sees.exclusive else ())
             for seen in found
         ]  # fmt: skip
         return self._episodes.add(sights, stamp, round(sees.step_s * 1e9), round(sees.window_s * 1e9), period)

@@ -31,7 +31,7 @@ def of(config: Path) -> list[compose.NodeSpec]:
 def test_they_are_there():
     uses = {"action", "body", "hand", "hri", "face", "animal", "wholebody", "everything", "manipulation", "multiview",
             "rgbd", "lifted", "web"}
-    assert {p.stem for p in CONFIGS} == {*uses, "demo", "topdown"}
+    assert {p.stem for p in CONFIGS} == {*uses, "cell", "demo", "topdown"}
     assert {p.name.removesuffix(".launch.py") for p in LAUNCHES} == uses
 
 

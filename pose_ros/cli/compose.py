@@ -192,10 +192,11 @@ def _with_player(specs: Sequence[NodeSpec], source: str, above: str) -> list[Nod
                                       f"'{above}{_PLAYER}'")
     # Each pose_node hears images and camera_info, and perhaps depth.
     topics = sum(2 + _depth(spec) for spec in specs if spec.plugin == "pose_node")
-    played = {"source": source, "wait_for_subscribers": topics}
+    played = {"source": source, "wait_for_subscribers": topics, "clock": True}
     result = [NodeSpec(_PLAYER.strip("/"), above, "player_node", {"plugin": "player_node", **played}, played)]
     for spec in specs:
-        heard = _PLAYED.get(spec.plugin, {})
+        # How old something is, is said by the time of the bag.
+        heard = {"use_sim_time": True, **_PLAYED.get(spec.plugin, {})}
         result.append(replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard}))
     return result
 

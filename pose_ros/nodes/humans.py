@@ -30,6 +30,7 @@ from pose_ros.nodes.tally import stamp_ns
 from pose_ros.ros import hri
 from pose_ros.ros.health import Health
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb, rgb_to_image
+from pose_ros.ros.manners import elapsed_s
 from pose_ros.ros.qos import LATCHED, RESULT, SENSOR_OUT, sensor
 from pose_ros.ros.watchdog import why_silent
 
@@ -150,7 +151,7 @@ class Humans:
         self._image_subscription: Any = None
         self.streams: dict[str, Stream] = {}
         self._timer: Timer | None = None
-        self._heard, self._header = time.monotonic(), Header()
+        self._heard, self._header = elapsed_s(node), Header()
         #: Whether skeletons are wanted at all.
         self.enabled = True
 
@@ -190,7 +191,7 @@ class Humans:
         options = self._options()
         wanted = self._matches.get_subscription_count() or any(kind.listened() for kind in self._kinds)
         self._listen(self.enabled and bool(wanted or (options.publish_tf and self._tf.get_subscription_count())))
-        if options.silence and time.monotonic() - self._heard > options.silence:
+        if options.silence and abs(elapsed_s(self._node) - self._heard) > options.silence:
             self.reset()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -223,7 +224,7 @@ class Humans:
 
     def _take(self, hear: Callable[[SkeletonArray, Poses], None]) -> Callable[[SkeletonArray, Poses], None]:
         def take(msg: SkeletonArray, poses: Poses) -> None:
-            self._heard, self._header = time.monotonic(), msg.header
+            self._heard, self._header = elapsed_s(self._node), msg.header
             self._guarded(lambda: hear(msg, poses))
 
         return take

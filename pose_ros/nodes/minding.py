@@ -33,6 +33,7 @@ from pose_ros.ros.handovers import (
     sight_to_transforms,
 )
 from pose_ros.ros.health import Health
+from pose_ros.ros.manners import elapsed_s
 from pose_ros.ros.qos import RESULT, sensor
 from pose_ros.ros.watchdog import why_silent
 
@@ -84,7 +85,7 @@ class Minding:
         self._hands_at = -np.inf
         self._timer: Timer | None = None
         self._reset = False
-        #: When skeletons were answered last, by steady time, and when any zone was said.
+        #: When skeletons were answered last, by the time of silence, and when any zone was said, by steady time.
         self._answered_at = self._said_at = -np.inf
         #: Zone and reason that were said last.
         self.zone, self.reason = Zone.STOP, ""
@@ -207,7 +208,7 @@ class Minding:
         if lacking is not None:
             reason = self._frames.why_not(options.base_frame, lacking, stamp)
             self._health.say(reason)
-            self._answered_at = time.monotonic()
+            self._answered_at = elapsed_s(self._node)
             self._handovers.publish(HandoverArray(header=header))
             self._say(separations_to_array(header, Zone.STOP, reason))
             return
@@ -222,7 +223,7 @@ class Minding:
             where = "old" if delay_s > 0 else "ahead of this node's clock"
             zone, reason = Zone.STOP, f"skeletons are {abs(delay_s):.2f} s {where}, expected <= {options.max_silence} s"
             self._health.say(reason)
-        self._answered_at = time.monotonic()
+        self._answered_at = elapsed_s(self._node)
         self._say(separations_to_array(header, zone, reason, sight.separations))
         self._handovers.publish(sight_to_handovers(sight, header))
         if (target := sight_to_target(sight, header)) is not None:
@@ -254,9 +255,9 @@ class Minding:
             return
         if not self.enabled:
             self._say_stop("paused: no input is taken")
-        # What came meanwhile and was not good enough has said why.
-        elif self.listening and now - self._answered_at > options.max_silence:
-            lasting = f" for {now - self._answered_at:.1f} s" if self._answered_at > -np.inf else " yet"
+        # What came meanwhile and was not good enough has said why. Time that runs backwards is of another bag.
+        elif self.listening and (silence := abs(elapsed_s(self._node) - self._answered_at)) > options.max_silence:
+            lasting = f" for {silence:.1f} s" if self._answered_at > -np.inf else " yet"
             self._say_stop(f"no skeletons{lasting}")
 
     def _say_stop(self, reason: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
+from rosgraph_msgs.msg import Clock
 
 from pose_ros.core.options import option
 from pose_ros.errors import ConfigError
@@ -24,11 +25,13 @@ from pose_ros.ros.bag_reader import BagReader
 from pose_ros.ros.health import Health
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
-from pose_ros.ros.qos import sensor
+from pose_ros.ros.qos import RESULT, sensor
 
 #: Longest wait at the end for subscribers to confirm the last messages, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
 _REPORT_S = 1.0
+#: How often the time is told, seconds.
+_CLOCK_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class PlayerOptions:
     topics: tuple[str, ...] = option((), "Topics to play; empty plays all.")
     loop: bool = option(False, "Begin again at the end instead of ending the node; stamps then run backwards.")
     speed: float = option(1.0, "How many seconds of the bag pass in one.", low=0.01, high=100.0)
+    clock: bool = option(False, "Tell the time of the bag on /clock, for nodes with use_sim_time.")
     depth: int = option(100, "Messages kept for slow subscribers.", low=1, high=10_000)
     wait_for_subscribers: int = option(0, "Wait until so many topics that are not latched have a subscriber.", low=0,
                                        high=1000)
@@ -80,6 +84,10 @@ class PlayerNode(Manners):
             )
             for topic, kind in self._bag.topics.items()
         }
+        tells = self._options.clock and "/clock" not in self._publishers_of
+        self._time_publisher = self.create_publisher(Clock, "/clock", RESULT) if tells else None
+        #: How much earlier the stamps are than the endless line on which messages are played, nanoseconds.
+        self._offset_ns = 0
         for topic, why in self._bag.left_out.items():
             self.get_logger().warning(f"{topic} is not played: {why}")
         self._health = Health(self, "bag", answers=False)
@@ -95,8 +103,8 @@ class PlayerNode(Manners):
         for topic, stamp_ns, data in self._messages():
             if first and topic not in self._latched:
                 first = False
-                self._wait()
-            if self._closing.wait(pacer.wait_s(round(stamp_ns / self._options.speed))):
+                self._wait(stamp_ns)
+            if not self._until(stamp_ns, pacer.wait_s(round(stamp_ns / self._options.speed))):
                 return
             self._publishers_of[topic].publish(data)
             self.published += 1
@@ -106,20 +114,36 @@ class PlayerNode(Manners):
         self._closing.wait(_LINGER_S)
         self.get_logger().info(f"end of '{self._options.source}': {self.published} messages")
 
+    def _until(self, stamp_ns: int, seconds: float) -> bool:
+        """Wait until a moment of the bag and tell the time meanwhile; returns whether to go on."""
+        due = time.monotonic() + seconds
+        while (left := due - time.monotonic()) > 0:
+            self._tell(stamp_ns - round(left * self._options.speed * 1e9))
+            if self._closing.wait(min(left, _CLOCK_S)):
+                return False
+        self._tell(stamp_ns)
+        return not self._closing.is_set()
+
+    def _tell(self, stamp_ns: int) -> None:
+        if self._time_publisher is not None:
+            now = Clock()
+            now.clock.sec, now.clock.nanosec = divmod(stamp_ns - self._offset_ns, 10**9)
+            self._time_publisher.publish(now)
+
     def _messages(self) -> Iterator[tuple[str, int, bytes]]:
         """Yield topic, time on an endless line, and serialized message."""
-        offset = 0
         while not self._closing.is_set():
             for topic, stamp_ns, data in self._bag.messages():
-                yield topic, stamp_ns + offset, data
+                yield topic, stamp_ns + self._offset_ns, data
             if not self._options.loop:
                 return
-            offset += self._bag.duration_ns
+            self._offset_ns += self._bag.duration_ns
 
-    def _wait(self) -> None:
-        """Wait for subscribers, and warn when they do not come."""
+    def _wait(self, stamp_ns: int) -> None:
+        """Wait for subscribers at a moment of the bag, and warn when they do not come."""
         options, end = self._options, time.monotonic() + self._options.wait_timeout
         while (heard := self._heard()) < options.wait_for_subscribers and not self._closing.wait(0.02):
+            self._tell(stamp_ns)
             if time.monotonic() > end:
                 self.get_logger().warning(f"waited {options.wait_timeout:g} s for subscribers of "
                                           f"{options.wait_for_subscribers} topics, {heard} have one; begins without")

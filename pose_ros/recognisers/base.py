@@ -110,6 +110,8 @@ class _Sees(ABC):
     step_s: float
     #: All names that it may say.
     actions: tuple[str, ...]
+    #: Those of which a subject does one at a time: the surest one goes on, and ends when another one begins.
+    exclusive: tuple[str, ...] = ()
     #: Names of all values that it may say -> their units ("" where they have none).
     units: Mapping[str, str] = {}
 

@@ -78,6 +78,8 @@ class Sight:
     side: int
     seen: Seen
     units: Mapping[str, str]
+    #: Names of which a subject does one at a time, this one among them.
+    one_of: tuple[str, ...] = ()
 
     @property
     def key(self) -> _Key:
@@ -132,7 +134,7 @@ class Episodes:
         """
         found = []
         # Of the same thing seen twice the surer one counts.
-        for sight in sorted(sights, key=lambda s: (s.seen.end_ns or 0, s.seen.score)):
+        for sight in sorted(_surest(sights), key=lambda s: (s.seen.end_ns or 0, s.seen.score)):
             if sight.seen.end_ns is None:
                 self._keep(sight, stamp_ns, period_ns)
             elif sight.seen.score >= self.options.on_score and self._is_new(sight, stamp_ns, step_ns, window_ns):
@@ -169,16 +171,26 @@ class Episodes:
 
     def tell(self, stamp_ns: int) -> list[Action]:
         """Return what began, goes on and ended by an image."""
-        found = []
-        for key, episode in list(self._open.items()):
-            if stamp_ns - episode.last_ns > episode.patience_ns:
-                found += self._close(key)
-            elif episode.told:
+        late = [key for key, episode in self._open.items() if stamp_ns - episode.last_ns > episode.patience_ns]
+        found = [action for key in late for action in self._close(key)]
+        least_ns = self.options.min_duration * 1e9
+        begun = [key for key, e in self._open.items() if not e.told and e.sure and e.last_ns - e.onset_ns >= least_ns]
+        for key in begun:
+            found += [action for other in self._rivals(key) for action in self._close(other)]
+        for key, episode in self._open.items():
+            if episode.told:
                 found.append(episode.sight.action(Phase.ONGOING, episode.onset_ns))
-            elif episode.sure and episode.last_ns - episode.onset_ns >= self.options.min_duration * 1e9:
+            elif key in begun:
                 episode.told = True
                 found.append(episode.sight.action(Phase.BEGAN, episode.onset_ns))
         return found
+
+    def _rivals(self, key: _Key) -> list[_Key]:
+        """Return what ends when this begins."""
+        if key not in self._open:
+            return []
+        names = set(self._open[key].sight.one_of) - {key[2]}
+        return [other for other in self._open if other[:2] == key[:2] and other[2] in names]
 
     def forget(self, ids: Iterable[int]) -> list[Action]:
         """End all that some subjects do, and forget how often they did it."""
@@ -191,6 +203,16 @@ class Episodes:
     def _close(self, key: _Key) -> list[Action]:
         episode = self._open.pop(key)
         return [episode.sight.action(Phase.ENDED, episode.onset_ns, episode.last_ns)] if episode.told else []
+
+
+def _surest(sights: Iterable[Sight]) -> list[Sight]:
+    """Return what may be so at a time: of names that exclude one another that of the highest score."""
+    sights = list(sights)
+    best: dict[tuple[str, int, tuple[str, ...]], float] = {}
+    for sight in sights:
+        group = sight.recogniser, sight.id, sight.one_of
+        best[group] = max(best.get(group, 0.0), sight.seen.score)
+    return [s for s in sights if not s.one_of or s.seen.score == best[s.recogniser, s.id, s.one_of]]
 
 
 def _onset(sight: Sight, stamp_ns: int) -> int:

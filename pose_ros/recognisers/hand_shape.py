@@ -61,7 +61,7 @@ class HandShape(Rule):
     takes = catalogue.get("hand21")
     subject = "hand"
     window_s, step_s = 0.5, 0.1
-    actions = (*_SHAPES, "pinch")
+    actions = exclusive = (*_SHAPES, "pinch")
     units: Mapping[str, str] = {"gap": ""}
 
     def see(self, clip: Clip) -> Sequence[Seen]:

@@ -56,6 +56,7 @@ class Posture(Rule):
     takes = catalogue.get("coco17")
     window_s, step_s = 3.0, 0.05
     actions = (*_POSTURES, "fall")
+    exclusive = _POSTURES
     units: Mapping[str, str] = {"speed": "m/s", "duration": "s"}
 
     def see(self, clip: Clip) -> Sequence[Seen]:

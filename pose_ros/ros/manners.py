@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -52,6 +53,15 @@ class Manners(Node):
         if len(args) < 2:
             more.setdefault("clock", Clock(clock_type=ClockType.STEADY_TIME))
         return super().create_timer(timer_period_sec, callback, *args, **more)
+
+
+def elapsed_s(node: Node) -> float:
+    """Return seconds of the time by which silence is measured: steady, or that of /clock with ``use_sim_time``.
+
+    A bag that is played slowly, or a simulation that stands still, is not silent.
+    """
+    clock = node.get_clock()
+    return float(clock.now().nanoseconds * 1e-9 if clock.ros_time_is_active else time.monotonic())
 
 
 def overridden(node: Node, topic: str, qos: QoSProfile | int, kind: str) -> QoSProfile:

@@ -204,11 +204,12 @@ def test_a_bag_of_several_cameras_is_played(tmp_path):
     path.write_text(f"a: {{pose: {POSE}}}\nb: {{pose: {POSE}}}\nmultiview: {room}\n")
     player, one, other, fusing = compose.load(path, source="bag")
     assert (player.path, player.plugin) == ("/player", "player_node")
-    assert player.parameters == {"plugin": "player_node", "source": "bag", "wait_for_subscribers": 4}
-    # Nothing of a bag is left out, however long its images take.
+    assert player.parameters == {"plugin": "player_node", "source": "bag", "wait_for_subscribers": 4,
+                                 "clock": True}
+    # Nothing of a bag is left out, however long its images take, and how old they are is told by its time.
     for spec in (one, other):
-        assert spec.overrides == {"reliability": "reliable", "depth": 100}
-    assert fusing.overrides.keys() == {"sync.max_wait", "sync.max_silence"}
+        assert spec.overrides == {"use_sim_time": True, "reliability": "reliable", "depth": 100}
+    assert fusing.overrides.keys() == {"use_sim_time", "sync.max_wait", "sync.max_silence"}
     for spec in (player, one, other, fusing):
         compose.check(spec.path, spec.parameters, compose.options_of(spec.plugin, spec.parameters))
     path.write_text(f"eye: {{ros__parameters: {{plugin: player_node, source: old}}}}\nmultiview: {room}\n")

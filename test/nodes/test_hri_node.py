@@ -170,7 +170,7 @@ def test_a_body_is_told_of_in_pixels_metres_and_angles(room, ros):
 
 
 def test_lists_come_with_every_array_and_topics_go_with_their_ids(room, ros):
-    room = room().listen()
+    room = room(silence=0.0).listen()
     assert room.say(bodies(1, 2)) == ["b0001", "b0002"]
     assert ros.spin_until(lambda: len(room.topics("/bodies/b0001")) == 5)
     # Who is predicted is still tracked; who is lost or not tracked at all is not.

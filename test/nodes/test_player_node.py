@@ -10,6 +10,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Int32, String
 from tf2_msgs.msg import TFMessage
 
@@ -89,3 +90,29 @@ def test_it_can_begin_again(ros, player, bag):
 def test_what_does_not_fit_is_told(player, bag, parameters, error, words):
     with pytest.raises(error, match=words):
         player(**{name: value.format(bag=bag) for name, value in parameters.items()})
+
+
+def test_the_time_of_the_bag_is_told_from_before_the_first_message_on(ros, player, bag):
+    other, heard = ros.node("other"), []
+    other.create_subscription(Clock, "/clock", lambda m: heard.append(m.clock.sec * 10**9 + m.clock.nanosec), 100)
+    node = player(source=str(bag), clock=True, wait_for_subscribers=1, speed=0.5)
+    assert ros.spin_until(lambda: len(heard) > 2)
+    assert set(heard) == {10**9}  # it waits
+    arrived = []
+    other.create_subscription(Int32, "/number", lambda m: arrived.append((m.data, heard[-1])), sensor("reliable", 100))
+    assert ros.spin_until(lambda: node.codes)
+    assert heard == sorted(heard)
+    # Also between messages, and never behind what has come.
+    assert len(set(heard)) > COUNT / 2
+    assert heard[-1] == 10**9 + (COUNT - 1) * 5_000_000
+    assert len(arrived) == COUNT
+    assert max(abs(time - 10**9 - data * 5_000_000) for data, time in arrived) < 20_000_000
+
+
+def test_the_time_of_a_bag_that_begins_again_does_so_too(ros, player, bag):
+    other, heard = ros.node("other"), []
+    other.create_subscription(Clock, "/clock", lambda m: heard.append(m.clock.sec * 10**9 + m.clock.nanosec), 100)
+    player(source=str(bag), clock=True, loop=True)
+    assert ros.spin_until(lambda: len(heard) > 60)
+    assert {10**9, 10**9 + (COUNT - 1) * 5_000_000} <= set(heard)
+    assert max(heard) == 10**9 + (COUNT - 1) * 5_000_000

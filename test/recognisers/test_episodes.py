@@ -90,3 +90,21 @@ def test_subjects_sides_and_names_are_counted_apart_and_forgotten():
     assert [(a.name, a.phase, a.end_ns) for a in ended] == [("sitting", Phase.ENDED, 300 * MS)]
     assert episodes.tell(400 * MS) == []
     assert add() == 1
+
+
+def test_of_what_excludes_one_another_one_goes_on_at_a_time():
+    episodes, told = Episodes(OPTIONS), []
+    both = ("standing", "sitting")
+    # Somebody sits down: for a moment both look likely, and for another one neither does.
+    for i, scores in enumerate([(1, 0)] * 5 + [(0.7, 0.6), (0.5, 0.6), (0.3, 0.8)] + [(0, 1)] * 4):
+        now = i * 100 * MS
+        seen = [Sight("rule", 1, 0, 0, Seen(0, n, score), {}, both) for n, score in zip(both, scores, strict=True)]
+        seen.append(Sight("rule", 1, 0, 0, Seen(0, "waving", 0.9), {}))
+        assert episodes.add(seen, now, 50 * MS, 2000 * MS, 100 * MS) == []
+        told.append([(a.name, a.phase) for a in episodes.tell(now)])
+    going = [[name for name, phase in each if phase != Phase.ENDED and name in both] for each in told]
+    assert going == [[], [], *[["standing"]] * 6, *[["sitting"]] * 4]
+    assert ("standing", Phase.ENDED) in told[8]
+    assert ("sitting", Phase.BEGAN) in told[8]
+    assert told[8].index(("standing", Phase.ENDED)) < told[8].index(("sitting", Phase.BEGAN))
+    assert all(("waving", Phase.ONGOING) in each for each in told[3:])
