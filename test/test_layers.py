@@ -29,6 +29,7 @@ MAY_USE = {
     "plugin": {"core", "errors", "models", "runtime"},
     "registry": {"errors", "plugin"},
     "media": {"core", "errors", "folders", "skeletons"},
+    "view": {"core", "errors", "media"},
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"anatomy", "core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "lifters": {"anatomy", "core", "errors", "models", "plugin", "runtime", "skeletons", "tracking"},
@@ -60,8 +61,8 @@ MAY_USE |= {"ros": BELOW_ROS, "nodes": BELOW_ROS | {"ros"}, "cli": BELOW_ROS | R
 PLUGIN_ROOMS = {"detectors", "estimators", "lifters", "recognisers"}
 #: Translations that read anything with the fields of a message: they load without ROS, and bags are read by them.
 TRANSLATIONS = {"pose_ros.ros.cameras", "pose_ros.ros.images", "pose_ros.ros.reading"}
-#: The only modules outside the ROS rooms that import ROS at once; they are loaded by `pose-ros up`.
-MONITORS = {"pose_ros.cli.bring_up", "pose_ros.cli.monitor"}
+#: The only modules outside the ROS rooms that import ROS at once; they are loaded by `up` and `view`.
+MONITORS = {"pose_ros.cli.bring_up", "pose_ros.cli.monitor", "pose_ros.cli.view_live"}
 ROS_PACKAGES = ("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py", "tf2_ros", "cv_bridge")
 
 SOURCES = {

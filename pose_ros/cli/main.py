@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pose_ros
 from pose_ros import errors
-from pose_ros.cli import calibrate, doctor, exporting, models, run, up
+from pose_ros.cli import calibrate, doctor, exporting, models, run, up, view
 from pose_ros.cli import list as list_
 
 OK, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -31,6 +31,7 @@ examples:
   pose-ros models list                       which networks there are, and which are here
   pose-ros run photo.jpg --output out        find people without ROS; picture and JSON land in out/
   pose-ros export out/skeletons --output walk.trc    skeletons over time, for OpenSim, Excel or Blender
+  pose-ros view recording/                   images, skeletons, TF and latencies of a bag in Rerun's viewer
   pose-ros up demo                           camera, estimator and recorder as ROS 2 nodes
   pose-ros COMMAND --help                    more about one command
 
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print the result as one JSON document on stdout")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, run, exporting, list_, models, calibrate, doctor):
+    for module in (up, run, view, exporting, list_, models, calibrate, doctor):
         module.add(commands, common, EXIT_CODES)
     return parser
 

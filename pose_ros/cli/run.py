@@ -46,7 +46,19 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     )
     parser.add_argument("sources", metavar="SOURCE", nargs="+",
                         help="image, folder of images, video, webcam number, stream address, bag, or `demo`")
-    parser.add_argument("--model", default="blazepose-full", help="[detector+]estimator (default: %(default)s)")
+    add_model(parser, default="blazepose-full", help="[detector+]estimator (default: %(default)s)")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="write annotated media and results.json here")
+    parser.add_argument("--coco", action="store_true", help="also write OUTPUT/coco.json")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame of a video")
+    parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop a video after N frames")
+    parser.add_argument("--min-score", type=float, default=0.3, metavar="S",
+                        help="draw and count keypoints from this score on (default: %(default)s)")
+    parser.set_defaults(handler=handle)
+
+
+def add_model(parser: argparse.ArgumentParser, default: str, help: str) -> None:
+    """Add the arguments that say what looks at images; ``help`` is that of ``--model``."""
+    parser.add_argument("--model", default=default, help=help)
     parser.add_argument("--hands", action="store_true", help="also look at the hands of people; --set hands.model=NAME "
                         "for another model than mediapipe-hand-landmark-full")
     parser.add_argument("--faces", action="store_true", help="also look at the faces of people; --set faces.model=NAME "
@@ -56,13 +68,6 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser.add_argument("--max-subjects", type=int, default=None, metavar="N", help="most people in one image")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                         help="any other parameter of the pose node, such as runtime=torch or top_down.max_subjects=9")
-    parser.add_argument("--output", metavar="DIR", type=Path, help="write annotated media and results.json here")
-    parser.add_argument("--coco", action="store_true", help="also write OUTPUT/coco.json")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame of a video")
-    parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop a video after N frames")
-    parser.add_argument("--min-score", type=float, default=0.3, metavar="S",
-                        help="draw and count keypoints from this score on (default: %(default)s)")
-    parser.set_defaults(handler=handle)
 
 
 def handle(args: argparse.Namespace) -> int:

@@ -44,7 +44,8 @@ class Runner:
         self._pipelines: dict[bool, Pipeline] = {}
         self._used: Counter[str] = Counter()
 
-    def _pipeline(self, follow: bool) -> Pipeline:
+    def pipeline(self, follow: bool) -> Pipeline:
+        """Return the model, which knows nobody yet; ``follow`` is for images that follow one another."""
         if follow not in self._pipelines:
             store = Store()
             most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
@@ -82,7 +83,7 @@ class Runner:
             with open_source(spec) as source:
                 still = isinstance(source, Images)
                 found["kind"] = "image" if still else "video"
-                self._frames(source, self._pipeline(follow=not still), found)
+                self._frames(source, self.pipeline(follow=not still), found)
         except KeyboardInterrupt:
             self.interrupted = True
         except (SourceError, ImageError) as error:
