@@ -85,7 +85,7 @@ def experiment(args: argparse.Namespace) -> None:
                  "image_topic:=/camera/image", "-p", f"image_transport:={args.transport}"],
         "consumer": [str(_HERE), "--role", "consumer"],
         "camera": ["-c", _START.format("camera_node"), "--ros-args", "-p", f"source:=demo:{length + 600:.0f}", "-p",
-                   f"rate:={args.rate}", "-p", f"width:={args.width}"],
+                   f"rate:={args.rate}", "-p", f"width:={args.width}", "-p", "rest_after:=0.0"],
     }
     with tempfile.TemporaryDirectory() as scratch:
         heard = Path(scratch) / "heard"

@@ -117,7 +117,11 @@ def states(watcher: Watcher, seconds: float) -> None:
     """Print the table of nodes and states."""
     print(f"{'node':16}{'state':28}{'CPU %':>8}{'MB':>8}{'MB/s':>8}")
     with process(_ONE.format("camera_node"), "--ros-args", *_CAMERA) as camera:
-        _row(watcher, "camera_node", "nobody listens", camera, (), seconds)
+        _row(watcher, "camera_node", "nobody listens", camera, ("camera",), seconds)
+    watcher.values.clear()
+    # Drivers of real cameras go on.
+    with process(_ONE.format("camera_node"), "--ros-args", *_CAMERA, "-p", "rest_after:=0.0") as camera:
+        _row(watcher, "camera_node", "nobody listens, never rests", camera, ("camera",), seconds)
         for plugin, name, words, kind in (
             ("pose_node", "pose", [*_HEAR, "-p", "model:=blazepose-full"], SkeletonArray),
             ("action_node", "action", [], ActionArray),

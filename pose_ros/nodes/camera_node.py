@@ -38,6 +38,8 @@ from pose_ros.ros.wire import write_image
 #: Longest wait at the end for subscribers to confirm the last image, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
 _REPORT_S = 1.0
+#: Time between two looks for subscribers while it rests, and between two messages of calibration meanwhile.
+_LOOK_S, _INFO_S = 0.1, 1.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ class CameraOptions:
                         high=1000)
     reconnect: float = option(2.0, "A webcam or stream that ends is tried again after this time; 0: the node ends, "
                               "too.", unit="s", low=0.0, high=3600.0, live=True)
+    rest_after: float = option(2.0, "Rest when nobody has listened to the images for so long, until somebody does: a "
+                               "webcam or stream is closed, everything else stands still, and camera_info comes once "
+                               "a second; 0: never.", unit="s", low=0.0, high=3600.0, live=True)
     wait_for_subscribers: int = option(0, "Wait for so many subscriptions to the images before the first one.", low=0,
                                        high=100)
     wait_timeout: float = option(30.0, "Longest wait for them.", unit="s", low=0.0, high=3600.0)
@@ -122,7 +127,11 @@ class CameraNode(Manners):
         self._lost = ""
         #: Images published so far.
         self.published = 0
-        self._last_ns = self._anchor_ns = 0
+        self._last_ns = 0
+        #: What makes stamps of a time line those of now; None until an image says where the time line is.
+        self._anchor_ns: int | None = None
+        #: When anybody heard the images last, by steady time, and whether nothing is read for want of that.
+        self._heard_at, self.rests = time.monotonic(), False
         self._info_of: tuple[Camera | None, tuple[int, int]] | None = None
         self._info_msg = CameraInfo()
         self._health = Health(self, "camera", answers=False)
@@ -140,7 +149,7 @@ class CameraNode(Manners):
         pacer = Pacer(options.rate) if options.pace == "real_time" and not self._source.live else None
         shown = f"{self._source.length or 'endless'} frames at {options.rate or self._source.fps or '?'} Hz"
         self.get_logger().info(f"shows '{options.source}': {shown}")
-        began = time.monotonic()
+        self._heard_at = began = time.monotonic()
         for frame in self._frames():
             if pacer is not None and self._closing.wait(pacer.wait_s(frame.stamp_ns)):
                 return
@@ -179,6 +188,10 @@ class CameraNode(Manners):
                         self._lost = ""
                         self.get_logger().info(f"'{self._source.name}' is back")
                     yield self._prepare(frame)
+                    if self._unheard():
+                        if self._source.live:
+                            break
+                        self._rest()
                 problem = "it has ended, as if it were unplugged or switched off"
             except SourceError as error:
                 if not self._source.live:
@@ -186,6 +199,9 @@ class CameraNode(Manners):
                 problem = str(error)
             finally:
                 frames.close()  # type: ignore[attr-defined]
+            if self._unheard():
+                self._rest()
+                continue
             wait = self._declared.options.reconnect
             if not self._source.live or not wait:
                 return
@@ -195,6 +211,23 @@ class CameraNode(Manners):
             self._lost = problem
             if self._closing.wait(wait):
                 return
+
+    def _unheard(self) -> bool:
+        """Return whether nobody has heard the images for so long that nothing is to be read."""
+        limit, now = self._declared.options.rest_after, time.monotonic()
+        if self._subscribers():
+            self._heard_at = now
+        return 0 < limit < now - self._heard_at
+
+    def _rest(self) -> None:
+        """Wait until somebody listens; calibrations still come, for those who wait for images themselves."""
+        self.rests, told = True, 0.0
+        while not self._subscribers() and self._declared.options.rest_after and not self._closing.wait(_LOOK_S):
+            now = time.monotonic()
+            if now - told > _INFO_S and self._info_of is not None and self._declared.options.stamps == "now":
+                told, self._info_msg.header.stamp = now, self.get_clock().now().to_msg()
+                self._info.publish(self._info_msg)
+        self.rests, self._heard_at, self._anchor_ns = False, time.monotonic(), None
 
     def _prepare(self, frame: Frame) -> Frame:
         """Resize a frame, and say what took it."""
@@ -219,26 +252,28 @@ class CameraNode(Manners):
 
     def _publish(self, frame: Frame) -> None:
         header = Header(frame_id=frame.frame_id, stamp=Time(nanoseconds=self._stamp_ns(frame)).to_msg())
+        # Before the image: after a rest an older one may be too old for it.
+        self._info.publish(self._camera_info(frame, header))
         if self._raw is not None and self._raw.get_subscription_count():
             self._raw.publish(write_image(frame.image, header, self._declared.options.encoding))
         if self._compressed is not None and self._compressed.get_subscription_count():
             quality = self._declared.options.jpeg_quality
             self._compressed.publish(rgb_to_compressed(frame.image, header, quality=quality))
-        self._info.publish(self._camera_info(frame, header))
         self.published += 1
         self._health.sent()
 
     def _report(self) -> None:
         state = "active" if self.published else "waits for subscribers, or for the first image"
+        state = "idle: nobody listens" if self.rests else state
         warning = f"no images: {self._lost}" if self._lost else ""
         self._health.report(state, warning, source=self._declared.options.source)
 
     def _stamp_ns(self, frame: Frame) -> int:
         now = self.get_clock().now().nanoseconds
         if self._declared.options.stamps == "source":
-            if not self._source.absolute and not self.published:
-                self._anchor_ns = now - frame.stamp_ns
-            return frame.stamp_ns + (0 if self._source.absolute else self._anchor_ns)
+            if self._anchor_ns is None:
+                self._anchor_ns = 0 if self._source.absolute else now - frame.stamp_ns
+            return frame.stamp_ns + self._anchor_ns
         # Two images never carry the same stamp, however coarse or simulated the clock is.
         self._last_ns = max(now, self._last_ns + 1)
         return self._last_ns

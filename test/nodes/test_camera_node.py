@@ -9,9 +9,10 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -189,7 +190,9 @@ def test_a_source_that_breaks_ends_it(stage: Stage, tmp_path: Path) -> None:
 
 
 class _Stream(http.server.BaseHTTPRequestHandler):
-    """Sends ten pictures and hangs up."""
+    """Sends some pictures and hangs up."""
+
+    COUNT, PAUSE_S = 10, 0.0
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -199,16 +202,31 @@ class _Stream(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        for index in range(10):
-            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * index, np.uint8))[1].tobytes()
+        for index in range(self.COUNT):
+            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * (index % 12), np.uint8))[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             self.wfile.write(head.encode() + data + b"\r\n")
+            time.sleep(self.PAUSE_S)
+
+
+class _Endless(_Stream):
+    """Sends pictures until nobody reads them any more."""
+
+    COUNT, PAUSE_S = 1_000_000, 0.01
+    watched: ClassVar[list[bool]] = []
+
+    def do_GET(self) -> None:
+        """Answer, and remember whether anybody is there."""
+        self.watched.append(True)
+        with contextlib.suppress(ConnectionError):
+            super().do_GET()
+        self.watched.append(False)
 
 
 @contextlib.contextmanager
-def plugged_in(port: int = 0) -> Iterator[int]:
+def plugged_in(port: int = 0, kind: type[_Stream] = _Stream) -> Iterator[int]:
     """A network camera; yields its port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), _Stream) as httpd:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), kind) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -236,6 +254,46 @@ def test_a_camera_that_is_unplugged_and_back(stage: Stage, capfd: pytest.Capture
     assert "no images from 'http://127.0.0.1:" in said
     assert "tried again every 0.2 s" in said
     assert "/camera' is back" in said
+
+
+def test_a_camera_that_nobody_looks_at_is_let_go_of(stage: Stage) -> None:
+    with plugged_in(kind=_Endless) as port:
+        node = stage.start(source=f"http://127.0.0.1:{port}/camera", rest_after=0.2, wait_for_subscribers=0)
+        assert stage.ros.spin_until(lambda: node.rests and _Endless.watched[-1:] == [False], 30.0)
+        shown = node.published
+        stage.listen(Image, stage.images, "/camera/image")
+        assert stage.ros.spin_until(lambda: len(stage.images) > 5, 30.0)
+        assert _Endless.watched[-1]
+        assert node.published > shown
+        assert not stage.codes
+        node.close()
+
+
+@pytest.mark.parametrize("stamping", ["now", "source"])
+def test_a_file_stands_still_while_nobody_looks(stage: Stage, clip: Path, stamping: str) -> None:
+    stage.listen(CameraInfo, stage.infos, "/camera/camera_info")
+    node = stage.start(source=str(clip), rest_after=0.1, wait_for_subscribers=0, pace="real_time", stamps=stamping,
+                       depth=100)
+    assert stage.ros.spin_until(lambda: node.rests)
+    shown, heard = node.published, len(stage.infos)
+    assert 1 < shown < 12
+    stage.ros.spin_for(1.5)
+    assert node.published == shown
+    # One a second, for whoever waits for the images; none where only images have stamps.
+    assert len(stage.infos) - heard in ((1, 2, 3) if stamping == "now" else (0, 1))
+    stage.listen(Image, stage.images, "/camera/image")
+    assert stage.ros.spin_until(lambda: stage.codes, 20.0)
+    assert numbers([image_to_rgb(m) for m in stage.images]) == list(range(12))[shown:]
+    assert stamps(stage.infos) == sorted(stamps(stage.infos))
+    assert stamps(stage.infos)[-len(stage.images):] == stamps(stage.images)
+    late_s = (stage.listener.get_clock().now().nanoseconds - stamps(stage.images)[-1]) / 1e9
+    assert late_s < 1.0, "the time line was moved on by the rest"
+
+
+def test_a_camera_may_be_told_not_to_rest(stage: Stage, clip: Path) -> None:
+    node = stage.start(source=str(clip), rest_after=0.0, wait_for_subscribers=0, pace="real_time")
+    assert stage.ros.spin_until(lambda: stage.codes)
+    assert node.published == 12
 
 
 def test_a_camera_that_ends_may_end_the_node(stage: Stage) -> None:
