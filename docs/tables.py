@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fill the tables of these pages from the code: options, models, skeletons.
+"""Fill the tables of these pages from the code: options, topics, models, skeletons, extras.
 
 A page holds a pair of comments, ``<!-- table: KIND ARGUMENT -->`` and ``<!-- end -->``; what stands between them is
 written by this script. ``python docs/tables.py`` writes, ``python docs/tables.py --check`` only compares.
@@ -12,6 +12,9 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import topics as graph
 
 from pose_ros.core.convert import conversion, converts
 from pose_ros.core.options import specs
@@ -19,7 +22,22 @@ from pose_ros.core.skeleton import Skeleton
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 
-_BLOCK = re.compile(r"(<!-- table: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_BLOCK = re.compile(r"(<!-- table: (\w+) ?(\S*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_ROW = re.compile(r"^\| (\S+) \| (.*) \| (.*) \|$", re.MULTILINE)
+#: What users of the package have no need of.
+_FOR_DEVELOPERS = ("dev", "docs")
+#: Beginning of a message of this package -> the page that explains it.
+_TOLD_IN = {
+    "pose_ros/Action": "actions.md#the-message", "pose_ros/Handover": "manipulation.md#handovers",
+    "pose_ros/Separation": "manipulation.md#separations", "pose_ros/": "messages.md",
+}
+#: Topics of which a page does not say what they are for.
+_unsaid: list[str] = []
 
 
 def _cell(text: str) -> str:
@@ -27,10 +45,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, raw: bool = False) -> str:
+    """Return a table; cells of ``raw`` ones are Markdown already."""
     head = list(head)
     lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(_cell(text) for text in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(text if raw else _cell(text) for text in line) + " |\n" for line in lines)
 
 
 def options(where: str) -> str:
@@ -102,11 +121,80 @@ def _known(source: Skeleton, target: Skeleton) -> str:
     return f"{same}" + f" + {others}" * bool(others) + f" of {len(target)}"
 
 
+def _project() -> dict[str, Any]:
+    text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    return project
+
+
+def _commented() -> dict[str, str]:
+    """Return extra -> the comment above it in pyproject.toml; those below one comment share it."""
+    text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    comment, found = "", {}
+    for line in text.partition("[project.optional-dependencies]\n")[2].partition("\n[")[0].splitlines():
+        if line.startswith("#"):
+            comment = line.removeprefix("# ").removeprefix("What ")
+        elif "=" in line:
+            found[line.partition(" =")[0]] = comment
+    return found
+
+
+def topics(node: str, before: str) -> str:
+    """Return what a node hears, says and serves.
+
+    What each is for stands in the page alone: the last column is taken from ``before``, what is there now.
+    """
+    ends, result = graph.of_all()[node], []
+    for head, rows in (("subscribes", ends.subscribes), ("publishes", ends.publishes), ("service", ends.serves)):
+        table = next((part for part in before.split("\n\n") if part.lstrip().startswith(f"| {head} ")), "")
+        meaning = {name: what for name, _, what in _ROW.findall(table)}
+        if rows:
+            lines = [(f"`{name}`", *_told(row), meaning.get(f"`{name}`", "")) for name, row in _in_order(rows)]
+            _unsaid.extend(f"{node} {head} {name}" for name, *_, what in lines if not what)
+            columns = (head, "type") if head == "service" else (head, "type", "quality of service")
+            result.append(_table((*columns, "what"), lines, raw=True))
+    return "\n".join(result)
+
+
+def _in_order(rows: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return a node's own names first, and last those that are the same everywhere."""
+    return sorted(rows.items(), key=lambda row: ({"~": 0, "/": 2}.get(row[0][0], 1), row[0]))
+
+
+def _told(row: str | tuple[str, str]) -> tuple[str, ...]:
+    kind, *quality = (row,) if isinstance(row, str) else row
+    page = next((page for word, page in _TOLD_IN.items() if word in kind), "")
+    named = f"[`{kind}`]({page})" if page else f"`{kind}`"
+    return named, *quality
+
+
+def extras(_: str) -> str:
+    """Return the optional parts of the package, one per row."""
+    comments = _commented()
+    rows = [(f"`{name}`", comments[name], ", ".join(f"`{one}`" for one in needs))
+            for name, needs in _project()["optional-dependencies"].items() if name not in _FOR_DEVELOPERS]
+    return _table(("extra", "what it is", "what it installs"), rows)
+
+
+def versions(_: str) -> str:
+    """Return what the package itself needs, one per row."""
+    project = _project()
+    rows = [("Python", project["requires-python"])]
+    rows += [(name, wanted) for name, wanted in (
+        re.fullmatch(r"([\w-]+)([^;]*).*", one).groups() for one in project["dependencies"] if ";" not in one)]
+    return _table(("package", "version"), ((name, f"`{wanted}`") for name, wanted in rows))
+
+
 def fill(text: str) -> str:
     """Return a page with its tables written anew."""
     kinds = {"options": options, "models": models, "skeletons": skeletons, "made": made, "gallery": gallery,
-             "conversions": conversions}  # fmt: skip
-    return _BLOCK.sub(lambda m: f"{m[1]}\n{kinds[m[2]](m[3])}\n{m[4]}", text)
+             "conversions": conversions, "extras": extras, "versions": versions}  # fmt: skip
+
+
+    def written(m: re.Match[str]) -> str:
+        return topics(m[3], m[4]) if m[2] == "topics" else kinds[m[2]](m[3])
+
+    return _BLOCK.sub(lambda m: f"{m[1]}\n{written(m)}\n{m[5]}", text)
 
 
 def main() -> int:
@@ -121,7 +209,9 @@ def main() -> int:
                 page.write_text(fill(text), encoding="utf-8")
     if stale:
         print(("out of date: " if "--check" in sys.argv else "written: ") + ", ".join(stale))
-    return int(bool(stale) and "--check" in sys.argv)
+    if _unsaid:
+        print("say in the last column what it is for: " + ", ".join(_unsaid))
+    return int(bool(_unsaid or (stale and "--check" in sys.argv)))
 
 
 if __name__ == "__main__":
