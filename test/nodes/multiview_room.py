@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,14 @@ from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from scenes import Faults, Shot, circling, observe, rig
+from scenes import Faults, Recording, Shot, circling, observe, rig
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from pose_ros.core.quaternion import from_matrices
 from pose_ros.core.stages import Stages
-from pose_ros.multiview.rig import PosedCamera, Rig
+from pose_ros.multiview.rig import PosedCamera
 from pose_ros.nodes.multiview_node import MultiviewNode
 from pose_ros.parts import OwnPart
 from pose_ros.pipeline import Result
@@ -31,6 +32,12 @@ LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RIG = rig(3, models=("plumb_bob", "equidistant"), sizes=((1280, 720), (640, 480)))
 HAND = catalogue.get("hand21")
 NAMES = tuple(camera.name for camera in RIG)
+
+
+@cache
+def seen(people: int, kind: str) -> Recording:
+    """Return four seconds of what the cameras see; to make them takes most of a second."""
+    return observe(circling(people), RIG, kind, seconds=4.0, faults=Faults(sigma_px=1.0))
 
 
 def header(stamp_ns: int, frame_id: str) -> Header:
@@ -51,31 +58,28 @@ def standing(camera: PosedCamera, stamp_ns: int, frame_id: str, world: str = "wo
 class Room:
     """Cameras, people, a multi-view node and a listener in one executor."""
 
-    def __init__(self, ros: Any, capture: Any, *, whole: Rig = RIG, people: int = 2, seen_as: str = "coco17",
-                 tf: bool = True, hands_of: tuple[str, ...] = (), **parameters: Any) -> None:
+    def __init__(self, ros: Any, capture: Any, *, people: int = 2, seen_as: str = "coco17", tf: bool = True,
+                 hands_of: tuple[str, ...] = (), **parameters: Any) -> None:
         """Start the node.
 
         Args:
             ros: Of conftest.py.
             capture: What is logged.
-            whole: The cameras.
             people: How many.
             seen_as: Skeleton.
             tf: Whether to say at once where the cameras stand.
             hands_of: Cameras whose pose nodes look at hands, too.
             parameters: Of the node; ``__`` in their names stands for a dot.
         """
-        self.ros, self.rig, self._capture = ros, whole, capture
-        self.recording = observe(
-            circling(people), whole, "wholebody133" if hands_of else seen_as, seconds=4.0, faults=Faults(sigma_px=1.0)
-        )
+        self.ros, self.rig, self._capture = ros, RIG, capture
+        self.recording = seen(people, "wholebody133" if hands_of else seen_as)
         self.other = ros.node("other")
         #: Camera -> frame of its images, clock, info and skeleton, for tests to spoil.
         self.frames = {name: f"{name}_optical_frame" for name in NAMES}
         self.offset_ns = dict.fromkeys(NAMES, 0)
         #: Who has left, by true ids.
         self.gone: set[int] = set()
-        self.infos = {c.name: camera_to_info(c.camera, Header()) for c in whole}
+        self.infos = {c.name: camera_to_info(c.camera, Header()) for c in RIG}
         self.skeletons = dict.fromkeys(NAMES, seen_as)
         self.arrays: list[Any] = []
         self.fused: list[tuple[int, Any]] = []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
-from multiview_room import NAMES, RIG, Room
+from multiview_room import NAMES, Room
 from rclpy.lifecycle import TransitionCallbackReturn
 
 _OK = TransitionCallbackReturn.SUCCESS
@@ -59,7 +59,7 @@ def test_a_pose_node_leaves_nothing(scene, ros):
 
 
 def test_a_multiview_node_leaves_nothing(ros, capfd):
-    room = Room(ros, capfd, whole=RIG, hands_of=NAMES, hands=True, autostart=False)
+    room = Room(ros, capfd, hands_of=NAMES, hands=True, autostart=False)
 
     def work() -> None:
         room.listen()
