@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from pose_ros import folders
 from pose_ros.cli import console
-from pose_ros.core import documents
+from pose_ros.core import documents, json_text
 from pose_ros.errors import ConfigError
 
 TEXT = """\
@@ -140,9 +139,9 @@ def _read(path: Path) -> Any:
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else documents.load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        is_json = path.suffix == ".json"
+        data = json_text.read(path) if is_json else documents.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError("--config", f"cannot read {path}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError("--config", f"expected a mapping in {path}, got {type(data).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pose_ros.cli import console
+from pose_ros.cli.takes import BagTake, as_written, read_run
 from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.bag_file import BagFile
 from pose_ros.skeletons import catalogue
@@ -49,12 +49,9 @@ def tracks(spec: str, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray,
         SourceError, ConfigError: It holds neither images nor keypoints of people; says what it holds.
     """
     if spec.endswith(".json"):
-        try:
-            document = json.loads(Path(spec).read_text(encoding="utf-8"))
-            name, found = document["skeleton"]["name"], document["sources"][0]
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ConfigError(spec, f"expected results.json of `pose-ros run` on one video: {error}") from error
-        return _of_run(found, 0.0, catalogue.get(name))
+        document = read_run(Path(spec))
+        with as_written(spec):
+            return _of_run(document["sources"][0], 0.0, catalogue.get(document["skeleton"]["name"]))
     bag = _bag_of_skeletons(spec)
     return _of_bag(*bag) if bag else _of_images(spec, args)
 
@@ -113,8 +110,6 @@ def _bag_of_skeletons(spec: str) -> tuple[Path, str] | None:
 
 def _of_bag(path: Path, topic: str) -> Any:
     """Return what :func:`tracks` does, of skeletons in a bag."""
-    from pose_ros.cli.takes import BagTake
-
     take = BagTake(path, topic)
     stamps, frames, skeletons = [], [], set()
     for stamp_ns, poses in take.moments():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from pose_ros.cli import console
+from pose_ros.core import json_text
 from pose_ros.core.poses import SIDE_NAMES, Poses
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.errors import ConfigError, SourceError
+from pose_ros.errors import ConfigError, PoseRosError, SourceError
 from pose_ros.media.bag_file import BagFile
 from pose_ros.skeletons import catalogue
 
@@ -88,8 +88,29 @@ def run_moments(document: Mapping[str, Any], part: str = "") -> Moments:
         part: ``hands`` or ``faces`` in place of the whole subjects.
 
     Raises:
-        ConfigError: It holds no video, or several.
+        ConfigError: It holds no video, or several, or is not as `pose-ros run` writes it.
     """
+    with as_written("source"):
+        yield from _run_moments(document, part)
+
+
+@contextlib.contextmanager
+def as_written(where: str) -> Iterator[None]:
+    """Say of results in which something is missing, or is of another kind, that `pose-ros run` did not write them.
+
+    Raises:
+        ConfigError: In place of what provokes it.
+    """
+    try:
+        yield
+    except PoseRosError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigError(where, "expected results.json of `pose-ros run` as it writes it, got another: "
+                                 f"{type(error).__name__}: {error}") from error
+
+
+def _run_moments(document: Mapping[str, Any], part: str) -> Moments:
     if document.get("schema") != "pose_ros.run/1":
         raise ConfigError("source", f"expected results of `pose-ros run` (pose_ros.run/1), got "
                                     f"{document.get('schema')!r}")
@@ -140,10 +161,10 @@ def read_run(path: Path) -> dict[str, Any]:
         SourceError: It is none.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = json_text.read(path, most=json_text.LARGE)
     except (OSError, ValueError) as error:
         raise SourceError(str(path), f"expected results.json of `pose-ros run`: {error}") from error
-    return document if isinstance(document, dict) else {}
+    return document
 
 
 class LiveTake:

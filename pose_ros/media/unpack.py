@@ -50,7 +50,7 @@ def zstd() -> ModuleType:
         try:
             from backports import zstd as library
         except ImportError:
-            import zstandard as library
+            import zstandard as library  # type: ignore[import-not-found, no-redef, unused-ignore]
     return library  # type: ignore[no-any-return, unused-ignore]
 
 
@@ -85,13 +85,13 @@ def _chunk(unpack: Callable[[bytes, int], bytes]) -> Callable[[bytes, int], byte
 
 def _chunk_of_zstd(data: bytes, most: int) -> bytes:
     with zstd().open(io.BytesIO(data), "rb") as stream:
-        return stream.read(most)  # type: ignore[no-any-return]
+        return bytes(stream.read(most))
 
 
 def _chunk_of_lz4(data: bytes, most: int) -> bytes:
     from lz4.frame import LZ4FrameDecompressor
 
-    return LZ4FrameDecompressor().decompress(data, max_length=most)  # type: ignore[no-any-return]
+    return bytes(LZ4FrameDecompressor().decompress(data, max_length=most))
 
 
 def guard_chunks() -> None:

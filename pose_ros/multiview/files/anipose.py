@@ -39,7 +39,7 @@ def read(text: str, where: str, given: Given) -> list[Found]:
     """Read the cameras of a file's text; those that Caliscope was told to ignore are left out."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(where, f"is no calibration file of a known kind; read as TOML: {error}") from error
     said = str(data.get("metadata", {}).get("units", "m"))
     scale = given.metres({"meters": "m", "centimeters": "cm", "millimeters": "mm"}.get(said, said))

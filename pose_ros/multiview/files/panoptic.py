@@ -10,10 +10,9 @@ the three radial coefficients and p the two tangential ones. They do not say how
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
+from pose_ros.core import json_text
 from pose_ros.errors import ConfigError
 from pose_ros.multiview.files.fields import Fields, Found, Given
 
@@ -21,14 +20,14 @@ from pose_ros.multiview.files.fields import Fields, Found, Given
 def read(text: str, where: str, given: Given) -> list[Found]:
     """Read the cameras of a file's text."""
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+        data = json_text.load(text)
+    except ValueError as error:
         raise ConfigError(where, f"is no JSON: {error}") from error
-    if isinstance(data, dict) and isinstance(data.get("cameras"), list):
+    if isinstance(data.get("cameras"), list):
         cameras = data["cameras"]
         return [_panoptic(Fields(camera, f"{where}: cameras[{i}]"), given) for i, camera in enumerate(cameras)]
-    if not isinstance(data, dict) or not data or not all(isinstance(c, dict) and "fx" in c for c in data.values()):
-        found = ", ".join(data) if isinstance(data, dict) else type(data).__name__
+    if not data or not all(isinstance(c, dict) and "fx" in c for c in data.values()):
+        found = ", ".join(data)
         raise ConfigError(where, "expected a list 'cameras' (CMU Panoptic) or one mapping with fx, fy, cx, cy, R, T "
                                  f"per camera (Shelf, Campus); found {found[:200] or 'nothing'}")
     return [_shelf(name, Fields(camera, f"{where}: {name}"), given) for name, camera in data.items()]
