@@ -38,6 +38,7 @@ MAY_USE = {
         "anatomy", "core", "errors", "models", "plugin", "recognisers", "registry", "runtime", "skeletons", "tracking",
         "wiring"
     },
+    "metrics": {"core", "errors"},
     "manipulation": {"anatomy", "core", "errors", "skeletons", "tracking"},
     "multiview": {"anatomy", "core", "errors", "media"},
     "datasets": {"core", "errors", "skeletons"},
