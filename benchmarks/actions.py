@@ -58,6 +58,7 @@ SCRIPTS: Sequence[Sequence[Do]] = (
     (Do("stand", 1), Do("walk", 4, speed_mps=1.2), Do("stand", 1)),
     (Do("stand", 1), Do("walk", 4, speed_mps=0.8), Do("sit", 2)),
 )  # fmt: skip
+_HANDS = "mediapipe-hand-landmark-full"
 POSTURES = ("standing", "sitting", "squatting", "kneeling", "bending", "lying")
 
 
@@ -157,34 +158,45 @@ def best(run: Callable[[], object]) -> float:
     return min(found)
 
 
-def video(path: Path, model: str, rules: Sequence[str], annotated: Path | None, at_s: float | None) -> None:
-    """Print what is told of a video; there is no truth but what one sees in it."""
+def video(path: Path, model: str, rules: Sequence[str], annotated: Path | None, at_s: Sequence[float]) -> None:
+    """Print what is told of a video, hands included; there is no truth but what one sees in it."""
     import cv2
 
     capture = cv2.VideoCapture(str(path))
     fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
-    pipeline, recognition = wiring.build({"model": model}), Recognition(recognisers(rules), fail=print)
-    index, shown = 0, None
+    pipeline = wiring.build({"model": model, "hands": {"model": _HANDS}})
+    looks = {kind: Recognition({n: r for n, r in recognisers(rules).items() if r.subject == kind}, fail=print)
+             for kind in ("body", "hand")}  # fmt: skip
+    index, shown, last = 0, [], None
     while (read := capture.read())[0]:
         image = np.ascontiguousarray(read[1][..., ::-1])
         stamp = round(index / fps * 1e9)
         size = image.shape[1], image.shape[0]
         result = pipeline(Frame(image, stamp, "camera"))
-        told = recognition(result.poses, stamp, size, result.ended_ids).actions
+        hands = result.parts["hands"]
+        told = [*looks["body"](result.poses, stamp, size, result.ended_ids).actions,
+                *looks["hand"](hands.poses, stamp, size, hands.ended_ids).actions]  # fmt: skip
         for action in told:
             if action.phase in (Phase.BEGAN, Phase.ENDED, Phase.EVENT):
                 end = "" if action.end_ns is None else f" .. {action.end_ns * 1e-9:.2f}"
                 values = " ".join(f"{name}={value:.2f}" for name, value in action.values.items())
-                print(f"{index / fps:7.2f} s  person {action.id}: {action.phase.name:<6} {action.name:<12} "
+                print(f"{index / fps:7.2f} s  {_who(action)}: {action.phase.name:<6} {action.name:<12} "
                       f"{action.score:.2f}  {action.onset_ns * 1e-9:.2f}{end} {action.count or ''} {values}")
-        if annotated and (at_s is None or index / fps <= at_s) and told:
-            shown = annotate(image, result.poses, result.part_poses)
+        if annotated and told:
+            last = annotate(image, result.poses, result.part_poses)
             for row, action in enumerate(a for a in told if a.phase != Phase.ENDED):
-                text = f"person {action.id}: {action.name} {action.score:.2f}"
-                cv2.putText(shown, text, (10, 30 + 28 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 220, 0), 2)
+                text = f"{_who(action)}: {action.name} {action.score:.2f}"
+                cv2.putText(last, text, (10, 30 + 28 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 220, 0), 2)
+        if annotated and len(shown) < len(at_s) and index / fps >= at_s[len(shown)]:
+            shown.append(annotate(image, result.poses, result.part_poses) if last is None else last)
         index += 1
-    if annotated and shown is not None:
-        cv2.imwrite(str(annotated), shown[..., ::-1])
+    if annotated and (shown or last is not None):
+        cv2.imwrite(str(annotated), np.hstack(shown or [last])[..., ::-1])
+
+
+def _who(action: Action) -> str:
+    side = {1: " left", 2: " right"}.get(action.side, "")
+    return f"hand {action.id} of {action.parent}{side}" if action.parent else f"person {action.id}{side}"
 
 
 def main() -> None:
@@ -194,8 +206,8 @@ def main() -> None:
     parser.add_argument("--space", choices=("points", "local_points", "none"), help="only this one")
     parser.add_argument("--video", type=Path, help="tell what is recognised in a video instead")
     parser.add_argument("--model", default="blazepose-full", help="for the video")
-    parser.add_argument("--annotated", type=Path, help="write one image of the video here")
-    parser.add_argument("--at", type=float, help="of that image, seconds; the last one when left out")
+    parser.add_argument("--annotated", type=Path, help="write images of the video here, side by side")
+    parser.add_argument("--at", type=float, nargs="+", default=(), help="of these, seconds; the last one when left out")
     given = parser.parse_args()
     rules = given.rules.split(",")
     if given.video:

@@ -13,6 +13,7 @@ from manipulation_cell import SIZE, TIMELESS, Cell
 from multiview_room import header
 from pose_ros.msg import Handover
 from reaching import reach, seen, true_palm
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
 
@@ -21,7 +22,7 @@ from pose_ros.errors import ConfigError
 from pose_ros.nodes import managed
 from pose_ros.pipeline import Result
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
-from pose_ros.ros.qos import TF
+from pose_ros.ros.qos import RESULT, TF
 
 
 @pytest.fixture
@@ -127,6 +128,34 @@ def test_silence_means_stop_and_so_do_old_skeletons_and_those_of_another_clock(c
         assert stop.zone == 2
         assert words in stop.reason
         assert not any(h.valid for h in cell.handovers[-1].handovers)
+
+
+def test_a_bag_that_is_played_slowly_is_not_silent(cell, ros):
+    cell = cell(use_sim_time=True, max_silence=0.3).listen()
+    clock = cell.other.create_publisher(Clock, "/clock", RESULT)
+    ((_, body, _, _),) = seen(reach(away_m=4.0), rate_hz=5.0, until_s=0.1)
+    arrays, infos = cell.publishers[""]
+    infos.publish(skeleton_to_info(body.skeleton, "model"))
+
+    def play(stamp_ns):
+        arrays.publish(poses_to_array(Result(body, (), Stages()), header(stamp_ns, "camera"), SIZE, "model"))
+        count = len(cell.handovers)
+        assert ros.spin_until(lambda: len(cell.handovers) > count)
+
+    def pass_on(stamp_ns):
+        clock.publish(Clock(clock=header(stamp_ns, "").stamp))
+        assert ros.spin_until(lambda: cell.node.get_clock().now().nanoseconds == stamp_ns)
+
+    pass_on(10**9)
+    play(10**9)
+    count = len(cell.separations)
+    ros.spin_for(0.6)
+    assert {array.reason for array in cell.separations[count:]} <= {""}
+    pass_on(1_500_000_000)
+    assert ros.spin_until(lambda: cell.separations[-1].reason == "no skeletons for 0.5 s")
+    # The bag begins again.
+    pass_on(10**8)
+    assert ros.spin_until(lambda: cell.separations[-1].reason == "no skeletons for 0.9 s")
 
 
 def test_a_node_that_pauses_or_rests_says_stop(cell):
