@@ -39,7 +39,7 @@ NODES: Mapping[str, tuple[str, str]] = {
 #: Nodes that read a source, and end with it.
 SOURCES = ("camera_node", "player_node")
 #: Nodes that work from their start to their end.
-_WITHOUT_LIFE_CYCLE = (*SOURCES, "recorder_node", "web_node")
+_WITHOUT_LIFE_CYCLE = (*SOURCES, "recorder_node")
 #: Nodes that hear images.
 _SEE = ("pose_node", "recorder_node")
 #: The camera that is added to a composition without one, and the player where there are several cameras.

@@ -62,6 +62,8 @@ class Managed(Manners, LifecycleNode):
 
     #: Whether it takes ``intakes``, with which nodes of one process share the images that they hear.
     SHARES_IMAGES = False
+    #: Whether it answers what comes in, so that there are latencies; see :class:`pose_ros.ros.health.Health`.
+    ANSWERS = True
 
     def __init__(self, name: str, what: str, context: Context | None = None, **arguments: Any) -> None:
         """Make the node; a subclass then declares its parameters and calls :meth:`_begin`.
@@ -73,7 +75,7 @@ class Managed(Manners, LifecycleNode):
             arguments: For rclpy's node.
         """
         super().__init__(name, context=context, automatically_declare_parameters_from_overrides=True, **arguments)
-        self._health = Health(self, what)
+        self._health = Health(self, what, answers=self.ANSWERS)
         self._closing: list[Closable] = []
         self._state, self._quiet_since, self._heard_last = "unconfigured", time.monotonic(), 0
 

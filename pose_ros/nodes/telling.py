@@ -20,6 +20,7 @@ from pose_ros.errors import PoseRosError
 from pose_ros.models.store import Store
 from pose_ros.msg import ActionArray, SkeletonArray, SkeletonInfo
 from pose_ros.ros import plain
+from pose_ros.ros.health import Health
 from pose_ros.ros.qos import LATCHED, RESULT, SENSOR
 from pose_ros.srv import SetModel
 from pose_ros.web.board import OVERVIEW, Board, Key
@@ -51,10 +52,10 @@ _TYPES = {"string": str, "boolean": bool}
 class Telling:
     """The robot of :class:`pose_ros.web.server.Server`."""
 
-    def __init__(self, node: Node) -> None:
-        """Hear nothing yet."""
+    def __init__(self, node: Node, health: Health) -> None:
+        """Hear nothing yet; :meth:`start` lets it hear what is wanted, and count it."""
         self.board = Board()
-        self._node = node
+        self._node, self._health = node, health
         self._wanted: frozenset[Key] = frozenset()
         self._subscriptions: dict[Key, Subscription] = {}
         self._diagnostics: Subscription | None = None
@@ -62,20 +63,72 @@ class Telling:
         self._clients: dict[str, Client] = {}
         self._services: dict[str, list[str]] = {}
         self._topics: dict[str, list[str]] = {}
+        self._started, self._enabled = False, True
+        #: Grows with everything that comes to be shown, and when somebody begins to look.
+        self.news = 0
         # Wakes the executor from any thread; entities are made and destroyed by the executor's thread alone.
         self._changed = node.create_guard_condition(self._follow)
-        node.create_timer(1.0, self._overview)
+        self._timer = node.create_timer(1.0, self._overview)
 
     @property
-    def looked_at(self) -> bool:
-        """Whether any browser is there."""
-        return bool(self._wanted)
+    def enabled(self) -> bool:
+        """Whether anything is to be heard at all."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, wanted: bool) -> None:
+        self._enabled = wanted
+        self._changed.trigger()
+
+    @property
+    def listening(self) -> bool:
+        """Whether any browser looks, and may."""
+        return bool(self._heeded)
+
+    @property
+    def heard(self) -> list[str]:
+        """Topics of what is shown."""
+        return sorted(topic for _, topic in self._subscriptions)
+
+    @property
+    def _heeded(self) -> frozenset[Key]:
+        return self._wanted if self._started and self._enabled else frozenset()
+
+    def start(self) -> None:
+        """Begin."""
+        self._started = True
+        self._follow()
+
+    def stop(self) -> None:
+        """Hear nothing; the page stays as it is."""
+        self._started = False
+        self._follow()
+
+    def reset(self) -> None:
+        """Forget who is there and how they do."""
+        self._statuses.clear()
+
+    def close(self) -> None:
+        """Let go of all topics and services."""
+        self.stop()
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_guard_condition(self._changed)
+        for client in self._clients.values():
+            self._node.destroy_client(client)
+
+    def why_not(self) -> str:
+        """Say why there is nothing to show."""
+        if self._subscriptions:
+            return f"nothing comes from {', '.join(self.heard)}; the diagnostics of who publishes there say why"
+        return (f"nobody publishes images, skeletons or actions in namespace {self._node.get_namespace()}; start a "
+                "pose_node there, or this node in its namespace")
 
     # For the server, by its threads.
 
     def look(self, wanted: Set[Key]) -> None:
         """Hear what at least one browser shows, and nothing else."""
         if wanted != self._wanted:
+            self.news += not self._wanted
             self._wanted = frozenset(wanted)
             self._changed.trigger()
 
@@ -127,7 +180,7 @@ class Telling:
 
     def _follow(self) -> None:
         """Subscribe to what is wanted, and let go of the rest."""
-        node, wanted = self._node, self._wanted
+        node, wanted = self._node, self._heeded
         gone = self._subscriptions.keys() - wanted
         for key in gone:
             node.destroy_subscription(self._subscriptions.pop(key))
@@ -148,9 +201,14 @@ class Telling:
                 message, _, profile = _HEARD[kind]
                 self._subscriptions[key] = node.create_subscription(message, topic, self._take(key), profile)
 
+    def _count(self) -> None:
+        self.news += 1
+        self._health.sent()
+
     def _take(self, key: Key) -> Callable[[Any], None]:
         def skeletons(msg: Any) -> None:
             now_ns = time.time_ns()
+            self._count()
             self.board.put(key, lambda: (plain.skeletons(msg, now_ns), b""))
 
         def image(msg: Any) -> None:
@@ -158,11 +216,13 @@ class Telling:
             kind = next((kind for begin, kind in _FORMATS.items() if data.startswith(begin)), "")
             if kind and len(data) <= _LARGEST_IMAGE:
                 age = plain.age_ms(msg.header, now_ns)
+                self._count()
                 self.board.put(key, lambda: ({"type": kind, "age_ms": age}, data))
 
         others: dict[str, Callable[[Any], dict[str, Any]]] = {"info": plain.info, "actions": plain.actions}
 
         def other(msg: Any) -> None:
+            self._count()
             self.board.put(key, lambda: (others[key[0]](msg), b""))
 
         return {"skeletons": skeletons, "image": image}.get(key[0], other)
@@ -179,7 +239,7 @@ class Telling:
 
     def _overview(self) -> None:
         """Put on the board who is there and how they do."""
-        if not self._wanted:
+        if not self._heeded:
             return
         node, now = self._node, time.monotonic()
         topics = [(name, kinds) for name, kinds in node.get_topic_names_and_types() if self._ours(name)]
@@ -189,7 +249,8 @@ class Telling:
         services: dict[str, list[str]] = {}
         for name, kinds in node.get_service_names_and_types():
             of, _, service = name.rpartition("/")
-            if service in _SERVICES and _SERVICES[service][1] in kinds and self._ours(name):
+            if (service in _SERVICES and _SERVICES[service][1] in kinds and self._ours(name)
+                    and of != node.get_fully_qualified_name()):  # a page that is paused could not resume itself
                 services.setdefault(of, []).append(service)
         self._services = services
         self._statuses = {key: value for key, value in self._statuses.items() if now - value[0] < _FORGET_S}

@@ -23,3 +23,6 @@ class WebOptions:
     max_clients: int = option(4, "Browsers that may look at the same time.", low=1, high=100)
     max_rate: float = option(15.0, "Images and skeletons per second and browser, at most.", unit="Hz", low=0.1,
                              high=120.0)
+    autostart: bool = option(True, "Configure and activate at start; otherwise a lifecycle manager does.")
+    watchdog: float = option(3.0, "Say why, when a browser looks and nothing to show has come for this long; 0 never.",
+                             unit="s", low=0.0, high=3600.0, live=True)

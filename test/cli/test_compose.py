@@ -335,7 +335,7 @@ def test_a_web_page_is_added_when_it_is_asked_for(tmp_path):
     path.write_text(f"pose: {POSE}")
     assert [spec.path for spec in compose.load(path)] == ["/pose"]
     _, web = compose.load(path, ["web.port=9000"], namespace="robot1", web=True)
-    assert (web.path, web.plugin, web.parameters["port"], web.lives) == ("/robot1/web", "web_node", 9000, False)
+    assert (web.path, web.plugin, web.parameters["port"], web.lives) == ("/robot1/web", "web_node", 9000, True)
     path.write_text("mine: {ros__parameters: {plugin: web_node}}")
     assert [spec.path for spec in compose.load(path, web=True)] == ["/mine"]
     path.write_text(f"web: {POSE}")

@@ -29,8 +29,9 @@ def web_node(ros):
     def make(namespace="", **parameters):
         values = {"port": 0, "token": TOKEN, **parameters}
         given = [Parameter(name, value=value) for name, value in values.items()]
-        made.append(WebNode(context=ros.context, namespace=namespace, parameter_overrides=given))
-        return ros.add(made[-1])
+        made.append(ros.add(WebNode(context=ros.context, namespace=namespace, parameter_overrides=given)))
+        assert not values.get("autostart", True) or ros.spin_until(lambda: made[-1].url or made[-1]._health.failed)
+        return made[-1]
 
     yield make
     for node in made:
@@ -227,13 +228,69 @@ def test_others_are_let_in_only_with_the_token_and_it_is_said(web_node, capfd):
 
 @pytest.mark.parametrize(("parameters", "why"), [
     ({"token": "short"}, "token: expected at least 16"), ({"port": 70000}, "port"), ({"hots": "0.0.0.0"}, "hots"),
-    ({"host": "203.0.113.7"}, "cannot listen on 203.0.113.7"),
 ])
 def test_what_does_not_fit_is_refused(web_node, parameters, why):
     from pose_ros.errors import PoseRosError
 
     with pytest.raises(PoseRosError, match=why):
         web_node(**parameters)
+
+
+def statuses_of(ros, name):
+    """Return what /diagnostics says of a node: messages, newest last."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    said = []
+    ros.node("doctor").create_subscription(
+        DiagnosticArray, "/diagnostics", lambda msg: said.extend(s for s in msg.status if s.name.startswith(name)), 10
+    )
+    return said
+
+
+def test_a_port_that_is_taken_is_said_and_may_be_asked_for_again(web_node, ros, capfd):
+    import socket
+
+    said = statuses_of(ros, "web: web page")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        node = web_node(port=port)
+        assert ros.spin_until(lambda: said and said[-1].level == said[-1].ERROR)
+    why = f"port: cannot listen on 127.0.0.1:{port}"
+    assert why in said[-1].message
+    assert why in capfd.readouterr().err
+    assert node.url == ""
+    node.trigger_configure()
+    node.trigger_activate()
+    assert ros.spin_until(lambda: said[-1].level == said[-1].OK)
+
+
+def test_it_lives_as_the_others_do(scene, web_node, browse, ros):
+    robot, node = scene(), web_node(watchdog=0.5)
+    said = statuses_of(ros, "web: web page")
+    keys = ("image", IMAGE), ("skeletons", SKELETONS)
+    hears = lambda: robot.other.count_subscribers(IMAGE)  # noqa: E731
+    browser = browse(node, *keys)
+    assert ros.spin_until(hears)
+    assert ros.spin_until(lambda: "nothing to show for" in said[-1].message and IMAGE in said[-1].message)
+    assert {v.key: v.value for v in said[-1].values}["viewers"] == "1"
+    node._enable(type("", (), {"data": False}), type("", (), {})())
+    assert ros.spin_until(lambda: not hears())
+    assert ros.spin_until(lambda: said[-1].message == "paused")
+    node._enable(type("", (), {"data": True}), type("", (), {})())
+    assert ros.spin_until(hears)
+    node.trigger_deactivate()
+    assert ros.spin_until(lambda: not hears())
+    assert ros.spin_until(lambda: "/web activate" in said[-1].message)
+    node.trigger_activate()
+    assert ros.spin_until(hears)
+    browser.close()
+    assert ros.spin_until(lambda: said[-1].message == "idle: nobody listens")
+    node.trigger_deactivate()
+    before = len(list(node.timers))
+    node.trigger_cleanup()
+    assert (node.url, len(list(node.timers)), list(node.guards), list(node.clients)) == ("", before - 1, [], [])
+    node.trigger_configure()
+    assert node.url
 
 
 def test_without_aiohttp_it_says_how_to_get_it(web_node, monkeypatch):
