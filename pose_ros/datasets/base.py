@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
 AREA_OF_BOX = 0.53
 #: What readers raise where a file is not what they take it for.
 UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError)
+
+
+def visible(keypoints: np.ndarray) -> np.ndarray:
+    """Return (N, K) visibility where a set says no more than where keypoints are: (N, K, 2 or 3), NaN where not."""
+    return np.where(np.isfinite(keypoints).all(axis=2), VISIBLE, NOT_LABELLED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +196,8 @@ class DatasetCard:
     layouts: tuple[Layout, ...]
     #: ``samples``: read with real files; ``synthetic``: only with made-up files of the documented layout.
     seen: str
-    #: Name -> two groups of keypoints: the distance between their middles.
-    normalisers: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    #: Name -> two groups of indices of keypoints: the distance between their middles.
+    normalisers: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     note: str = ""
 
     @property
@@ -262,7 +267,7 @@ class Dataset(Sequence[Sample]):
             return [self[i] for i in range(*index.indices(len(self)))]
         entry = self._entries[index]
         try:
-            return with_normalisers(self._build(entry), self.card, self.skeleton)
+            return with_normalisers(self._build(entry), self.card)
         except UNREADABLE as error:
             raise DatasetError(self.name, f"sample {index} of {self.split} does not fit the layout "
                                           f"'{self.layout.reader}': {type(error).__name__}: {error}") from error
@@ -281,14 +286,12 @@ class Dataset(Sequence[Sample]):
         return open_again, (self.name, self.folder, self.split)
 
 
-def with_normalisers(sample: Sample, card: DatasetCard, skeleton: Skeleton) -> Sample:
+def with_normalisers(sample: Sample, card: DatasetCard) -> Sample:
     """Return a sample with the lengths that the card defines added to its own."""
     if not card.normalisers:
         return sample
-    index = {name: i for i, name in enumerate(skeleton.keypoints)}
     lengths = dict(sample.normalisers)
-    for name, (a, b) in card.normalisers.items():
-        ends = [sample.keypoints[:, [index[k] for k in group]].mean(axis=1) for group in (a, b)]
+    for name, (one, other) in card.normalisers.items():
+        ends = [sample.keypoints[:, group].mean(axis=1) for group in (one, other)]
         lengths.setdefault(name, np.linalg.norm(ends[0] - ends[1], axis=1))
-    object.__setattr__(sample, "normalisers", lengths)
-    return sample
+    return replace(sample, normalisers=lengths)

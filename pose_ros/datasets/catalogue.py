@@ -69,6 +69,8 @@ def open(name: str, folder: Path | str, split: str = "") -> Dataset:
         reader = importlib.import_module(f"pose_ros.datasets.{found.layout.reader}")
         try:
             dataset: Dataset = reader.read(found)
+            if len(ways) > 1 and len(dataset):
+                dataset[0]  # a file of another format may only show here
             return dataset
         except ModuleNotFoundError:
             raise
