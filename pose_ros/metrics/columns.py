@@ -140,7 +140,7 @@ def _common(columns: GroundTruth | Predictions) -> int:
 def _around(keypoints: np.ndarray | None) -> np.ndarray:
     """Return the boxes that just contain the keypoints, (M, K, 2) -> (M, 4); all 0 where there is none."""
     points = np.empty((0, 0, 2)) if keypoints is None else np.asarray(keypoints, np.float64)
-    there = np.isfinite(points).all(axis=2)[..., None]
+    there = np.asarray(np.isfinite(points).all(axis=2, keepdims=True))
     low = np.where(there, points, np.inf).min(axis=1, initial=np.inf)
     high = np.where(there, points, -np.inf).max(axis=1, initial=-np.inf)
     return np.where(there.any(axis=1), np.concatenate([low, high], axis=1), 0.0)
