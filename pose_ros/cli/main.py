@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pose_ros
 from pose_ros import errors
-from pose_ros.cli import calibrate, doctor, exporting, models, run, up, view
+from pose_ros.cli import calibrate, datasets, doctor, exporting, models, run, up, view
 from pose_ros.cli import list as list_
 
 OK, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -39,7 +39,7 @@ examples:
 
 #: Which code an error ends with; the first that fits. Everything else is a failure.
 _CODES: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
-    ((errors.ModelMissingError, errors.LicenceError, errors.DeviceError), MISSING),
+    ((errors.ModelMissingError, errors.DatasetMissingError, errors.LicenceError, errors.DeviceError), MISSING),
     ((ModuleNotFoundError,), MISSING),
     ((errors.ConfigError, errors.UnknownNameError), USAGE),
 )
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print the result as one JSON document on stdout")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, run, view, exporting, list_, models, calibrate, doctor):
+    for module in (up, run, view, exporting, list_, models, datasets, calibrate, doctor):
         module.add(commands, common, EXIT_CODES)
     return parser
 
