@@ -41,8 +41,9 @@ class Watched:
     def __init__(self, spec: NodeSpec) -> None:
         """Start with nothing known."""
         self.spec = spec
-        #: Newest diagnostics, key to value.
+        #: Newest diagnostics, key to value, and how many there were.
         self.values: dict[str, str] = {}
+        self.reports = 0
         #: Whether it is in the graph.
         self.present = False
         #: Whether its latched skeleton info has come, that is, its model is loaded.
@@ -75,6 +76,7 @@ class Watched:
     def told(self, values: dict[str, str]) -> None:
         """Take new diagnostics."""
         self.values = values
+        self.reports += 1
         for name in PARTS:
             if (count := self.count(name)) is not None:
                 self.most_parts[name] = max(self.most_parts.get(name, 0), count)
@@ -111,6 +113,12 @@ class Watched:
         if self.spec.parameters.get("process.managed"):
             return ""
         return self.values.get("last_error", "") if self.values.get("state") == "unconfigured" else ""
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether it works on an image, by its own account."""
+        received, *ends = (self.count(key) or 0 for key in ("received", "processed", "dropped", "failed"))
+        return received > sum(ends)
 
     def rate(self) -> float | None:
         """Return messages per second over the last moments; None before the first."""

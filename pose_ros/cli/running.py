@@ -21,8 +21,7 @@ _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 #: Cameras that do not wait themselves start when the others are ready, or after this many seconds in any case.
 _READY_WITHIN_S = 60.0
 #: After the last camera has ended, results may be on their way for this long at most, and this long after the last one.
-#: The nodes' last counts are among them, which come once a second.
-_DRAIN_AT_MOST_S, _DRAIN_QUIET_S = 5.0, 1.0
+_DRAIN_AT_MOST_S, _DRAIN_QUIET_S = 30.0, 1.0
 #: What a node says of its refusal is waited for this long; its diagnostics come once a second.
 _REASON_WITHIN_S = 5.0
 #: Time between two looks at the processes.
@@ -105,7 +104,7 @@ class Run:
             if watched.refusal:
                 return _FAILED, f"{watched.spec.path} cannot work: {watched.refusal}"
         if self._cameras and all(self._members[path].code == 0 for path in self._cameras):
-            self._drain()
+            self._drain(signals)
             return _OK, "the source has ended"
         return None
 
@@ -137,14 +136,21 @@ class Run:
                 monitor.nodes[path].end(plan)
         return ""
 
-    def _drain(self) -> None:
-        """Let the last results arrive."""
+    def _drain(self, signals: Sequence[int]) -> None:
+        """Let the last results arrive, and word from every living pose node that it has no image in hand."""
         began = changed = time.monotonic()
         count = -1
-        while time.monotonic() - began < _DRAIN_AT_MOST_S and time.monotonic() - changed < _DRAIN_QUIET_S:
+        told = {w: w.reports for w in self.watched if w.spec.plugin == "pose_node"}
+        while time.monotonic() - began < _DRAIN_AT_MOST_S and not signals:
             received = sum(watched.received for watched in self.watched)
             if received != count:
                 count, changed = received, time.monotonic()
+            busy = any(
+                self._members[w.spec.path].code is None and (w.reports == before or w.in_hand)
+                for w, before in told.items()
+            )
+            if not busy and time.monotonic() - changed >= _DRAIN_QUIET_S:
+                return
             time.sleep(_LOOK_EVERY_S)
 
 

@@ -37,6 +37,8 @@ from pose_ros.ros.wire import write_image
 
 #: Longest wait at the end for subscribers to confirm the last image, and for those that do not confirm.
 _DELIVERY_S, _LINGER_S = 2.0, 0.5
+#: Subscribers that are known here get this long to know the camera, too; what comes before is lost to them.
+_MATCH_S = 0.5
 _REPORT_S = 1.0
 #: Time between two looks for subscribers while it rests, and between two messages of calibration meanwhile.
 _LOOK_S, _INFO_S = 0.1, 1.0
@@ -172,7 +174,7 @@ class CameraNode(Manners):
                 f"waited {options.wait_timeout:g} s for {options.wait_for_subscribers} subscriptions to the images, "
                 f"got {self._subscribers()}; begins without"
             )
-        return True
+        return not (options.wait_for_subscribers and self._closing.wait(_MATCH_S))
 
     def _subscribers(self) -> int:
         return sum(p.get_subscription_count() for p in (self._raw, self._compressed) if p is not None)

@@ -20,6 +20,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
+from diagnostic_msgs.msg import DiagnosticArray
 from pose_ros.msg import SkeletonArray
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import CameraInfo
@@ -43,7 +44,10 @@ class Robot:
         self.ros, self.process, self.out = ros, process, out
         self.images: list[float] = []
         self.arrays: list[float] = []
+        #: How many arrays the recorder has, by its own account.
+        self.recorded = 0
         node = ros.node("listener")
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 100)
         for kind, topic, heard in (
             (CameraInfo, "/camera/camera_info", self.images), (SkeletonArray, "/pose/skeletons", self.arrays)
         ):
@@ -54,6 +58,11 @@ class Robot:
     def _take(heard: list[float], _: Any) -> None:
         heard.append(time.monotonic())
 
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.hardware_id == "/recorder":
+                self.recorded = int({pair.key: pair.value for pair in status.values}["arrays"])
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait for something that is to happen while the run goes on."""
         assert self.ros.spin_until(condition, 60), f"{what} took more than 60 s"
@@ -63,6 +72,11 @@ class Robot:
         """Wait for more messages."""
         before = len(heard)
         self.until(lambda: len(heard) >= before + count, f"{count} messages")
+
+    def records(self, count: int = 10) -> None:
+        """Wait until the recorder has more arrays."""
+        before = self.recorded
+        self.until(lambda: self.recorded >= before + count, f"{count} arrays in the bag")
 
     def pids(self) -> dict[str, int]:
         """Return node -> process."""
@@ -79,6 +93,7 @@ class Robot:
         os.kill(before[name], signal.SIGKILL)
         self.until(lambda: self.pids().get(name, before[name]) != before[name], f"a new {name}")
         after = self.pids()
+        self.recorded = 0 if name == "recorder" else self.recorded
         assert {n: p for n, p in after.items() if n != name} == {n: p for n, p in before.items() if n != name}
 
     @property
@@ -116,9 +131,11 @@ def robot(tmp_path: Path, toy: str, ros: Any) -> Iterator[Robot]:
 
 
 def test_a_killed_estimator_comes_back_while_camera_and_recorder_go_on(robot: Robot) -> None:
+    robot.records(1)
     seen = len(robot.images)
     robot.kill("pose")
     robot.flows(robot.arrays)
+    robot.records()
     assert longest(robot.images[seen - 1:]) < longest(robot.arrays), "images did not wait for it"
     assert {n["node"]: n["restarts"] for n in robot.end()["nodes"]}["/pose"] == 1
     with AnyReader([robot.out / "skeletons"]) as reader:
@@ -139,7 +156,7 @@ def test_a_killed_recorder_leaves_a_bag_that_is_named_unfinished_and_begins_anot
     robot.until(lambda: robot.bag.exists() and b"pose_ros/msg/SkeletonArray" in robot.bag.read_bytes(), "a saved bag")
     robot.kill("recorder")
     robot.until(lambda: (robot.out / "skeletons.unfinished1").exists() and robot.bag.exists(), "another bag")
-    robot.flows(robot.arrays, 40)
+    robot.records()
     with pytest.raises(SourceError, match=r"skeletons\.mcap was not written to its end.*`mcap recover "):
         BagReader(robot.out / "skeletons.unfinished1")
     robot.end()

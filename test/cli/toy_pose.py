@@ -17,7 +17,7 @@ from pose_ros.estimators.base import ImageEstimator
 class ToyOptions:
     """Options of the toy."""
 
-    delay: float = option(0.0, "Work for this long.", unit="s", low=0.0, high=1.0)
+    delay: float = option(0.0, "Work for this long.", unit="s", low=0.0, high=2.0)
 
 
 class Toy(ImageEstimator):

@@ -77,7 +77,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(ros: Any) -> Iterator[Stage]:
+def stage(ros: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr("pose_ros.nodes.camera_node._MATCH_S", 0.05)  # both sides are in one process
     made = Stage(ros)
     yield made
     if made.node is not None:
