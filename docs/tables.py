@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fill the tables of these pages from the code: options, topics, models, skeletons, extras.
+"""Fill the tables of these pages from the code: options, topics, models, skeletons, extras, examples.
 
 A page holds a pair of comments, ``<!-- table: KIND ARGUMENT -->`` and ``<!-- end -->``; what stands between them is
 written by this script. ``python docs/tables.py`` writes, ``python docs/tables.py --check`` only compares.
@@ -36,6 +36,8 @@ _TOLD_IN = {
     "pose_ros/Action": "actions.md#the-message", "pose_ros/Handover": "manipulation.md#handovers",
     "pose_ros/Separation": "manipulation.md#separations", "pose_ros/": "messages.md",
 }
+#: Ending of a file -> language of its block.
+_LANGUAGES = {"msg": "text", "py": "python", "srv": "text", "toml": "toml", "yaml": "yaml"}
 #: Topics of which a page does not say what they are for.
 _unsaid: list[str] = []
 
@@ -176,6 +178,13 @@ def extras(_: str) -> str:
     return _table(("extra", "what it is", "what it installs"), rows)
 
 
+def file(path: str) -> str:
+    """Return a file of the repository, less its licence, as a block."""
+    text = (Path(__file__).resolve().parent.parent / path).read_text(encoding="utf-8")
+    language = _LANGUAGES[path.rpartition(".")[2]]
+    return f"```{language}\n{text.removeprefix('# SPDX-License-Identifier: Apache-2.0').lstrip()}```\n"
+
+
 def versions(_: str) -> str:
     """Return what the package itself needs, one per row."""
     project = _project()
@@ -188,7 +197,7 @@ def versions(_: str) -> str:
 def fill(text: str) -> str:
     """Return a page with its tables written anew."""
     kinds = {"options": options, "models": models, "skeletons": skeletons, "made": made, "gallery": gallery,
-             "conversions": conversions, "extras": extras, "versions": versions}  # fmt: skip
+             "conversions": conversions, "extras": extras, "versions": versions, "file": file}  # fmt: skip
 
 
     def written(m: re.Match[str]) -> str:
