@@ -30,7 +30,8 @@ class GroundTruth:
     areas: np.ndarray = None  # type: ignore[assignment]
     #: (N, K, 2) float64 pixels, where keypoints are judged.
     keypoints: np.ndarray | None = None
-    #: (N, K): 0 not labelled, more is labelled. Left out: what is finite.
+    #: (N, K): 0 not labelled, more is labelled, and be it 0.04 as of some hands of COCO-WholeBody. Left out: what is
+    #: finite.
     visibility: np.ndarray | None = None
     #: (N,) bool: outlines of crowds (COCO's ``iscrowd``), to which any number of results may belong, and none counts.
     crowd: np.ndarray = None  # type: ignore[assignment]
@@ -46,7 +47,7 @@ class GroundTruth:
         visibility = self.visibility
         if self.keypoints is not None and visibility is None:
             visibility = np.isfinite(self.keypoints).all(axis=2)
-        _set(self, "visibility", visibility, np.uint8, (n, _count(self.keypoints)))
+        _set(self, "visibility", visibility, None, (n, _count(self.keypoints)))
         crowd = _set(self, "crowd", np.zeros(n) if self.crowd is None else self.crowd, bool, (n,))
         _set(self, "ignore", crowd if self.ignore is None else crowd | np.asarray(self.ignore, bool), bool, (n,))
 
