@@ -158,13 +158,15 @@ def best(run: Callable[[], object]) -> float:
     return min(found)
 
 
-def video(path: Path, model: str, rules: Sequence[str], annotated: Path | None, at_s: Sequence[float]) -> None:
-    """Print what is told of a video, hands included; there is no truth but what one sees in it."""
+def video(
+    path: Path, model: str, rules: Sequence[str], annotated: Path | None, at_s: Sequence[float], *, hands: bool
+) -> None:
+    """Print what is told of a video; there is no truth but what one sees in it."""
     import cv2
 
     capture = cv2.VideoCapture(str(path))
     fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
-    pipeline = wiring.build({"model": model, "hands": {"model": _HANDS}})
+    pipeline = wiring.build({"model": model, **({"hands": {"model": _HANDS}} if hands else {})})
     looks = {kind: Recognition({n: r for n, r in recognisers(rules).items() if r.subject == kind}, fail=print)
              for kind in ("body", "hand")}  # fmt: skip
     index, shown, last = 0, [], None
@@ -173,9 +175,11 @@ def video(path: Path, model: str, rules: Sequence[str], annotated: Path | None, 
         stamp = round(index / fps * 1e9)
         size = image.shape[1], image.shape[0]
         result = pipeline(Frame(image, stamp, "camera"))
-        hands = result.parts["hands"]
-        told = [*looks["body"](result.poses, stamp, size, result.ended_ids).actions,
-                *looks["hand"](hands.poses, stamp, size, hands.ended_ids).actions]  # fmt: skip
+        own = result.parts.get("hands")
+        beside = None if own is None else own.poses
+        told = list(looks["body"](result.poses, stamp, size, result.ended_ids, hands=beside).actions)
+        if own is not None:
+            told += looks["hand"](own.poses, stamp, size, own.ended_ids).actions
         for action in told:
             if action.phase in (Phase.BEGAN, Phase.ENDED, Phase.EVENT):
                 end = "" if action.end_ns is None else f" .. {action.end_ns * 1e-9:.2f}"
@@ -206,12 +210,13 @@ def main() -> None:
     parser.add_argument("--space", choices=("points", "local_points", "none"), help="only this one")
     parser.add_argument("--video", type=Path, help="tell what is recognised in a video instead")
     parser.add_argument("--model", default="blazepose-full", help="for the video")
+    parser.add_argument("--hands", action="store_true", help="look at the hands of the people in the video, too")
     parser.add_argument("--annotated", type=Path, help="write images of the video here, side by side")
     parser.add_argument("--at", type=float, nargs="+", default=(), help="of these, seconds; the last one when left out")
     given = parser.parse_args()
     rules = given.rules.split(",")
     if given.video:
-        video(given.video, given.model, rules, given.annotated, given.at)
+        video(given.video, given.model, rules, given.annotated, given.at, hands=given.hands)
         return
     for space in [given.space] if given.space else ["points", "local_points", "none"]:
         recognise(rules, space)

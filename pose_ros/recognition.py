@@ -13,8 +13,9 @@ import numpy as np
 
 from pose_ros import registry, wiring
 from pose_ros.core.back_off import BackOff
+from pose_ros.core.join import join
 from pose_ros.core.options import from_mapping, option
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import RIGHT, Poses
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.errors import ConfigError, PluginError, UnknownNameError
@@ -25,8 +26,11 @@ from pose_ros.recognisers.aim import Targets
 from pose_ros.recognisers.base import Clip, Recogniser, Rule, Seen
 from pose_ros.recognisers.episodes import Action, EpisodeOptions, Episodes, Sight
 from pose_ros.recognisers.window import Place, Window
+from pose_ros.skeletons import catalogue
 
 Sees = Rule | Recogniser
+#: Bodies together with their hands.
+_WHOLE = catalogue.get("wholebody133")
 #: A recogniser that failed looks again after this time, which doubles with every failure up to the longest; seconds.
 _RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
 #: A subject of which nothing is said for so long has ended, whether anybody said so or not; seconds.
@@ -39,8 +43,8 @@ _EARLY_NS = 5_000_000
 class RecognitionOptions(EpisodeOptions):
     """How often to look, and when something counts as done."""
 
-    max_rate: float = option(10.0, "How often each recogniser looks at most.", unit="Hz", low=0.1, high=1000.0,
-                             live=True)
+    max_rate: float = option(10.0, "How often each recogniser looks at most; networks have a rate of their own as "
+                             "well.", unit="Hz", low=0.1, high=1000.0, live=True)
     max_gap: float = option(0.5, "Keypoints that were not seen for longer are missing in between.", unit="s", low=0.0,
                             high=10.0)
 
@@ -154,6 +158,7 @@ class Recognition:
     def __call__(
         self, poses: Poses, stamp_ns: int, size_wh: tuple[int, int], ended_ids: Iterable[int] = (),
         place: Place | None = None, targets: Targets | None = None, stages: Stages | None = None,
+        hands: Poses | None = None,
     ) -> Actions:
         """Take an image, and return what is done by then.
 
@@ -165,6 +170,7 @@ class Recognition:
             place: Where the camera stood in a frame that does not move and whose z points up; None: not known.
             targets: What may be pointed at.
             stages: Told how long each recogniser took.
+            hands: Those of these bodies in this image, for recognisers that look at fingers; None: they have not come.
         """
         told: list[Action] = []
         gone: set[int] = set()
@@ -177,8 +183,9 @@ class Recognition:
         self._stamp_ns = stamp_ns
         here = poses.ids[poses.ids > 0].tolist()
         self._seen_ns.update(dict.fromkeys(here, stamp_ns))
-        for window in self._windows.values():
-            window.put(poses, stamp_ns, size_wh, place)
+        fingers = _with_hands(poses, hands) if any(map(looks_at_hands, self._windows)) else poses
+        for takes, window in self._windows.items():
+            window.put(fingers if looks_at_hands(takes) else poses, stamp_ns, size_wh, place)
         clips: dict[tuple[Skeleton, int, float], Clip] = {}
         for runner in self._active:
             if runner.due(stamp_ns):
@@ -198,7 +205,7 @@ class Recognition:
         if key not in clips:
             clips[key] = self._windows[sees.takes].clip(sees.steps, sees.step_s)
         clip = clips[key]
-        period = round(max(sees.step_s, 1 / self._options.max_rate) * 1e9)
+        period = round(max(sees.step_s, 1 / min(self._options.max_rate, sees.max_rate)) * 1e9)
         runner.due_ns = stamp + period
         began = time.perf_counter()
         try:
@@ -241,6 +248,33 @@ class Recognition:
         for i in gone.tolist():
             self._seen_ns.pop(i, None)
         return self._episodes.forget(gone.tolist())
+
+
+def looks_at_hands(takes: Skeleton) -> bool:
+    """Return whether clips of a skeleton show bodies together with their hands."""
+    return takes.subject == "person" and any("_hand/" in joint for joint in takes.joints)
+
+
+def _with_hands(bodies: Poses, hands: Poses | None) -> Poses:
+    """Return bodies with the fingers of their hands, in metres where the bodies have their wrists.
+
+    A hand's own distance from the camera may be another one than that of its body, and a ray from an eye to its tip
+    would be wrong by that.
+    """
+    whole = join(bodies, {}, _WHOLE)
+    if hands is None or not len(hands) or not len(bodies):
+        return whole
+    shape = np.full((*hands.scores.shape, 3), np.nan)
+    for points in (hands.local_points, hands.points):
+        if points is not None:
+            shape = np.where(np.isfinite(points).any(axis=(1, 2), keepdims=True), points, shape)
+    placed = None
+    if whole.points is not None:
+        wrists = whole.points[:, [_WHOLE.index["left_wrist"], _WHOLE.index["right_wrist"]]]
+        owner = (hands.parents[:, None] == whole.ids).argmax(axis=1)
+        at = wrists[owner, (hands.sides == RIGHT).astype(np.int64)]
+        placed = (shape - shape[:, [hands.skeleton.root]] + at[:, None]).astype(np.float32)
+    return join(bodies, {"hands": hands.replace(points=placed, covariances=None)}, _WHOLE)
 
 
 def _aimed(action: Action, targets: Targets) -> Action:

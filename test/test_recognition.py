@@ -54,6 +54,13 @@ def names(actions):
     return [(a.name, a.phase.name) for a in actions.actions]
 
 
+def test_what_takes_long_looks_less_often():
+    slow = Toy(step_s=0.01, max_rate=2.0)
+    recognition = Recognition({"slow": slow, "fast": (fast := Toy(step_s=0.01))}, RecognitionOptions(max_rate=5.0))
+    run(recognition, range(0, 2000, 100))
+    assert (len(slow.clips), len(fast.clips)) == (4, 10)
+
+
 def test_each_looks_at_its_own_rate():
     fast, slow = Toy(step_s=0.05), Toy(window_s=2.0, step_s=0.2)
     recognition = Recognition({"fast": fast, "slow": slow}, RecognitionOptions(max_rate=20))
@@ -199,3 +206,44 @@ def test_who_stands_sits_down_and_falls_is_told_of_in_time():
     assert (name, count) == ("fall", 1)
     assert fall.onset_s <= onset <= fall.end_s
     assert values["speed"] > 2
+
+
+@pytest.mark.parametrize("metres", ["points", "local_points", "both"])
+def test_hands_of_bodies_show_where_fingers_point(metres):
+    whole, hand21 = catalogue.get("wholebody133"), catalogue.get("hand21")
+    play = perform(Do("stand", 1.0), Do("point", 2.0, side="right"))
+    told = {}
+    for fingers in (True, False):
+        recognition, last = Recognition(recognisers(["pointing"])), None
+        for i, (stamp, all_of_it) in enumerate(seen([play], skeleton=whole, sigma_px=0, sigma_m=0)):
+            block = list(whole.blocks["right_hand"][1])
+            body, hand = all_of_it.to(COCO), all_of_it.points[:, block]
+            # Its own network thinks that the hand is smaller or larger, and so farther away or nearer.
+            away = {"points": hand * 1.1, "local_points": hand - hand[:, :1], "both": hand * 0.9}[metres]
+            hands = Poses(hand21, all_of_it.keypoints[:, block], all_of_it.scores[:, block], ids=np.array([7]),
+                          sides=np.array([2]), parents=np.array([1]),
+                          **({"points": away, "local_points": hand - hand[:, :1]} if metres == "both"
+                             else {metres: away}))
+            # Now and then the hands of an image do not come, or nobody's hand is seen.
+            given = None if i % 7 == 3 or not fingers else hands.select(np.array([], int)) if i % 7 == 5 else hands
+            for action in recognition(body, stamp, SIZE, hands=given).actions:
+                last = action if action.values.get("finger", 0) == fingers else last
+        told[fingers] = last
+        tip, eyes = all_of_it.points[0, block[8]], all_of_it.points[0, 1:3].mean(axis=0)
+    way = (tip - eyes) / np.linalg.norm(tip - eyes)
+    off = {known: np.degrees(np.linalg.norm(action.ray[3:] - way)) for known, action in told.items()}
+    assert off[True] < 0.9
+    assert off[False] > 2.0
+    np.testing.assert_allclose(told[True].ray[:3], eyes, atol=0.01)
+
+
+def test_hands_in_metres_of_bodies_without_do_not_hide_their_shape():
+    play, hand21 = perform(Do("stand", 1.0), Do("point", 1.0, side="right")), catalogue.get("hand21")
+    recognition, found = Recognition(recognisers(["pointing"])), []
+    for stamp, poses in seen([play], space="local_points"):
+        hands = Poses(hand21, np.ones((1, 21, 2)), np.ones((1, 21)), points=np.ones((1, 21, 3)), ids=np.array([7]),
+                      sides=np.array([2]), parents=np.array([1]))
+        found += recognition(poses, stamp, SIZE, hands=hands).actions
+    assert {action.name for action in found} == {"pointing"}
+    assert found[-1].ray is None
+    assert "azimuth" in found[-1].values

@@ -20,7 +20,9 @@ class ActionOptions(ComputeOptions, RecognitionOptions):
     plugin: str = option("action_node", "Which node runs under this name.", choices=("action_node",))
     skeletons_topic: str = option("pose/skeletons", "Skeletons to watch; 'skeleton_info' is expected beside it.")
     hands: bool = option(True, "Watch the hands that the pose node finds, too, where a recogniser is for hands: "
-                         "'hands/skeletons' beside skeletons_topic.")
+                         "'hands/skeletons' beside skeletons_topic. Rules of bodies are shown their fingers.")
+    hands_wait: float = option(0.05, "Longest wait for the hands of a moment, while any come.", unit="s", low=0.0,
+                               high=10.0, live=True)
     faces: bool = option(False, "The same of faces: 'faces/skeletons'.")
     recognisers: tuple[str, ...] = option((), "Names of rules and of models whose kind is recogniser; empty: all rules "
                                           "of this package.")

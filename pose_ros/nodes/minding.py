@@ -18,9 +18,11 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pose_ros.core.poses import Poses
+from pose_ros.core.stages import Stages
 from pose_ros.manipulation.separation import Robot, Zone
 from pose_ros.manipulation.watch import Watch
 from pose_ros.msg import HandoverArray, SeparationArray, SkeletonArray
+from pose_ros.nodes.companions import Companions
 from pose_ros.nodes.manipulation_options import ManipulationOptions
 from pose_ros.nodes.stream import Stream, beside
 from pose_ros.nodes.tally import stamp_ns
@@ -39,8 +41,6 @@ from pose_ros.ros.watchdog import why_silent
 
 #: Speeds of the robot are means over this time, seconds.
 _SPEED_S = 0.1
-#: Hands are waited for while any came within this time, seconds; so many arrays of hands may wait for their bodies.
-_HANDS_S, _HANDS_WAITING = 1.0, 30
 #: Stamps may be ahead of the clock by this much, seconds.
 _AHEAD_S = 0.1
 
@@ -81,8 +81,7 @@ class Minding:
         self._streams: list[Stream] = []
         self._frames: Frames | None = None
         self._held: deque[_Held] = deque()
-        self._hands: deque[tuple[int, str, Poses]] = deque(maxlen=_HANDS_WAITING)
-        self._hands_at = -np.inf
+        self._hands = Companions()
         self._timer: Timer | None = None
         self._reset = False
         #: When skeletons were answered last, by the time of silence, and when any zone was said, by steady time.
@@ -160,14 +159,12 @@ class Minding:
 
     def _take(self, msg: SkeletonArray, poses: Poses) -> None:
         options, now = self._options(), time.monotonic()
-        wait = options.hands_wait if now - self._hands_at < _HANDS_S else 0.0
         self._health.took(0)
-        self._held.append(_Held(msg, poses, now + wait, now + options.tf_wait))
+        self._held.append(_Held(msg, poses, self._hands.until(options.hands_wait), now + options.tf_wait))
         self._guarded(self._turn)
 
     def _take_hands(self, msg: SkeletonArray, poses: Poses) -> None:
-        self._hands_at = time.monotonic()
-        self._hands.append((stamp_ns(msg), msg.header.frame_id, poses))
+        self._hands.take(msg, poses)
         self._guarded(self._turn)
 
     def _turn(self) -> None:
@@ -178,16 +175,11 @@ class Minding:
 
     def _ready(self, held: _Held) -> bool:
         now, stamp = time.monotonic(), stamp_ns(held.msg)
-        if now < held.hands_until and self._hands_of(held.msg) is None:
+        if now < held.hands_until and self._hands.of(held.msg) is None:
             return False
         assert self._frames is not None
         base, behind = self._options().base_frame, self._frames.behind
         return now >= held.tf_until or not any(behind(base, name, stamp) for name in self._needed(held.msg))
-
-    def _hands_of(self, msg: SkeletonArray) -> Poses | None:
-        """Return the hands that were seen in the same image."""
-        wanted = stamp_ns(msg), msg.header.frame_id
-        return next((poses for stamp, frame, poses in self._hands if (stamp, frame) == wanted), None)
 
     def _needed(self, msg: SkeletonArray) -> list[str]:
         """Return the frames without which nothing is known, that of the skeletons first."""
@@ -202,7 +194,8 @@ class Minding:
             self._reset = False
             self._watch.reset()
         header = Header(stamp=msg.header.stamp, frame_id=options.base_frame)
-        delay_s = self._since_s(stamp)
+        delay_s, began, stages = self._since_s(stamp), time.perf_counter(), Stages()
+        stages.add("transport", delay_s * 1e3)
         places = {name: self._frames.lookup(options.base_frame, name, stamp) for name in self._needed(msg)}
         lacking = next((name for name, place in places.items() if place is None), None)
         if lacking is not None:
@@ -213,11 +206,14 @@ class Minding:
             self._say(separations_to_array(header, Zone.STOP, reason))
             return
         found = {name: place for name, place in places.items() if place is not None}
-        robot, began = self._robot(found, stamp), time.perf_counter()
-        sight = self._watch(
-            held.poses, self._hands_of(msg), stamp, *found[msg.header.frame_id], robot,
-            found[options.tool][1], found[options.shoulder][1], delay_s,
-        )  # fmt: skip
+        robot = self._robot(found, stamp)
+        stages.add("transforms", (time.perf_counter() - began) * 1e3)
+        with stages("watch"):
+            sight = self._watch(
+                held.poses, self._hands.of(msg), stamp, *found[msg.header.frame_id], robot,
+                found[options.tool][1], found[options.shoulder][1], delay_s,
+            )  # fmt: skip
+        told = time.perf_counter()
         zone, reason = sight.zone, sight.reason
         if not -_AHEAD_S <= delay_s <= options.max_silence:
             where = "old" if delay_s > 0 else "ahead of this node's clock"
@@ -232,7 +228,9 @@ class Minding:
             self._tf.publish(TFMessage(transforms=transforms))
         if self._markers.get_subscription_count():
             self._markers.publish(MarkerArray(markers=sight_to_markers(sight, robot, header)))
-        self._health.finished(self._since_s(stamp) * 1e3, (time.perf_counter() - began) * 1e3, len(sight.people), {})
+        stages.add("publish", (time.perf_counter() - told) * 1e3)
+        took = (time.perf_counter() - began) * 1e3
+        self._health.finished(self._since_s(stamp) * 1e3, took, len(sight.people), {}, stages.ms)
 
     def _robot(self, places: dict[str, tuple[np.ndarray, np.ndarray]], stamp: int) -> Robot:
         """Return the parts of the robot and how they move; of a frame that was not known before, as if it stood."""

@@ -21,12 +21,13 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
 from pose_ros.msg import ActionArray, SkeletonArray
 from pose_ros.nodes.action_options import ActionOptions
+from pose_ros.nodes.companions import Companions
 from pose_ros.nodes.looking import Looking
 from pose_ros.nodes.stream import Stream, beside
 from pose_ros.nodes.tally import stamp_ns
 from pose_ros.recognisers.aim import Targets
 from pose_ros.recognisers.window import Place
-from pose_ros.recognition import Recognition, Sees
+from pose_ros.recognition import Recognition, Sees, looks_at_hands
 from pose_ros.ros.actions import actions_to_array, actions_to_markers
 from pose_ros.ros.frames import Frames
 from pose_ros.ros.health import Health
@@ -41,12 +42,13 @@ _LEVEL = np.array([0.0, -1.0, 0.0])
 
 @dataclass
 class _Held:
-    """Skeletons that wait for transforms."""
+    """Skeletons that wait for transforms and for the hands of bodies; until when, by steady time."""
 
     kind: str
     msg: SkeletonArray
     poses: Poses
     until: float
+    hands_until: float
 
 
 class Recognising(Looking):
@@ -79,6 +81,7 @@ class Recognising(Looking):
         self.streams: dict[str, Stream] = {}
         self._frames: Frames | None = None
         self._held: deque[_Held] = deque()
+        self._hands = Companions()
         self._reset = False
         #: Why the last skeletons were left out; empty when they were not.
         self._unplaced = ""
@@ -127,7 +130,10 @@ class Recognising(Looking):
             options = self._options()
             if options.gravity_frame:
                 self._frames = Frames(self._node, self._health.say)
-            for kind in self.looking:
+            kinds = dict.fromkeys(self.looking)
+            if options.hands and any(looks_at_hands(one.takes) for one in self._sees.values()):
+                kinds["hands"] = None
+            for kind in kinds:
                 topic = beside(options.skeletons_topic, kind) if kind else options.skeletons_topic
                 self.streams[kind] = Stream(self._node, topic, lambda *_: None, partial(self._take, kind))
         elif not wanted and self.streams:
@@ -137,23 +143,35 @@ class Recognising(Looking):
                 self._frames.close()
             self.streams, self._frames = {}, None
             self._held.clear()
+            self._hands.clear()
             for recognition in self.looking.values():
                 recognition.reset()
 
     def _take(self, kind: str, msg: SkeletonArray, poses: Poses) -> None:
+        options, now = self._options(), time.monotonic()
         self._health.took(0)
-        self._held.append(_Held(kind, msg, poses, time.monotonic() + self._options().tf_wait))
+        if kind == "hands":
+            self._hands.take(msg, poses)
+        if kind in self.looking:
+            hands_until = now if kind else self._hands.until(options.hands_wait)
+            self._held.append(_Held(kind, msg, poses, now + options.tf_wait, hands_until))
         self._guarded(self._turn)
 
     def _turn(self) -> None:
-        """Answer the arrays whose transforms are there, or do not come."""
-        while self._held and (time.monotonic() > self._held[0].until or not self._behind(self._held[0].msg)):
+        """Answer the arrays whose hands and transforms are there, or do not come."""
+        while self._held and self._ready(self._held[0]):
             self._recognise(self._held.popleft())
         for soon in self._timers[1:]:
             if not self._held:
                 soon.cancel()
             elif soon.is_canceled():
                 soon.reset()
+
+    def _ready(self, held: _Held) -> bool:
+        now = time.monotonic()
+        if now < held.hands_until and self._hands.of(held.msg) is None:
+            return False
+        return now > held.until or not self._behind(held.msg)
 
     def _behind(self, msg: SkeletonArray) -> bool:
         gravity = self._options().gravity_frame
@@ -179,7 +197,10 @@ class Recognising(Looking):
                 recognition.reset()
         stages, recognition = Stages(), self.looking[held.kind]
         stages.add("transport", self._since(stamp))
-        actions = recognition(poses, stamp, (msg.image_width, msg.image_height), msg.ended_ids, place, targets, stages)
+        actions = recognition(
+            poses, stamp, (msg.image_width, msg.image_height), msg.ended_ids, place, targets, stages,
+            None if held.kind else self._hands.of(msg),
+        )  # fmt: skip
         self._arrays[held.kind].publish(actions_to_array(actions, msg.header, msg.schema, stages.ms))
         if self._markers.get_subscription_count():
             up = _LEVEL if place is None else place[0][2]

@@ -27,6 +27,7 @@ from pose_ros.pipeline import Result
 from pose_ros.recognisers.posture import Posture
 from pose_ros.ros.messages import poses_to_array, skeleton_to_info
 from pose_ros.ros.qos import LATCHED, RESULT, TF_STATIC
+from pose_ros.skeletons import catalogue
 
 SIZE = (1280, 720)
 PLAY = perform(Do("stand", 1.5), Do("sit", 1.5), Do("stand", 1.0), Do("fall", 1.5))
@@ -121,6 +122,28 @@ def test_actions_begin_and_end_at_the_stamps_of_the_images(room):
     deed = next(d for d in PLAY.truth if d.event)
     assert deed.onset_s < onset < deed.end_s
     assert all(a.header.stamp.nanosec or a.header.stamp.sec for a in arrays)
+
+
+def test_fingers_of_hands_that_come_beside_bodies_show_where_people_point(room, ros):
+    room = room(recognisers=["pointing"], hands_wait=1.0).listen()
+    whole, hand21 = catalogue.get("wholebody133"), catalogue.get("hand21")
+    hands = room.other.create_publisher(SkeletonArray, "/pose/hands/skeletons", RESULT)
+    infos = room.other.create_publisher(SkeletonInfo, "/pose/hands/skeleton_info", LATCHED)
+    infos.publish(skeleton_to_info(hand21, "model"))
+    assert ros.spin_until(hands.get_subscription_count)
+    block = list(whole.blocks["right_hand"][1])
+    for stamp, poses in seen([perform(Do("stand", 0.5), Do("point", 1.2, side="right"))], skeleton=whole, rate_hz=10):
+        count = len(room.arrays)
+        room.say(poses.to(catalogue.get("coco17")), stamp)
+        own = Poses(hand21, poses.keypoints[:, block], poses.scores[:, block], points=poses.points[:, block],
+                    ids=np.array([7]), parents=np.array([1]), sides=np.array([2]))
+        hands.publish(poses_to_array(Result(own, (), Stages()), header(stamp, "camera"), SIZE, "model"))
+        assert ros.spin_until(lambda count=count: len(room.arrays) > count)
+    (action,) = room.arrays[-1].actions
+    assert dict(zip(action.value_names, action.values, strict=True))["finger"] == 1.0
+    assert {array.schema for array in room.arrays} == {"coco17"}
+    # Nothing is told of hands, as nothing that looks at hands was asked for.
+    assert "/action/hands/actions" not in dict(room.other.get_topic_names_and_types())
 
 
 def test_nobody_gives_an_empty_array_and_who_ends_is_told(room):
