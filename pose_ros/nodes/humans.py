@@ -22,6 +22,7 @@ from tf2_msgs.msg import TFMessage
 from pose_ros.anatomy import humanoid
 from pose_ros.core import quaternion
 from pose_ros.core.poses import Poses, TrackState
+from pose_ros.core.stages import Stages
 from pose_ros.core.warp import crop, region_matrix
 from pose_ros.msg import SkeletonArray
 from pose_ros.nodes.hri_options import HriOptions
@@ -147,6 +148,8 @@ class Humans:
         self._matches = node.create_publisher(IdsMatch, f"{start.prefix}/candidate_matches", RESULT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
         self._builds: dict[int, _Build] = {}
+        #: Where time went since the last bodies; faces come apart from them.
+        self._stages = Stages()
         self._images: deque[Any] = deque(maxlen=_IMAGES)
         self._image_subscription: Any = None
         self.streams: dict[str, Stream] = {}
@@ -207,7 +210,7 @@ class Humans:
             self.streams["bodies"] = Stream(node, topic, lambda *_: None, self._take(self._hear_bodies))
             if self._faces is not None:
                 self.streams["faces"] = Stream(node, beside(topic, "faces"), lambda *_: None,
-                                               self._take(self._hear_faces))
+                                               self._take(self._time_faces))
             if options.cropped:
                 compressed = options.image_topic.endswith("/compressed")
                 self._image_subscription = node.create_subscription(
@@ -229,6 +232,10 @@ class Humans:
 
         return take
 
+    def _time_faces(self, msg: SkeletonArray, poses: Poses) -> None:
+        with self._stages("faces"):
+            self._hear_faces(msg, poses)
+
     def _hear_image(self, msg: Any) -> None:
         self._images.append(msg)
 
@@ -238,11 +245,16 @@ class Humans:
             return
         self._health.took(0)
         begin, options, header = time.monotonic(), self._options(), msg.header
-        rows = self._bodies.update(msg, poses)
+        stages, self._stages = self._stages, Stages()
+        stages.add("transport", (self._node.get_clock().now().nanoseconds - stamp_ns(msg)) * 1e-6)
+        with stages("tracked"):
+            rows = self._bodies.update(msg, poses)
         self._builds = {track: build for track, build in self._builds.items() if track in set(poses.ids.tolist())}
         seen = poses.select(rows).boxed()
         tracks = seen.ids.tolist()
-        self._two_d(self._bodies, msg, seen, "skeleton2d", hri.skeletons2d)
+        with stages("skeleton2d"):
+            self._two_d(self._bodies, msg, seen, "skeleton2d", hri.skeletons2d)
+        fitted = time.perf_counter()
         points = seen.points if seen.points is not None else seen.local_points
         if points is not None and len(seen):
             sure = np.where((seen.scores >= options.min_score)[..., None], points, np.nan)
@@ -265,8 +277,9 @@ class Humans:
                 if options.link_frames and build.told is not None:
                     frames += hri.links(header, id, people.angles[row], build.told, options.tf_prefix)
             self._send(frames)
+        stages.add("joint_states", (time.perf_counter() - fitted) * 1e3)
         late_ms = (self._node.get_clock().now().nanoseconds - stamp_ns(msg)) * 1e-6
-        self._health.finished(late_ms, (time.monotonic() - begin) * 1e3, len(tracks), {})
+        self._health.finished(late_ms, (time.monotonic() - begin) * 1e3, len(tracks), {}, stages.ms)
 
     def _hear_faces(self, msg: SkeletonArray, poses: Poses) -> None:
         assert self._faces is not None

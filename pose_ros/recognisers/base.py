@@ -108,6 +108,8 @@ class _Sees(ABC):
     #: Length of the clips, seconds, and time between two steps.
     window_s: float
     step_s: float
+    #: How often it looks at most, Hz; its caller may be content with less.
+    max_rate: float = np.inf
     #: All names that it may say.
     actions: tuple[str, ...]
     #: Those of which a subject does one at a time: the surest one goes on, and ends when another one begins.

@@ -36,6 +36,9 @@ class ClassifyingOptions:
         "times the work.", low=1, high=10,
     )  # fmt: skip
     most: int = option(5, "Most classes that are said of a subject, the likeliest ones.", low=1, high=1000, live=True)
+    max_rate: float = option(
+        0.0, "How often it looks at most; 0: as its card says.", unit="Hz", low=0.0, high=1000.0, live=True,
+    )  # fmt: skip
     partner: bool = option(
         False, "Look at each subject together with the nearest other one, for actions of two: hand-shaking, giving."
     )
@@ -51,7 +54,9 @@ class Classifying(Recogniser):
     Options = ClassifyingOptions
     options: ClassifyingOptions
 
-    def __init__(self, model: Model, options: ClassifyingOptions | None, window_s: float, step_s: float) -> None:
+    def __init__(
+        self, model: Model, options: ClassifyingOptions | None, window_s: float, step_s: float, max_rate: float
+    ) -> None:
         """Keep the networks.
 
         Args:
@@ -59,12 +64,14 @@ class Classifying(Recogniser):
             options: See there.
             window_s: Of the training, seconds.
             step_s: Of the training, seconds.
+            max_rate: How often to look at most, Hz.
 
         Raises:
             CardError: A network has another number of classes than the card.
         """
         super().__init__(model, options)
         self.window_s, self.step_s = self.options.window or window_s, step_s
+        self._max_rate = max_rate
         self.subject = "hand" if self.takes.subject == "hand" else "body"
         self.actions = tuple(filter(None, self.card.classes))
         self._models = [model, *model.needs.values()]
@@ -74,6 +81,11 @@ class Classifying(Recogniser):
                 raise CardError(each.card.name, f"expected one output with a number for each of the "
                                                 f"{len(self.card.classes)} classes of '{self.card.name}', got {shapes}")
         self._known = np.array([bool(name) for name in self.card.classes])
+
+    @property
+    def max_rate(self) -> float:  # type: ignore[override]
+        """How often it looks at most, Hz."""
+        return self.options.max_rate or self._max_rate
 
     def see(self, clip: Clip) -> Sequence[Seen]:
         """See :class:`Recogniser`; the likeliest classes of each subject, the best one first.

@@ -42,6 +42,7 @@ class GraphParams:
     )  # fmt: skip
     window: float = option(3.3, "Length of the clips of its training.", unit="s", low=0.0)
     step: float = option(1 / 30, "Time between two moments of its training.", unit="s", low=0.001)
+    max_rate: float = option(5.0, "How often to look at most.", unit="Hz", low=0.1)
     weight: float = option(1.0, "How much it counts among several networks.", low=0.0)
 
 
@@ -58,7 +59,7 @@ class Graph(Classifying):
             CardError: A parameter does not fit, or a network has another input or output.
         """
         params = read_params(GraphParams, model.card)
-        super().__init__(model, options, params.window, params.step)
+        super().__init__(model, options, params.window, params.step, params.max_rate)
         self._params = [read_params(GraphParams, each.card) for each in self._models]
         self._coordinates = params.coordinates
         if self.takes.name not in _BONES:

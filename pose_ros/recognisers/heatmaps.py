@@ -39,6 +39,7 @@ class HeatmapsParams:
     stretch: bool = option(False, "Whether the part of the image is stretched to a square, not cut off.")
     window: float = option(3.3, "Length of the clips of its training.", unit="s", low=0.0)
     step: float = option(1 / 30, "Time between two moments of its training.", unit="s", low=0.001)
+    max_rate: float = option(2.0, "How often to look at most.", unit="Hz", low=0.1)
     weight: float = option(1.0, "How much it counts among several networks.", low=0.0)
 
 
@@ -67,7 +68,7 @@ class Heatmaps(Classifying):
             CardError: A parameter does not fit, or a network has another input or output.
         """
         params = read_params(HeatmapsParams, model.card)
-        super().__init__(model, options, params.window, params.step)
+        super().__init__(model, options, params.window, params.step, params.max_rate)
         self._params = [read_params(HeatmapsParams, each.card) for each in self._models]
         width, height = self.card.input_wh
         for each, own in zip(self._models, self._params, strict=True):
