@@ -29,7 +29,7 @@ definitions := package.xml CMakeLists.txt $(wildcard cmake/* msg/* srv/*)
 shared := $(wildcard config/* launch/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types bench clean
+.PHONY: help env demo test lint types bench docs clean
 
 help:  ## this list
 	@echo 'make demo [SOURCE=...]  see body, hand and face: camera, estimator and recorder over ROS 2; results in out/'
@@ -38,6 +38,7 @@ help:  ## this list
 	@echo 'make env                only the environment in $(VENV), which the others make when they need it'
 	@echo 'make lint types         ruff and mypy'
 	@echo 'make bench [TESTDATA=...]  speed and accuracy beside MediaPipe; TESTDATA: folder of the test data'
+	@echo 'make docs               the pages of docs/ as a site in out/docs'
 	@echo 'make clean              delete $(VENV), build/, install/, log/ and out/'
 	@echo 'PYTHON=python3.x        the interpreter to make the environment with (3.10 to 3.13; here: $(PYTHON))'
 
@@ -77,6 +78,10 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/hands.py $(TESTDATA)
 	$(bin)/python benchmarks/mediapipe.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 
+docs: $(stamps)/docs
+	@$(bin)/python -m sphinx -q -W --keep-going -b html docs out/docs
+	@echo 'out/docs/index.html'
+
 clean:
 	rm -rf $(VENV) build install log out *.egg-info
 
@@ -96,9 +101,13 @@ $(stamps)/run: $(stamps)/venv requirements/run.txt requirements/ros.txt requirem
 	@$(pip) -r requirements/run.txt -r requirements/ros.txt
 	@touch $@
 
-$(stamps)/dev: $(stamps)/run requirements/dev.txt
+$(stamps)/dev: $(stamps)/run requirements/dev.txt requirements/docs.txt
 	@echo 'pose_ros: getting pytest, ruff, mypy, colcon and PyTorch from PyPI (PyTorch brings CUDA: some GB)'
 	@$(pip) -r requirements/dev.txt
+	@touch $@
+
+$(stamps)/docs: $(stamps)/venv requirements/docs.txt requirements/pins.txt
+	@$(pip) -r requirements/docs.txt
 	@touch $@
 
 $(stamps)/mediapipe:
