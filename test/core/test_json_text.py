@@ -16,6 +16,7 @@ from pose_ros.core import json_text
 from pose_ros.errors import PoseRosError
 from pose_ros.multiview.files import read_rig
 
+ENTITIES = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
 DEEP = ["[" * 200_000, "[" * 200_000 + "]" * 200_000, '{"a":' * 5000 + "1" + "}" * 5000]
 
 
@@ -88,3 +89,14 @@ def test_whoever_reads_files_of_users_says_what_is_wrong(tmp_path: Path, text: s
     for read in [*readers, *([lambda: _read(path)] if text[0] != "{" or text in DEEP else [])]:
         with pytest.raises(PoseRosError):
             read()
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("a.toml", "a = " + "[" * 200_000, "no calibration file of a known kind"),
+    ("a.toml", "a = " + "[" * 200_000 + "]" * 200_000, "no calibration file of a known kind"),
+    ("a.qca.txt", f'<!DOCTYPE c [<!ENTITY a0 "a">{ENTITIES}]><calibration>&a11;</calibration>', "is no XML"),
+])  # fmt: skip
+def test_calibrations_of_other_kinds_do_not_grow_either(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PoseRosError, match=said):
+        read_rig(tmp_path / name)
