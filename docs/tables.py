@@ -16,6 +16,7 @@ from typing import Any
 
 import topics as graph
 
+from pose_ros import datasets as labelled
 from pose_ros.core.convert import conversion, converts
 from pose_ros.core.options import specs
 from pose_ros.core.skeleton import Skeleton
@@ -170,6 +171,18 @@ def _told(row: str | tuple[str, str]) -> tuple[str, ...]:
     return named, *quality
 
 
+def datasets(_: str) -> str:
+    """Return all data sets that can be read, one per row."""
+    rows = []
+    for card in map(labelled.get, labelled.names()):
+        skeleton = f"[`{card.skeleton}`](skeletons.md#{card.skeleton})" if card.skeleton else "its own"
+        readers = ", ".join(dict.fromkeys(layout.reader for layout in card.layouts))
+        rows.append((f"`{card.name}`", f"[{card.title}]({card.url})", skeleton, ", ".join(card.metrics), card.licence,
+                     "excluded" if card.research_only else "", readers, card.seen))
+    return _table(("name", "data set", "skeleton", "judged by", "licence", "commercial use", "readers", "tested with"),
+                  rows)
+
+
 def extras(_: str) -> str:
     """Return the optional parts of the package, one per row."""
     comments = _commented()
@@ -197,7 +210,8 @@ def versions(_: str) -> str:
 def fill(text: str) -> str:
     """Return a page with its tables written anew."""
     kinds = {"options": options, "models": models, "skeletons": skeletons, "made": made, "gallery": gallery,
-             "conversions": conversions, "extras": extras, "versions": versions, "file": file}  # fmt: skip
+             "conversions": conversions, "datasets": datasets, "extras": extras, "versions": versions,
+             "file": file}  # fmt: skip
 
 
     def written(m: re.Match[str]) -> str:

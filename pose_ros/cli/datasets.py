@@ -79,7 +79,7 @@ def _list(args: argparse.Namespace) -> int:
     else:
         columns = ("name", "skeleton", "metrics", "commercial use", "title")
         cells = [[row["name"], row["skeleton"] or "its own", ", ".join(row["metrics"]),
-                  "excluded" if row["research_only"] else "see licence", row["title"]] for row in rows]
+                  row["commercial use"], row["title"]] for row in rows]
         console.show(console.Table(columns, cells, caption=f"{len(rows)} data sets. `pose-ros datasets show NAME` says "
                                                            "where to get one and what its licence is."))
     return _OK
@@ -88,8 +88,8 @@ def _list(args: argparse.Namespace) -> int:
 def _row(card: DatasetCard) -> dict[str, Any]:
     return {
         "name": card.name, "title": card.title, "skeleton": card.skeleton or None, "url": card.url,
-        "licence": card.licence, "research_only": card.research_only, "metrics": card.metrics,
-        "splits": card.splits, "layouts": [layout.text() for layout in card.layouts],
+        "licence": card.licence, "commercial use": "excluded" if card.research_only else "see licence",
+        "metrics": card.metrics, "splits": card.splits, "layouts": [layout.text() for layout in card.layouts],
         "tested with": card.seen, "citation": card.citation, "note": card.note or None,
     }
 
@@ -104,7 +104,7 @@ def _show(args: argparse.Namespace) -> int:
     texts = []
     for row in rows:
         layouts = row.pop("layouts")
-        lines = [f"{key:<14}{', '.join(value) if isinstance(value, tuple) else console.cell_text(value)}"
+        lines = [f"{key:<16}{', '.join(value) if isinstance(value, tuple) else console.cell_text(value)}"
                  for key, value in row.items() if value is not None]
         texts.append("\n".join([*lines, "files, one of:", *(f"  {layout}" for layout in layouts)]))
     console.show(*texts)

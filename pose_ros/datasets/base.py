@@ -194,7 +194,7 @@ class DatasetCard:
     metrics: tuple[str, ...]
     citation: str
     layouts: tuple[Layout, ...]
-    #: ``samples``: read with real files; ``synthetic``: only with made-up files of the documented layout.
+    #: ``samples``: a layout was read with real labels; ``synthetic``: made-up files of the documented layouts only.
     seen: str
     #: Name -> two groups of indices of keypoints: the distance between their middles.
     normalisers: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)

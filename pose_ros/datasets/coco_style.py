@@ -4,7 +4,7 @@
 Options of a layout: ``blocks`` (keys whose keypoints stand one after the other; ``keypoints``), ``flags: labelled``
 (1 says labelled, hidden or not), ``area: box`` (the set's toolkit measures by a share of the box even where areas are
 given), ``box: centre_scale`` (the square of ``center`` and 200 ``scale``), ``one_based_boxes``, ``millimetres`` (of
-``joint_cam``), ``sequence`` and ``moment`` (keys of an image).
+``joint_cam``), ``order`` (where the file has each keypoint of the skeleton).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LENGTHS = {"head_size": "head", "box_size": "box_size"}
 
 def read(found: Found) -> Dataset:
     """Return what the files say, those of all videos where each has its own."""
-    found.only("blocks", "flags", "area", "box", "one_based_boxes", "millimetres", "sequence", "moment")
+    found.only("blocks", "flags", "area", "box", "one_based_boxes", "millimetres", "order")
     images: dict[Any, Mapping[str, Any]] = {}
     labels: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     categories: dict[int, str] = {}
@@ -49,6 +49,8 @@ def read(found: Found) -> Dataset:
                 raise DatasetError(found.card.name, f"{path}: annotation {label.get('id')} has no {missing}; these are "
                                                     "labels of something else")
             labels[label["image_id"]].append(label)
+            # Parts of a set may use categories that they do not list.
+            categories.setdefault(label.get("category_id", 1), f"category {label.get('category_id', 1)}")
     order = {number: i for i, number in enumerate(sorted(categories))}
     skeleton = catalogue.get(found.card.skeleton)
     build = sampler(found, skeleton, images, labels, order)
@@ -61,12 +63,12 @@ def sampler(
 ) -> Callable[[Any], Sample]:
     """Return what makes a sample of the id of an image."""
     options, k = found.layout.options, len(skeleton)
-    blocks = options.get("blocks", ["keypoints"])
+    blocks, places = options.get("blocks", ["keypoints"]), options.get("order", slice(None))
 
     def build(number: Any) -> Sample:
         image, rows = images[number], labels.get(number, [])
         triplets = np.array([np.concatenate([np.ravel(row[key]) for key in blocks]) for row in rows], np.float64)
-        triplets = triplets.reshape(len(rows), k, 3)
+        triplets = triplets.reshape(len(rows), k, 3)[:, places]
         boxes = _boxes(rows, options)
         # Scores in place of flags are of points that were labelled by a network: above 0 they are there.
         visibility = np.clip(np.ceil(triplets[..., 2]), 0, VISIBLE)
@@ -82,17 +84,17 @@ def sampler(
             areas=_areas(rows, boxes, options),  # type: ignore[arg-type]
             ignore=np.array([bool(row.get("iscrowd") or row.get("ignore")) for row in rows], bool),
             ids=[row.get("id", i) for i, row in enumerate(rows)],  # type: ignore[arg-type]
-            categories=[order.get(row.get("category_id", -1), 0) for row in rows],  # type: ignore[arg-type]
+            categories=[order[row.get("category_id", 1)] for row in rows],  # type: ignore[arg-type]
             tracks=_column(rows, "track_id"),
             sides=None if not any("hand_type" in row for row in rows)
             else np.array([_SIDES.get(row.get("hand_type", ""), 0) for row in rows]),
-            points=_points(rows, k, visibility, 1e-3 if options.get("millimetres") else 1.0),
+            points=_points(rows, visibility, options),
             camera=_camera(image, size),
             normalisers={name: found_ for key, name in _LENGTHS.items()
                          if (found_ := _column(rows, key)) is not None} | _head(rows),
             size_wh=size,
-            sequence=str(image.get(options.get("sequence", "vid_id"), "")),
-            moment=int(image.get(options.get("moment", "frame_id"), 0)),
+            sequence=str(image.get("vid_id", "")),
+            moment=int(image.get("frame_id", 0)),
             extra={**image, "labels": rows},
         )
 
@@ -127,11 +129,14 @@ def _areas(
     return np.array([row.get("area", area) for row, area in zip(rows, covered, strict=True)], np.float64)
 
 
-def _points(rows: Sequence[Mapping[str, Any]], k: int, visibility: np.ndarray, metres: float) -> np.ndarray | None:
+def _points(
+    rows: Sequence[Mapping[str, Any]], visibility: np.ndarray, options: Mapping[str, Any]
+) -> np.ndarray | None:
     points = _column(rows, "joint_cam")
     if points is None:
         return None
-    return np.where(visibility[..., None] > 0, points.reshape(len(rows), k, 3) * metres, np.nan)
+    metres = points.reshape(*visibility.shape, 3)[:, options.get("order", slice(None))]
+    return np.where(visibility[..., None] > 0, metres * (1e-3 if options.get("millimetres") else 1.0), np.nan)
 
 
 def _camera(image: Mapping[str, Any], size: tuple[int, int] | None) -> Camera | None:
