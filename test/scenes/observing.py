@@ -20,6 +20,8 @@ from scenes.people import Person, Truth, at
 EPOCH_NS = 1_700_000_000_000_000_000
 #: The noise of a guess is so many times that of a look.
 _GUESS = 4.0
+#: Keypoints that are looked at together; more do not fit into the cache of a processor.
+_AT_ONCE = 150
 
 
 @dataclass(frozen=True)
@@ -131,29 +133,31 @@ def observe(
         times = np.round((ticks / rate_hz + offset + faults.jitter_s * rng.standard_normal(len(ticks))) * 1e9)
         truth = at(persons, times / 1e9)
         points = truth.points(kind)
-        bodies = rays.capsules(truth, faults.things).moved(camera.rotation, camera.translation)
+        pixels = cameras.project(camera, points)
+        hidden = np.zeros(points.shape[:-1], bool)
+        if faults.occlusion:
+            bodies = rays.capsules(truth, faults.things).moved(camera.rotation, camera.translation)
+            own = points @ camera.rotation.T + camera.translation
+            for some in np.array_split(np.arange(len(ticks)), max(len(ticks) * len(kind) // _AT_ONCE, 1)):
+                hidden[some] = rays.hidden(own[some], bodies.at(some))
         came = rng.random(len(ticks)) >= faults.drops
         noise, last = rng.standard_normal((len(persons), len(kind), 2)) if faults.lasting_s else None, -np.inf
         for t in np.flatnonzero(came):
-            own = rays.Capsules(bodies.a[t], bodies.b[t], bodies.radii, bodies.owners)
             there = np.flatnonzero(np.isfinite(points[t]).any(axis=(1, 2)))
             if noise is not None:
                 keep = np.exp((last - times[t]) * 1e-9 / faults.lasting_s)
                 noise, last = keep * noise + np.sqrt(1 - keep**2) * rng.standard_normal(noise.shape), times[t]
-            shots.append(_shot(camera, EPOCH_NS + int(times[t]), int(t), kind, points[t, there], truth.ids[there], own,
-                               faults, rng, None if noise is None else noise[there]))  # fmt: skip
+            shots.append(_shot(camera, EPOCH_NS + int(times[t]), int(t), kind, points[t, there], pixels[t, there],
+                               hidden[t, there], truth.ids[there], faults, rng,
+                               None if noise is None else noise[there]))  # fmt: skip
     return Recording(whole, kind, persons, sorted(shots, key=lambda s: s.stamp_ns))
 
 
 def _shot(
-    camera: PosedCamera, stamp_ns: int, tick: int, skeleton: Skeleton, points: np.ndarray, ids: np.ndarray,
-    bodies: rays.Capsules, faults: Faults, rng: np.random.Generator, noise: np.ndarray | None,
+    camera: PosedCamera, stamp_ns: int, tick: int, skeleton: Skeleton, points: np.ndarray, pixels: np.ndarray,
+    hidden: np.ndarray, ids: np.ndarray, faults: Faults, rng: np.random.Generator, noise: np.ndarray | None,
 ) -> Shot:  # fmt: skip
     n, k = points.shape[:2]
-    pixels = cameras.project(camera, points)
-    hidden: np.ndarray = np.zeros((n, k), bool)
-    if faults.occlusion:
-        hidden = rays.hidden(points @ camera.rotation.T + camera.translation, bodies)
     shown = np.exp(faults.spread * np.abs(rng.standard_normal((n, k))))
     times = shown * np.where(hidden, _GUESS, 1)
     one = np.hypot(faults.sigma_px, faults.sigma_size * _sizes(pixels))

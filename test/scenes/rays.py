@@ -27,6 +27,10 @@ class Capsules:
         """Return them in another frame, ``x = rotation @ x + translation``."""
         return Capsules(self.a @ rotation.T + translation, self.b @ rotation.T + translation, self.radii, self.owners)
 
+    def at(self, moments: np.ndarray) -> Capsules:
+        """Return them at some moments, which are the first axis of the ends."""
+        return Capsules(self.a[moments], self.b[moments], self.radii, self.owners)
+
 
 #: A thing that stands in the way: two ends and a radius, metres in the world.
 Thing = tuple[tuple[float, float, float], tuple[float, float, float], float]
@@ -97,13 +101,13 @@ def hidden(points: np.ndarray, bodies: Capsules) -> np.ndarray:
     """Return whether each point is behind flesh that it is not itself in, seen from the origin.
 
     Args:
-        points: (N, K, 3) in the optical frame.
-        bodies: Ends (C, 3) in the same frame.
+        points: (..., N, K, 3) in the optical frame.
+        bodies: Ends (..., C, 3) in the same frame.
 
     Returns:
-        (N, K) bool.
+        (..., N, K) bool.
     """
-    rays = points[:, :, None]
-    t = enter(rays, bodies.a, bodies.b, bodies.radii)
+    rays, a, b = points[..., None, :], bodies.a[..., None, None, :, :], bodies.b[..., None, None, :, :]
+    t = enter(rays, a, b, bodies.radii)
     with np.errstate(invalid="ignore"):
-        return np.any((t < 1) & (distance(rays, bodies.a, bodies.b) > bodies.radii), axis=2)
+        return np.any((t < 1) & (distance(rays, a, b) > bodies.radii), axis=-1)
