@@ -34,7 +34,7 @@ _FILE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]*)\)")
 
 
 def _read(app: Sphinx, page: str, source: list[str]) -> None:
-    text = _FILE.sub(r"{download}`\1 <\2>`", source[0])
+    text = _FILE.sub(lambda link: f"{{download}}`{link[1].replace('`', '')} <{link[2]}>`", source[0])
     if page == "index":
         for caption, section in _SECTION.findall(text):
             pages = "\n".join(dict.fromkeys(_PAGE.findall(section)))
