@@ -68,18 +68,25 @@ def _image(found: Found, image: Any) -> Sample:
     for row, person in enumerate(people):
         for point in np.atleast_1d(person.annopoints.point):
             keypoints[row, point.id] = point.x - 1, point.y - 1
-            # Empty, a number or a character, by the year in which it was labelled.
-            visibility[row, point.id] = VISIBLE if str(getattr(point, "is_visible", "")) == "1" else HIDDEN
+            # A number, a character, or nothing: of heads nobody said it.
+            visibility[row, point.id] = HIDDEN if str(getattr(point, "is_visible", "")) == "0" else VISIBLE
     heads = np.array([[p.x2 - p.x1, p.y2 - p.y1] for p in people], np.float64)
-    centres = np.array([[p.objpos.x, p.objpos.y] for p in people], np.float64) - 1
+    centres = np.array([[_number(p, "objpos", "x"), _number(p, "objpos", "y")] for p in people]) - 1
     return Sample(
         id=str(image.image.name),
         image=found.images / str(image.image.name),
         keypoints=keypoints,
         visibility=visibility,
-        boxes=_square(centres, np.array([p.scale for p in people], np.float64)),
+        boxes=_square(centres, np.array([_number(p, "scale") for p in people])),
         normalisers={"head": HEAD_OF_DIAGONAL * np.linalg.norm(heads, axis=1)},
     )
+
+
+def _number(value: Any, *path: str) -> float:
+    """Return a number inside structs, NaN where it is left empty."""
+    for name in path:
+        value = getattr(value, name, None)
+    return float(value) if np.size(value) == 1 and value is not None else np.nan
 
 
 def _square(centres: np.ndarray, scales: np.ndarray) -> np.ndarray:

@@ -50,13 +50,17 @@ def read(found: Found) -> Dataset:
 
 def _people(cells: Any) -> np.ndarray:
     """Return (people, frames, K, 3) of nested MATLAB cells, NaN where somebody is not there."""
-    actors = cells.ravel()
-    actors = actors[0].ravel() if len(actors) == 1 else actors
-    columns = []
-    for actor in actors:
-        joints = [np.asarray(cell[0] if cell.dtype == object else cell, np.float64) for cell in actor.ravel()]
-        columns.append([j if j.shape == (_K, 3) else np.full((_K, 3), np.nan) for j in joints])
-    return np.array(columns)
+    while cells.size == 1:
+        cells = cells.ravel()[0]
+    frames = [[_joints(cell) for cell in actor.ravel()] for actor in cells.ravel()]
+    return np.array(frames)
+
+
+def _joints(cell: Any) -> np.ndarray:
+    """Return (K, 3) of what may be in several cells; empty ones and other sizes are of nobody."""
+    while cell.dtype == object and cell.size == 1:
+        cell = cell.ravel()[0]
+    return np.asarray(cell, np.float64) if cell.shape == (_K, 3) else np.full((_K, 3), np.nan)
 
 
 def _camera(row: dict[str, Any]) -> tuple[Camera, np.ndarray]:

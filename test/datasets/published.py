@@ -66,14 +66,15 @@ def mpii_json(folder: Path) -> Expected:
 
 def mpii_mat(folder: Path) -> Expected:
     xy = points(16)
-    joints = np.array([({"x": x + 1, "y": y + 1, "id": i, "is_visible": i % 2}) for i, (x, y) in enumerate(xy[0])])
+    joints = np.array([{"x": x + 1, "y": y + 1, "id": i, "is_visible": str(i % 2) if i < 8 else np.zeros(0)}
+                       for i, (x, y) in enumerate(xy[0])])
     person = {"x1": 10.0, "y1": 20.0, "x2": 40.0, "y2": 60.0, "scale": 2.0, "objpos": {"x": 101.0, "y": 111.0},
               "annopoints": {"point": joints}}
     image = {"image": {"name": "1.jpg"}, "annorect": np.array([person])}
     tested = {"image": {"name": "2.jpg"}, "annorect": np.array([{"x1": 1.0}])}
     save_mat(folder / "mpii_human_pose_v1_u12_2/mpii_human_pose_v1_u12_1.mat",
              {"RELEASE": {"annolist": np.array([image, tested])}})
-    return "all", xy, 1 + np.arange(16)[None] % 2
+    return "all", xy, np.where(np.arange(16)[None] < 8, 1 + np.arange(16)[None] % 2, 2)
 
 
 def jhmdb(folder: Path) -> Expected:
@@ -133,9 +134,7 @@ def shelf(folder: Path) -> Expected:
     for person in range(2):
         actor = np.empty((302, 1), object)
         for frame in range(302):
-            actor[frame, 0] = np.array([[metres]], object)[:0] if person else metres
-            if person:
-                actor[frame, 0] = np.zeros((0, 0))
+            actor[frame, 0] = np.zeros((1, 0)) if person else metres
         actors[0, person] = actor
     save_mat(folder / "actorsGT.mat", {"actor3D": np.array([[actors]], object)[0]})
     xy = 1000 * metres[None, :, :2] / (metres[None, :, 2:] + 4) + [500, 400]
