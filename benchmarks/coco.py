@@ -1,35 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accuracy of a model on images with COCO keypoint annotations, by pycocotools.
+"""Accuracy of a model on images with COCO keypoint annotations.
 
     python benchmarks/coco.py FOLDER --model yolox-nano+simplepose-ultralight
     python benchmarks/coco.py FOLDER --model simplepose-ultralight --boxes truth --json result.json
 
-FOLDER holds images and the annotation files ``person_keypoints.json`` and, for the accuracy of the boxes,
-``instances.json``. The protocol is that of mmpose's ``CocoMetric`` with ``score_mode="bbox_keypoint"``: the score of a
+FOLDER holds images and the annotation file ``person_keypoints.json``, by whose boxes a detector is judged too. The
+protocol is that of mmpose's ``CocoMetric`` with ``score_mode="bbox_keypoint"``: the score of a
 person is the box's score times the mean score of its keypoints above 0.2.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
-import io
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from pose_ros import datasets
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions
 from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
+from pose_ros.metrics import gather
+from pose_ros.metrics.average_precision import of_boxes, of_keypoints
 from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.registry import load
@@ -37,15 +34,10 @@ from pose_ros.skeletons import catalogue
 from pose_ros.sources import TopDown
 from pose_ros.wiring import build, parse_model
 
-_PERSON = 1
-_KEYPOINT_STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
-_BOX_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 #: A detector is measured with nearly all it has to say: average precision weighs its doubts itself.
 _DETECTOR = {"score_threshold": 0.01, "nms_iou": 0.65, "max_detections": 100}
 #: Nobody is followed from one image to the next.
 _ESTIMATOR = {"follow": False}
-#: Keypoints below this do not count for the score of a person.
-_MIN_KEYPOINT_SCORE = 0.2
 
 
 def evaluate(
@@ -67,7 +59,7 @@ def evaluate(
         runtime: Library that runs the networks.
     """
     store = store or Store()
-    truth = _read(folder / "person_keypoints.json")
+    truth = datasets.open("coco", folder, "person_keypoints.json")
     target = catalogue.get("coco17")
     detector, card = parse_model(model, store)
     estimator = {**_known(card, _ESTIMATOR), **(estimator or {})}
@@ -80,21 +72,22 @@ def evaluate(
         source.detector = _Recorder(source.detector)  # type: ignore[assignment]
     poses: dict[int, Poses] = {}
     found: dict[int, Detections] = {}
-    for number, image in _images(folder, truth):
+    for sample in truth:
         source.reset()
+        image = sample.read()
         if boxes == "truth":
-            people = [a["bbox"] for a in truth.imgToAnns[number] if a["num_keypoints"] and not a["iscrowd"]]
-            xywh = np.array(people, np.float32).reshape(-1, 4)
-            regions = boxes_to_regions(np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1))
-            poses[number] = source.estimator.estimate(image, regions).to(target)  # type: ignore[attr-defined]
+            people = (sample.visibility > 0).any(axis=1) & ~sample.ignore
+            regions = boxes_to_regions(sample.boxes[people].astype(np.float32))
+            poses[sample.id] = source.estimator.estimate(image, regions)  # type: ignore[attr-defined]
         else:
-            poses[number] = source(Frame(image), Stages()).to(target)
+            poses[sample.id] = source(Frame(image), Stages())
             if isinstance(source, TopDown):
-                found[number] = source.detector.last  # type: ignore[attr-defined]
-    result = {"keypoints": _score(truth, _keypoint_results(poses), "keypoints", _KEYPOINT_STATS)}
-    if found and (folder / "instances.json").is_file():
-        result["boxes"] = _score(_read(folder / "instances.json"), _box_results(found), "bbox", _BOX_STATS)
-    return result
+                found[sample.id] = source.detector.last  # type: ignore[attr-defined]
+    labels = gather.labels(target, ((sample.id, sample) for sample in truth))
+    result = {"keypoints": of_keypoints(labels, gather.poses(target, poses.items()), target.sigmas).summary()}
+    if found:
+        result["boxes"] = of_boxes(labels, gather.boxes(found.items())).summary()
+    return {kind: {name: round(value, 4) for name, value in stats.items()} for kind, stats in result.items()}
 
 
 def _known(card: ModelCard, options: dict[str, Any]) -> dict[str, Any]:
@@ -123,52 +116,6 @@ def stock(store: Store, folder: Path, model: str) -> None:
         for path in folder.rglob(f"*{card.file.suffix}"):
             if hashlib.sha256(path.read_bytes()).hexdigest() == card.file.sha256:
                 store.fetch(card, source=path)
-
-
-def _images(folder: Path, truth: COCO) -> Iterator[tuple[int, np.ndarray]]:
-    for number, entry in sorted(truth.imgs.items()):
-        yield number, cv2.cvtColor(cv2.imread(str(folder / entry["file_name"])), cv2.COLOR_BGR2RGB)
-
-
-def _keypoint_results(poses: dict[int, Poses]) -> list[dict[str, Any]]:
-    results = []
-    for number, people in poses.items():
-        for keypoints, scores, subject in zip(people.keypoints, people.scores, people.subject_scores, strict=True):
-            good = scores > _MIN_KEYPOINT_SCORE
-            columns = np.concatenate([np.nan_to_num(keypoints), scores[:, None]], axis=1)
-            results.append({
-                "image_id": number, "category_id": _PERSON, "keypoints": columns.astype(float).ravel().tolist(),
-                "score": float(subject * scores[good].mean()) if good.any() else 0.0,
-            })
-    return results
-
-
-def _box_results(found: dict[int, Detections]) -> list[dict[str, Any]]:
-    results = []
-    for number, people in found.items():
-        # COCO measures boxes from the edge of the image, half a pixel before the centre of the first pixel.
-        for (x0, y0, x1, y1), score in zip((people.boxes + 0.5).astype(float), people.scores, strict=True):
-            results.append({
-                "image_id": number, "category_id": _PERSON, "bbox": [x0, y0, x1 - x0, y1 - y0], "score": float(score),
-            })
-    return results
-
-
-def _read(path: Path) -> COCO:
-    with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(str(path))
-
-
-def _score(truth: COCO, results: list[dict[str, Any]], kind: str, names: Sequence[str]) -> dict[str, float]:
-    if not results:
-        return dict.fromkeys(names, 0.0)
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(truth, truth.loadRes(results), kind)
-        evaluation.params.catIds = [_PERSON]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return {name: round(float(value), 4) for name, value in zip(names, evaluation.stats, strict=True)}
 
 
 def main() -> None:

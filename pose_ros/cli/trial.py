@@ -3,39 +3,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from pose_ros import registry
+from pose_ros import datasets, registry
 from pose_ros.cli import console
 from pose_ros.core.convert import converts
 from pose_ros.core.nms import oks
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections, boxes_to_regions, iou, keypoints_to_boxes
+from pose_ros.datasets import Sample
 from pose_ros.detectors.base import Detector
-from pose_ros.errors import ConfigError, SourceError
+from pose_ros.errors import ConfigError, DatasetError, SourceError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.media.images import Images
 from pose_ros.media.sources import open_source
+from pose_ros.metrics import gather
+from pose_ros.metrics.average_precision import of_keypoints
 from pose_ros.models.card import ModelCard
 from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.runtime.session import Session
 from pose_ros.skeletons import catalogue
 
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
-
 #: Keypoints that the better version is less sure of than this are noise in both.
 _SURE = 0.3
-#: Keypoints below this do not count for the score of a person, as in the evaluation of mmpose.
-_COUNTS = 0.2
-_COCO, _PERSON = "coco17", 1
+_COCO = "coco17"
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,8 @@ class View:
 
     path: Path
     regions: np.ndarray
-    #: In the annotations.
-    number: int = 0
+    #: Its annotations.
+    truth: Sample | None = None
 
 
 class Tap:
@@ -116,25 +112,25 @@ class Trial:
 
     def _view(self, path: Path) -> list[View]:
         """Return the view of an image, or nothing where there is none to be had."""
-        number, boxes = 0, None
+        truth = None
         if self.truth is not None:
-            entry = next((e for e in self.truth.imgs.values() if Path(e["file_name"]).name == path.name), None)
-            if entry is None:
+            truth = self.truth.get(path.name)
+            if truth is None:
                 return []
-            number, boxes = entry["id"], _boxes(self.truth.imgToAnns[entry["id"]])
         try:
             image = _image(path)
         except SourceError as error:
             console.note(f"pose-ros: {error}")
             return []
         if not self._crops:
-            return [View(path, np.empty((0, 5), np.float32), number)]
-        if boxes is None:
+            return [View(path, np.empty((0, 5), np.float32), truth)]
+        if truth is None:
             assert self._detector is not None
             regions = self._detector.detect(image).regions
         else:
-            regions = boxes_to_regions(boxes)
-        return [View(path, regions, number)] if len(regions) else []
+            people = (truth.visibility > 0).any(axis=1) & ~truth.ignore
+            regions = boxes_to_regions(truth.boxes[people].astype(np.float32))
+        return [View(path, regions, truth)] if len(regions) else []
 
     def inputs(self, session: Session, views: Sequence[View]) -> list[np.ndarray]:
         """Return what the network is given for the images, (N, ...) each."""
@@ -180,19 +176,10 @@ class Trial:
         """Return COCO's average precision; None where there are no annotations, or the skeleton is another one."""
         if self.truth is None or self.skeleton is None or not converts(self.skeleton, catalogue.get(_COCO)):
             return None
-        from pycocotools.cocoeval import COCOeval
-
-        results = [row for poses, view in zip(answers, views, strict=True)
-                   for row in _rows(poses.to(catalogue.get(_COCO)), view.number)]  # fmt: skip
-        if not results:
-            return 0.0
-        with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = COCOeval(self.truth, self.truth.loadRes(results), "keypoints")
-            evaluation.params.imgIds, evaluation.params.catIds = [view.number for view in views], [_PERSON]
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        return float(evaluation.stats[0])
+        target = catalogue.get(_COCO)
+        samples = [(i, view.truth) for i, view in enumerate(views) if view.truth is not None]
+        truth = gather.labels(target, samples)
+        return of_keypoints(truth, gather.poses(target, enumerate(answers)), target.sigmas).summary(names=["AP"])["AP"]
 
 
 def _image(path: Path) -> np.ndarray:
@@ -206,34 +193,13 @@ def _beside(folder: Path) -> Path | None:
     return next(iter([*inside, *above]), None)
 
 
-def _read(path: Path) -> COCO | None:
+def _read(path: Path) -> dict[str, Sample]:
+    """Return what is annotated in each picture, by the name of its file."""
     try:
-        from pycocotools.coco import COCO
-    except ModuleNotFoundError:
-        console.note(f"pose-ros: {path} is not used: pycocotools is not installed")
-        return None
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return COCO(str(path))
-    except (OSError, ValueError, KeyError, AssertionError) as error:
+        samples = list(datasets.open("coco", path.parent, path.name))
+    except DatasetError as error:
         raise ConfigError("--annotations", f"{path} cannot be read as annotations of COCO: {error}") from error
-
-
-def _boxes(annotations: Sequence[Any]) -> np.ndarray:
-    xywh = [a["bbox"] for a in annotations if a.get("num_keypoints") and not a["iscrowd"]]
-    boxes = np.array(xywh, np.float32).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
-def _rows(poses: Poses, number: int) -> list[dict[str, Any]]:
-    rows = []
-    for keypoints, scores, subject in zip(poses.keypoints, poses.scores, poses.subject_scores, strict=True):
-        counts = scores > _COUNTS
-        columns = np.concatenate([np.nan_to_num(keypoints), scores[:, None]], axis=1)
-        score = float(subject * scores[counts].mean()) if counts.any() else 0.0
-        rows.append({"image_id": number, "category_id": _PERSON, "score": score,
-                     "keypoints": columns.astype(float).ravel().tolist()})
-    return rows
+    return {sample.image.name: sample for sample in samples if sample.image is not None}
 
 
 def _compare_poses(before: Poses, after: Poses, paired: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -193,7 +193,8 @@ def test_images_that_cannot_be_used_are_left_out_or_refused(cli, folder, picture
     assert ran.code == 2
     assert "expected annotations, or a detector as in 'DETECTOR+spots'" in ran.err
     document = {"images": [{"id": 1, "file_name": "broken.png"}], "annotations": [
-        {"id": 1, "image_id": 1, "num_keypoints": 17, "iscrowd": 0, "bbox": [0, 0, 9, 9]}]}  # fmt: skip
+        {"id": 1, "image_id": 1, "num_keypoints": 17, "iscrowd": 0, "bbox": [0, 0, 9, 9],
+         "keypoints": [5, 5, 2] * 17}]}  # fmt: skip
     (pictures / "other.json").write_text(json.dumps(document))
     ran = cli("models", "export", "spots", "--int8", "--images", pictures, "--annotations", pictures / "other.json")
     assert ran.code == 2
