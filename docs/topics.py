@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 from pose_ros import registry
+from pose_ros.cli.compose import SOURCES
 from pose_ros.core.poses import Poses, TrackState
 from pose_ros.core.stages import Stages
 from pose_ros.pipeline import Result
@@ -33,7 +34,7 @@ from pose_ros.skeletons import catalogue
 _ROOT = Path(__file__).resolve().parent.parent
 _SPACE = "robot"
 #: Longest wait for nodes to say no more than before, and how long that has to be so, seconds.
-_WAIT_S, _QUIET_S = 20.0, 1.0
+_WAIT_S, _QUIET_S = 60.0, 2.5
 #: What every node has, or every lifecycle node.
 _COMMON = ("rosout", "parameter_events", "transition_event")
 _COMMON_SERVICES = (
@@ -117,7 +118,8 @@ def of_all() -> dict[str, Ends]:
             for plugin, node in nodes:
                 now.setdefault(plugin, Ends()).add(_ends(node))
                 crowd.hear(node)
-            if now != found:
+            resting = any(not ends.subscribes for plugin, ends in now.items() if plugin not in SOURCES)
+            if now != found or resting:
                 found, changed = now, time.monotonic()
         executor.shutdown()
     return found
