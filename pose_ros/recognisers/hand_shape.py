@@ -17,6 +17,7 @@ import numpy as np
 
 from pose_ros.core.options import option
 from pose_ros.recognisers.base import Clip, Rule, Seen
+from pose_ros.recognisers.movement import smooth
 from pose_ros.recognisers.shape import Shape, ramp, since, steady, unit
 from pose_ros.skeletons import catalogue
 
@@ -34,8 +35,9 @@ _UPRIGHT = (0.5, 0.8)
 _THUMB = (-0.05, 0.25)
 #: How far the forefinger's tip is from the wrist in a pinch, in parts of the palm: in a fist it meets the thumb, too.
 _NOT_A_FIST = (1.0, 1.25)
-#: What is seen is a median over this time, seconds.
+#: What is seen is a median over this time, seconds, of what is calm over so many steps.
 _STEADY_S = 0.3
+_CALM = (1, 1, 1, 1, 1, 1, 1)
 #: Half of the way from nothing to certain around what is half certain: radians, and part of the gap of a pinch.
 _BEND_WIDTH, _GAP_WIDTH = 0.6, 0.4
 
@@ -60,7 +62,7 @@ class HandShape(Rule):
     Options: ClassVar[type] = HandShapeOptions
     takes = catalogue.get("hand21")
     subject = "hand"
-    window_s, step_s = 0.5, 0.1
+    window_s, step_s = 0.6, 0.05
     actions = exclusive = (*_SHAPES, "pinch")
     units: Mapping[str, str] = {"gap": ""}
 
@@ -68,7 +70,9 @@ class HandShape(Rule):
         """Return the shapes of all hands."""
         options: HandShapeOptions = self.options  # type: ignore[assignment]
         shape = Shape.of(clip, options.min_score)
-        index, points = clip.skeleton.index, shape.points
+        index = clip.skeleton.index
+        # Angles have no sign, so that noise bends every finger; hands keep their shape for longer than images tremble.
+        points = smooth(shape.points - shape.points[:, :, [index["wrist"]]], _CALM)
         at = {name: points[:, :, index[name]] for name in clip.skeleton.keypoints}
         palm = _length(at["middle_finger1"] - at["wrist"])
         stretched = np.stack([_thumb(at, palm), *(_stretched(at, name, options.bend) for name in _FINGERS[1:])], axis=2)
