@@ -13,11 +13,12 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
-from pose_ros.core.regions import Detections, iou, keypoints_to_boxes
+from pose_ros.core.regions import Detections, boxes_to_regions, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
+from pose_ros.tracking.framing import Framing
 from pose_ros.tracking.smooth import RegionSmoother
 
 #: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
@@ -38,6 +39,9 @@ _SAME_WRIST = 0.25
 _MISSING_S = 1.0
 #: ... and the detector, which may fail in single images, looks this often; seconds.
 _MISSING_EVERY_S = 0.1
+#: Keypoints tell where a subject is in the next image when that comes within this time, seconds: who walks moves by a
+#: tenth of a height in it, what crops leave around a subject.
+_FRAMED_S = 0.2
 _NOBODY = Detections.empty()
 
 
@@ -117,11 +121,11 @@ class TopDownOptions(_SubjectOptions):
 
     max_subjects: int = option(5, "Most subjects in one image.", low=1, high=100, live=True)
     follow: bool = option(
-        True, "Look where the subjects were in the last image, and detect only when needed; only for estimators that "
-        "say where to look next.", live=True,
+        True, "Look where the subjects were in the last image, and detect only when needed.", live=True
     )
     detect_every: float = option(
-        0.5, "While subjects are followed, look for new ones this often.", unit="s", low=0.0, high=60.0, live=True
+        0.5, "While subjects are followed, look for new ones this often; 0: in every image.", unit="s", low=0.0,
+        high=60.0, live=True,
     )
     min_subject_score: float = option(
         0.5, "Below this an estimator's own 'nobody here' is believed.", low=0.0, high=1.0, live=True
@@ -129,7 +133,11 @@ class TopDownOptions(_SubjectOptions):
 
 
 class TopDown:
-    """Detect subjects, or follow them from the last frame, and estimate each one."""
+    """Detect subjects, or follow them from the last frame, and estimate each one.
+
+    An estimator that says itself where to look next, and whether anybody is there, is believed. With any other one the
+    keypoints frame the subjects from one image to the next, and every look of the detector starts anew.
+    """
 
     def __init__(self, detector: Detector, estimator: CropEstimator, options: TopDownOptions | None = None) -> None:
         """Join a detector and an estimator."""
@@ -159,6 +167,11 @@ class TopDown:
         self._detected_ns: int | None = None
         #: Whether a followed subject was lost since the detector ran, when the last one was, and of how many.
         self._lost, self._lost_ns, self._lost_of = False, 0, 0
+        #: Between two looks of the detector: how keypoints frame the subjects, how sure it was of each, and how many
+        #: of them were not doubles of others.
+        self._framing: Framing | None = None
+        self._scores, self._apart = np.empty(0, np.float32), 0
+        self._last_ns = 0
 
     def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
         """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
@@ -166,7 +179,10 @@ class TopDown:
         self._keys, self._regions, self._labels = self._keys[:most], self._regions[:most], self._labels[:most]
         self._since_ns = self._since_ns[:most]
         followed, found, labels = self._regions, _NOBODY, self._labels
-        if self._should_detect(frame.stamp_ns):
+        looks = self._should_detect(frame.stamp_ns)
+        if looks:
+            if self._framing is not None:
+                followed, labels = followed[:0], labels[:0]
             with stages("detect"):
                 found = self.detector.detect(frame.image)
             self.detections += 1
@@ -182,10 +198,7 @@ class TopDown:
             poses = self.estimator.estimate(frame.image, regions)
         poses = poses.replace(labels=labels)
         if poses.regions is None:
-            # Only the detector knows who is there and how much of the image that is.
-            boxes = np.where(np.isnan(poses.boxes), found.boxes, poses.boxes)
-            poses = poses.replace(boxes=boxes, subject_scores=poses.subject_scores * found.scores)
-            return self.options.without_doubles(poses)
+            return self._framed(frame, stages, poses, found if looks else None)
         present = np.flatnonzero(poses.subject_scores >= self.options.min_subject_score)
         # Rows stand in order of seniority: where two have run into one, the longer followed subject stays.
         rows = present
@@ -201,6 +214,36 @@ class TopDown:
                 self._lost_of, self._lost_ns = max(len(followed) - len(gone) + settled, known), frame.stamp_ns
         self._follow(rows, poses, len(found), frame.stamp_ns)
         return (poses.select(rows) if len(rows) < len(poses) else poses).boxed()
+
+    def _framed(self, frame: Frame, stages: Stages, poses: Poses, found: Detections | None) -> Poses:
+        """Return poses of an estimator that only tells keypoints, and note where they will be in the next image.
+
+        Args:
+            frame: The image.
+            stages: Takes the times.
+            poses: What the estimator saw there.
+            found: Where the detector has just told it to look; None: it looked where the subjects were.
+        """
+        if found is not None:
+            # Only the detector knows who is there and how much of the image that is.
+            poses = poses.replace(boxes=np.where(np.isnan(poses.boxes), found.boxes, poses.boxes))
+            if len(found) < len(self._scores) and not self._missing(frame.stamp_ns):
+                self._lost_of, self._lost_ns = len(self._scores), frame.stamp_ns
+            self._framing, self._scores, self._apart = Framing(poses, found.boxes), found.scores, len(distinct(poses))
+            regions = boxes_to_regions(self._framing.boxes(poses))
+        else:
+            assert self._framing is not None
+            boxes = self._framing.boxes(poses)
+            there = np.isfinite(boxes).all(axis=1)
+            if not there.all() or len(distinct(poses)) < self._apart:
+                # Somebody is gone, or has run into somebody else: nobody is believed before the detector has looked.
+                self._regions = self._regions[:0]
+                return self(frame, stages)
+            poses, regions = poses.replace(boxes=boxes), boxes_to_regions(boxes)
+        sound = np.isfinite(regions).all(axis=1).all()
+        self._regions, self._labels = regions if self.options.follow and sound else regions[:0], poses.labels
+        self._last_ns = frame.stamp_ns
+        return self.options.without_doubles(poses.replace(subject_scores=poses.subject_scores * self._scores))
 
     def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
         """Remember where to look for the subjects at ``rows`` in the next frame."""
@@ -221,7 +264,10 @@ class TopDown:
     def _should_detect(self, stamp_ns: int) -> bool:
         if not len(self._regions) or self._detected_ns is None or self._lost:
             return True
-        if len(self._regions) >= self.options.max_subjects:
+        if self._framing is not None:
+            if len(self._regions) < len(self._scores) or stamp_ns - self._last_ns > _FRAMED_S * 1e9:
+                return True
+        elif len(self._regions) >= self.options.max_subjects:
             return False
         every = self.options.detect_every
         if self._missing(stamp_ns):
