@@ -247,9 +247,10 @@ def statuses_of(ros, name):
     return said
 
 
-def test_a_port_that_is_taken_is_said_and_may_be_asked_for_again(web_node, ros, capfd):
+def test_a_port_that_is_taken_is_said_and_may_be_asked_for_again(web_node, ros, capfd, monkeypatch):
     import socket
 
+    monkeypatch.setattr("pose_ros.ros.health._ERROR_S", 0.5)
     said = statuses_of(ros, "web: web page")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
