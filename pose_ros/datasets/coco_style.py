@@ -36,6 +36,7 @@ def read(found: Found) -> Dataset:
     images: dict[Any, Mapping[str, Any]] = {}
     labels: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     categories: dict[int, str] = {}
+    kinds: list[Mapping[str, Any]] = []
     blocks = found.layout.options.get("blocks", ["keypoints"])
     for path in found.files:
         data = json.loads(path.read_bytes())
@@ -44,6 +45,7 @@ def read(found: Found) -> Dataset:
         # A video's pictures between those that are labelled say so.
         images |= {image["id"]: image for image in data["images"] if image.get("is_labeled", True)}
         categories |= {row["id"]: row["name"] for row in data.get("categories", [])}
+        kinds += data.get("categories", [])
         for label in data["annotations"]:
             if missing := [key for key in blocks if key not in label]:
                 raise DatasetError(found.card.name, f"{path}: annotation {label.get('id')} has no {missing}; these are "
@@ -52,9 +54,25 @@ def read(found: Found) -> Dataset:
             # Parts of a set may use categories that they do not list.
             categories.setdefault(label.get("category_id", 1), f"category {label.get('category_id', 1)}")
     order = {number: i for i, number in enumerate(sorted(categories))}
-    skeleton = catalogue.get(found.card.skeleton)
+    skeleton = catalogue.get(found.card.skeleton) if found.card.skeleton else _own(found, kinds)
     build = sampler(found, skeleton, images, labels, order)
     return Dataset(found, skeleton, list(images), build, [categories[number] for number in sorted(categories)])
+
+
+def _own(found: Found, kinds: Sequence[Mapping[str, Any]]) -> Skeleton:
+    """Return the skeleton that the file says its categories have; lines count from 1, as COCO's do."""
+    if not kinds or not kinds[0].get("keypoints") or any(kind["keypoints"] != kinds[0]["keypoints"] for kind in kinds):
+        raise DatasetError(found.card.name, f"{found.files[0]}: expected categories with the same names of keypoints; "
+                                            "the skeleton is made of them")
+    names = [str(name) for name in kinds[0]["keypoints"]]
+    place = {name: i for i, name in enumerate(names)}
+    mirrored = [name.replace("left", "\0").replace("right", "left").replace("\0", "right") for name in names]
+    return Skeleton(
+        name=found.files[0].stem, keypoints=tuple(names),
+        edges=tuple((int(a) - 1, int(b) - 1) for a, b in kinds[0].get("skeleton", [])),
+        flip=tuple(place.get(name, i) for i, name in enumerate(mirrored)),
+        joints=tuple(f"{kinds[0].get('name', 'subject')}/{name}" for name in names), source=str(found.files[0].name),
+    )
 
 
 def sampler(

@@ -77,6 +77,12 @@ def mpii_mat(folder: Path) -> Expected:
     return "all", xy, np.where(np.arange(16)[None] < 8, 1 + np.arange(16)[None] % 2, 2)
 
 
+def mhp(folder: Path) -> Expected:
+    table = np.concatenate([points(20, 2), RNG.integers(0, 3, (2, 20, 1))], axis=2)
+    save_mat(folder / "val/pose_annos/10059.mat", {"person_1": table[1], "person_0": table[0]})
+    return "val", table[:, :16, :2], 2 - table[:, :16, 2].astype(int)
+
+
 def jhmdb(folder: Path) -> Expected:
     xy = points(15, 3)
     save_mat(folder / "joint_positions/catch/clip_1/joint_positions.mat", {"pos_img": xy.transpose(2, 1, 0) + 1})
@@ -291,7 +297,7 @@ def deeplabcut(folder: Path) -> Expected:
 
 #: Name of the set -> what writes its published layout; several where it has several.
 PUBLISHED: dict[str, list[Callable[[Path], Expected]]] = {
-    "aic": [aic], "mpii": [mpii_json, mpii_mat], "jhmdb": [jhmdb], "h36m": [h36m_cdf],
+    "aic": [aic], "mpii": [mpii_json, mpii_mat], "mhp": [mhp], "jhmdb": [jhmdb], "h36m": [h36m_cdf],
     "mpi-inf-3dhp": [mpi_train, mpi_test], "shelf": [shelf], "300w": [w300], "300vw": [w300vw], "300w-lp": [w300lp],
     "wflw": [wflw], "cofw": [cofw], "aflw": [aflw], "lapa": [lapa], "freihand": [freihand],
     "assemblyhands": [assemblyhands], "panoptic-hand": [panoptic_hand], "animalpose": [animalpose],

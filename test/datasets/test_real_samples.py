@@ -14,6 +14,7 @@ import pytest
 
 from pose_ros import datasets
 from pose_ros.cli.datasets import contact_sheet, survey
+from pose_ros.errors import DatasetError
 
 #: Data set, folder of the test data, label file.
 COCO_STYLE = [
@@ -97,26 +98,43 @@ def test_other_formats_put_keypoints_into_their_pictures(name, folder, file, tes
             assert (np.nanmax(sample.keypoints[sample.visibility > 0], axis=0) <= size).all()
 
 
+def test_files_can_bring_their_own_skeleton(testdata):
+    own = datasets.open("coco-format", testdata / "body2d/coco4", "test_coco.json")
+    known = datasets.open("coco", testdata / "body2d/coco4", "test_coco.json")
+    for part in ("keypoints", "flip"):
+        assert getattr(own.skeleton, part) == getattr(known.skeleton, part)
+    assert {tuple(sorted(edge)) for edge in own.skeleton.edges} == {tuple(sorted(e)) for e in known.skeleton.edges}
+    np.testing.assert_array_equal(own[0].keypoints, known[0].keypoints)
+    with pytest.raises(DatasetError, match="expected categories"):
+        datasets.open("coco-format", testdata / "face/300w", "test_300w.json")
+
+
 def test_mpii_counts_from_zero(testdata):
     sample = datasets.open("mpii", testdata / "body2d/mpii", "test_mpii.json")[0]
     row = json.loads((testdata / "body2d/mpii/test_mpii.json").read_text())[0]
     np.testing.assert_allclose(sample.keypoints[0, 0], np.array(row["joints"][0]) - 1)
 
 
+def check_forefingers(points):
+    """From the wrist (N, 21, 3), metres: the palm is longer than any bone of the finger, and those get shorter."""
+    bones = np.linalg.norm(points[:, [5, 6, 7, 8]] - points[:, [0, 5, 6, 7]], axis=2)
+    assert (bones[:, 0] > 0.06).all()
+    assert (bones[:, 0] < 0.12).all()
+    assert (np.diff(bones, axis=1) < 0).all()
+
+
 def test_hands_of_the_studio_are_hands(testdata):
-    """Both hands of InterHand2.6M, in the order of everybody: a palm is wider than its finger tips are long."""
+    """Both hands of InterHand2.6M, in the order of everybody."""
     dataset = datasets.open("interhand2.6m", testdata / "hand/interhand2.6m", "data.json")
     assert [s.sides.tolist() for s in dataset] == [[2, 1], [1]] or [s.sides.tolist() for s in dataset] == [[1], [2, 1]]
     for sample in dataset:
-        bones = np.linalg.norm(sample.points[:, [5, 6, 7, 8]] - sample.points[:, [0, 5, 6, 7]], axis=2)
-        assert (bones[:, 0] > 0.06).all()
-        assert (bones[:, 0] < 0.12).all()
-        assert (np.diff(bones, axis=1) < 0).all()
+        check_forefingers(sample.points)
 
 
 def test_rendered_hands_have_metres_that_project_onto_their_pixels(testdata):
     for sample in datasets.open("rhd", testdata / "hand/rhd", "test_rhd.json"):
         assert np.nanmax(np.abs(sample.camera.project(sample.points) - sample.keypoints)) < 0.1
+        check_forefingers(sample.points)
 
 
 def _as_table(testdata, folder, tmp_path, name):
