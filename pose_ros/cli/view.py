@@ -34,6 +34,8 @@ Without --save and --serve a window opens; it stays when the command ends.
 """
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 SKELETON_INFO = "pose_ros/msg/SkeletonInfo"
+#: Messages of a bag after which views are arranged anew, so that something is seen while it is read.
+_ARRANGE_EVERY = 300
 _JPEG_QUALITY = 85
 
 
@@ -144,6 +146,8 @@ def _bags(args: argparse.Namespace, viewer: Viewer) -> Counter[str]:
                             msg = bag.deserialize(data, connection.msgtype)
                         messages.take(connection.topic, connection.msgtype, msg, log_ns)
                         count[connection.topic] += 1
+                        if count.total() % _ARRANGE_EVERY == 0:
+                            messages.arrange()
                         progress(count.total(), total)
         finally:
             bag.close()

@@ -22,7 +22,7 @@ from pose_ros.ros.qos import sensor
 from pose_ros.ros.transport import make_room_for_images
 
 #: Time between two looks for new topics, and after which it is said that there are none; seconds.
-_LOOK_S, _SILENT_S = 1.0, 5.0
+_LOOK_S, _SILENT_S = 0.5, 5.0
 #: Messages that may wait while others are shown. Of pictures the newest will do.
 _WAITING, _PICTURES = 100, 2
 #: Told topic -> message type; returns the topics that are shown.
@@ -40,7 +40,8 @@ class Ears:
         self._heard: set[str] = set()
 
     def look(self) -> None:
-        """Subscribe to chosen topics that somebody publishes by now."""
+        """Subscribe to chosen topics that somebody publishes by now, and give what came from others its place."""
+        self._messages.arrange()
         node = self._node
         types = {topic: kinds[0] for topic, kinds in node.get_topic_names_and_types() if len(kinds) == 1}
         for topic in self._choose(types):

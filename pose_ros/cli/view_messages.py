@@ -68,13 +68,16 @@ class Messages:
         try:
             self._show[message_type](topic, msg, log_ns)
         except (PoseRosError, ValueError) as error:
-            if topic not in self._complained:
-                self._complained.add(topic)
-                self._say(f"{topic}: {error}")
+            self._complain(topic, str(error))
+        except AttributeError as error:  # a bag has the fields of its day
+            self._complain(topic, f"its {message_type} are of another version: they lack the field '{error.name}'")
+
+    def arrange(self) -> None:
+        """Arrange the views, where there is something new to see."""
         self._scene.arrange()
 
     def finish(self) -> None:
-        """Show arrays whose info never came, where we know their skeleton."""
+        """Show arrays whose info never came, where we know their skeleton, and arrange the views."""
         waiting, self._early = self._early, deque(maxlen=_EARLY)
         for topic, msg, log_ns in waiting:
             key = _base(topic), msg.schema
@@ -82,9 +85,14 @@ class Messages:
                 self._skeletons[key] = catalogue.get(msg.schema)
             if key in self._skeletons:
                 self.take(topic, _ARRAY, msg, log_ns)
-            elif topic not in self._complained:
-                self._complained.add(topic)
-                self._say(f"{topic}: nobody says what '{msg.schema}' is; record {key[0]}skeleton_info, too")
+            else:
+                self._complain(topic, f"nobody says what '{msg.schema}' is; record {key[0]}skeleton_info, too")
+        self._scene.arrange()
+
+    def _complain(self, topic: str, problem: str) -> None:
+        if topic not in self._complained:
+            self._complained.add(topic)
+            self._say(f"{topic}: {problem}")
 
     def _at(self, header: Any, log_ns: int) -> None:
         # Who does not stamp means now.
@@ -120,7 +128,8 @@ class Messages:
         static = topic.endswith("tf_static")
         for moved in msg.transforms:
             place, turn = moved.transform.translation, moved.transform.rotation
-            self._at(moved.header, log_ns)
+            if not static:
+                self._at(moved.header, log_ns)
             self._scene.transform(moved.header.frame_id, moved.child_frame_id, (place.x, place.y, place.z),
                                   (turn.x, turn.y, turn.z, turn.w), static=static)
 
@@ -166,14 +175,14 @@ class Messages:
         self._scene.approaches(topic, msg.header.frame_id, palms, ways, words)
 
     def _diagnostics(self, topic: str, msg: Any, log_ns: int) -> None:
-        self._at(msg.header, log_ns)
+        self._scene.said_at(_ns(msg.header.stamp), log_ns)
         for status in msg.status:
             level = ord(status.level) if isinstance(status.level, bytes) else int(status.level)
             values = {pair.key: pair.value for pair in status.values}
             self._scene.status(status.name, _LEVELS.get(level, str(level)), status.message, values)
 
     def _line(self, topic: str, msg: Any, log_ns: int) -> None:
-        self._scene.at(_ns(msg.stamp) or log_ns, log_ns)
+        self._scene.said_at(_ns(msg.stamp), log_ns)
         self._scene.line(topic, _LOG_LEVELS.get(int(msg.level), "INFO"), f"{msg.name}: {msg.msg}")
 
 

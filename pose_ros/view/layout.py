@@ -113,14 +113,17 @@ class Layout:
             ]
             if (self._solid if frame == self.root else entities)
         ]
+        # Of several topics it would hide what it explains.
+        legend = rrb.PlotLegend(visible=len(self._ms) == 1)
         below = [
-            *([rrb.TimeSeriesView(contents=_all(self._ms), name="latency, ms")] if self._ms else []),
-            *([rrb.TimeSeriesView(contents=_all(self._hz), name="rate, Hz")] if self._hz else []),
-            *([rrb.StateTimelineView(contents=_all(self._actions), name="actions")] if self._actions else []),
-            *([rrb.TextLogView(contents=_all(self._logs), name="log")] if self._logs else []),
-            *(rrb.TextDocumentView(origin=entity, name=entity.rpartition("/")[2].replace("\\", ""))
-              for entity in sorted(self._statuses)),
+            rrb.TimeSeriesView(contents=_all(self._ms), name="latency, ms", plot_legend=legend),
+            rrb.TimeSeriesView(contents=_all(self._hz), name="rate, Hz", plot_legend=legend),
+            rrb.StateTimelineView(contents=_all(self._actions), name="actions"),
+            rrb.TextLogView(contents=_all(self._logs), name="log"),
+            rrb.TextDocumentView(contents=_all(self._statuses), name="diagnostics"),
         ]
+        below = [view for view, shown in zip(
+            below, (self._ms, self._hz, self._actions, self._logs, self._statuses), strict=True) if shown]
         above = [rrb.Grid(*flat)] if flat else []
         above += [rrb.Tabs(*solid)] if solid else []
         rows = [rrb.Horizontal(*above)] if above else []

@@ -48,11 +48,14 @@ class Scene:
         # Rerun's own times say when it was told, which may be years after it happened.
         recording.set_log_time_enabled(False)
         recording.set_log_tick_enabled(False)
-        self._stamp_ns = self._log_ns = 0
+        #: When the last thing was captured; None before the first.
+        self._stamp_ns: int | None = None
+        self._log_ns = 0
         self._layout = Layout()
         self._skeletons: dict[str, list[Skeleton]] = {}
         self._stamps: dict[str, deque[int]] = {}
         self._said: dict[str, tuple[str, str]] = {}
+        self._shown: dict[str, set[str]] = {}
         self._doing: set[tuple[Any, ...]] = set()
         self._cameras: dict[str, str] = {}
 
@@ -64,11 +67,27 @@ class Scene:
             log_ns: When it was received or recorded; timeline ``log``.
         """
         self._stamp_ns, self._log_ns = stamp_ns, log_ns
-        for timeline, ns in (("stamp", stamp_ns), ("log", log_ns)):
-            if self._absolute:
-                self._recording.set_time(timeline, timestamp=np.datetime64(ns, "ns"))
-            else:
-                self._recording.set_time(timeline, duration=np.timedelta64(ns, "ns"))
+        self._set("stamp", stamp_ns)
+        self._set("log", log_ns)
+
+    def said_at(self, stamp_ns: int, log_ns: int) -> None:
+        """Say when the following words were said; those by another clock than that of images stand at ``log`` alone.
+
+        Args:
+            stamp_ns: By their header.
+            log_ns: When they were received or recorded.
+        """
+        self._set("log", log_ns)
+        if self._stamp_ns is not None and abs(stamp_ns - self._stamp_ns) < _OTHER_CLOCK_NS:
+            self._set("stamp", stamp_ns)
+        else:
+            self._recording.disable_timeline("stamp")
+
+    def _set(self, timeline: str, ns: int) -> None:
+        if self._absolute:
+            self._recording.set_time(timeline, timestamp=np.datetime64(ns, "ns"))
+        else:
+            self._recording.set_time(timeline, duration=np.timedelta64(ns, "ns"))
 
     def image(self, topic: str, frame: str, data: bytes, media_type: str) -> None:
         """Show an encoded picture, as it is."""
@@ -126,21 +145,24 @@ class Scene:
         import rerun as rr
 
         number = self._class(topic, poses.skeleton)
-        about = rr.AnyValues(track_ids=poses.ids, scores=poses.subject_scores, states=poses.states)
-        self._log(path(topic), about)
+        self._log(path(topic), shapes.about(poses))
+        shown = dict[str, tuple[str, Any]]()
         if in_image:
             flat = shapes.in_image(poses, kind, number, self._min_score)
-            for name, shape in flat.items():
-                self._log(path(topic, "image", name), shape, frame=image_frame(frame))
+            shown = {path(topic, "image", name): (image_frame(frame), shape) for name, shape in flat.items()}
             self._layout.add_flat(path(topic, "image"), image_frame(frame))
-        placed = poses.points is not None
         # What has no place gets a space of its own, in which it stands where nothing else does.
-        where = frame if placed else f"{topic}#local"
-        solid = shapes.in_space(poses, number, self._min_score)
-        for name, shape in solid.items():
-            self._log(path(topic, "space" if placed else "shape", name), shape, frame=where)
-        if solid:
-            self._layout.add_solid(path(topic, "space" if placed else "shape"), where, placed=placed)
+        placed = poses.points is not None
+        branch, where = ("space", frame) if placed else ("shape", f"{topic}#local")
+        if solid := shapes.in_space(poses, number, self._min_score):
+            shown |= {path(topic, branch, name): (where, shape) for name, shape in solid.items()}
+            self._layout.add_solid(path(topic, branch), where, placed=placed)
+        for entity, (frame_of_it, shape) in shown.items():
+            self._log(entity, shape, frame=frame_of_it)
+        # Nobody has no points; what was there before is gone all the same.
+        for entity in self._shown.get(topic, set()) - shown.keys():
+            self._log(entity, rr.Clear(recursive=False))
+        self._shown[topic] = set(shown)
         self._times(topic, stages_ms or {})
 
     def _class(self, topic: str, skeleton: Skeleton) -> int:
@@ -155,6 +177,7 @@ class Scene:
         """Plot how long each stage took, how old the result was when it came, and how many come in a second."""
         import rerun as rr
 
+        assert self._stamp_ns is not None
         age_ns = self._log_ns - self._stamp_ns
         values = dict(stages_ms)
         if 0 < age_ns < _OTHER_CLOCK_NS:
@@ -190,6 +213,7 @@ class Scene:
         import rerun as rr
 
         lane = path(topic, f"#{track_id}", " ".join(filter(None, [name, SIDE_NAMES.get(side, "")])))
+        assert self._stamp_ns is not None
         before, key = (self._stamp_ns, self._log_ns), (lane, recogniser)
         who = f"#{track_id} {lane.rpartition('/')[2]}".replace("\\", "")
         if phase == _EVENT:

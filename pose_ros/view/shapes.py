@@ -9,7 +9,7 @@ import numpy as np
 
 from pose_ros.core.colors import keypoint_colors
 from pose_ros.core.poses import Poses
-from pose_ros.core.quaternion import from_matrices, to_matrices
+from pose_ros.core.quaternion import from_rotations, to_matrices
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.media.draw import SUBJECTS, title
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     import rerun as rr
 
 _WHITE = (255, 255, 255)
-#: Half axes of an ellipsoid in standard deviations: it holds 95 % of a normal distribution in space (square root of the
-#: chi-square quantile of 3 degrees of freedom).
-SIGMAS = 2.7955
 #: Radius of keypoints and of limbs: metres; negative numbers are points of the screen.
-_JOINT_M, _BONE_M, _JOINT_PT, _BONE_PT = 0.012, 0.006, -3.0, -1.2
-#: Skeletons of more keypoints, such as faces, get smaller ones.
+_JOINT_M, _BONE_M, _JOINT_PT, _BONE_PT, _LINE_PT = 0.012, 0.006, -3.0, -1.2, -0.4
+#: Skeletons of more keypoints, such as faces, get smaller ones, and no ellipsoids.
 _MANY_KEYPOINTS, _SMALLER = 60, 0.4
 #: Length of the axes of a frame of a subject, and of the space for each subject whose place is unknown; metres.
 _AXIS_M, APART_M = 0.1, 1.0
@@ -44,6 +41,18 @@ def explained(skeletons: list[Skeleton]) -> rr.AnnotationContext:
         )
         for number, skeleton in enumerate(skeletons)
     ])
+
+
+def about(poses: Poses) -> rr.AnyValues:
+    """Return what is said of whole subjects, for whoever selects them or reads the file."""
+    import pyarrow as pa
+    import rerun as rr
+
+    # Of arrays without a type Rerun takes that of the first one, and refuses it where that is empty.
+    return rr.AnyValues(
+        track_ids=pa.array(poses.ids, pa.int64()), scores=pa.array(poses.subject_scores, pa.float32()),
+        states=pa.array(poses.states, pa.uint8()),
+    )
 
 
 def in_image(poses: Poses, kind: str, number: int, min_score: float) -> dict[str, Any]:
@@ -69,7 +78,7 @@ def in_image(poses: Poses, kind: str, number: int, min_score: float) -> dict[str
 
 
 def in_space(poses: Poses, number: int, min_score: float) -> dict[str, Any]:
-    """Return keypoints, limbs and what is said of their precision in metres, as archetypes by name.
+    """Return keypoints, limbs and their precision (one standard deviation) in metres, as archetypes by name.
 
     Poses without a place stand beside one another, :data:`APART_M` from root to root; they have a shape only.
     """
@@ -79,7 +88,7 @@ def in_space(poses: Poses, number: int, min_score: float) -> dict[str, Any]:
     if points is None:
         return {}
     shapes = _figures(poses, points, number, min_score, rr.Points3D, rr.LineStrips3D, (_JOINT_M, _BONE_M))
-    if poses.points is not None and poses.covariances is not None:
+    if poses.points is not None and poses.covariances is not None and len(poses.skeleton) <= _MANY_KEYPOINTS:
         shapes["covariances"] = _ellipsoids(poses, min_score)
     if poses.frames is not None:
         shapes["frames"] = _axes(poses.frames)
@@ -133,8 +142,9 @@ def _ellipsoids(poses: Poses, min_score: float) -> rr.Ellipsoids3D:
     # Eigenvectors are orthogonal, not always right-handed.
     axes[..., 0] *= np.where(np.linalg.det(axes) < 0, -1.0, 1.0)[:, None]
     return rr.Ellipsoids3D(
-        centers=poses.points[known], half_sizes=SIGMAS * np.sqrt(np.maximum(variances, 0)),
-        quaternions=from_matrices(axes), colors=_colors(poses)[np.nonzero(known)[0]], line_radii=_BONE_M / 4,
+        centers=poses.points[known], half_sizes=np.sqrt(np.maximum(variances, 0)),
+        quaternions=from_rotations(axes), colors=_colors(poses)[np.nonzero(known)[0]],
+        line_radii=_LINE_PT, fill_mode=rr.components.FillMode.MajorWireframe,
     )
 
 
