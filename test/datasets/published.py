@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cdflib
+import cv2
 import h5py
 import numpy as np
 from scipy.io import savemat
@@ -295,6 +296,33 @@ def deeplabcut(folder: Path) -> Expected:
     return "all", xy, seen
 
 
+def sleap_package(folder: Path) -> Expected:
+    """An old project (its first pixel is at 0.5) with its pictures inside, whose nodes are not in their order."""
+    xy = points(3)
+    eye = {"py/reduce": [{"py/type": "EdgeType"}, {"py/tuple": [2]}]}
+    body = {"py/reduce": [{"py/type": "EdgeType"}, {"py/tuple": [1]}]}
+    said = {"nodes": [{"name": "tail"}, {"name": "right_eye"}, {"name": "left_eye"}],
+            "skeletons": [{"nodes": [{"id": 2}, {"id": 1}, {"id": 0}],
+                           "links": [{"source": 2, "target": 1, "type": eye}, {"source": 1, "target": 0, "type": body},
+                                     {"source": 2, "target": 0, "type": {"py/id": 2}}]}]}
+    frames = np.array([(0, 0, 40, 0, 2)], [("frame_id", "u8"), ("video", "u4"), ("frame_idx", "u8"),
+                                           ("instance_id_start", "u8"), ("instance_id_end", "u8")])
+    instances = np.array(
+        [(0, 0, 0, -1, 1, 0, 3), (1, 1, 0, -1, -1, 0, 3)],
+        [("instance_id", "i8"), ("instance_type", "u1"), ("skeleton", "u4"), ("track", "i4"), ("from_predicted", "i8"),
+         ("point_id_start", "u8"), ("point_id_end", "u8")])
+    kinds = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
+    labels = np.array([(x + 0.5, y + 0.5, i != 1, True) for i, (x, y) in enumerate(xy[0])], kinds)
+    picture = np.frombuffer(cv2.imencode(".png", np.full((200, 200, 3), 90, np.uint8))[1].tobytes(), np.int8)
+    with h5py.File(folder / "labels.pkg.slp", "w") as file:
+        file["frames"], file["instances"], file["points"], file["pred_points"] = frames, instances, labels, labels[:3]
+        file["videos_json"] = [json.dumps({"backend": {"filename": ".", "dataset": "video0/video"}}).encode()]
+        file.create_group("metadata").attrs.update({"json": json.dumps(said), "format_id": 1.0})
+        file["video0/frame_numbers"] = [40]
+        file["video0"].create_dataset("video", (1,), h5py.vlen_dtype(np.int8))[0] = picture
+    return "user", xy, np.array([[2, 1, 2]])
+
+
 #: Name of the set -> what writes its published layout; several where it has several.
 PUBLISHED: dict[str, list[Callable[[Path], Expected]]] = {
     "aic": [aic], "mpii": [mpii_json, mpii_mat], "mhp": [mhp], "jhmdb": [jhmdb], "h36m": [h36m_cdf],
@@ -302,4 +330,5 @@ PUBLISHED: dict[str, list[Callable[[Path], Expected]]] = {
     "wflw": [wflw], "cofw": [cofw], "aflw": [aflw], "lapa": [lapa], "freihand": [freihand],
     "assemblyhands": [assemblyhands], "panoptic-hand": [panoptic_hand], "animalpose": [animalpose],
     "macaque": [macaque], "zebra": [deepposekit], "deeplabcut": [deeplabcut],
+    "sleap": [sleap_package],
 }

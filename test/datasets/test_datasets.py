@@ -46,7 +46,7 @@ def test_every_reader_is_tried_with_a_file():
     readers = {layout.reader for name in datasets.names() for layout in datasets.get(name).layouts}
     tried = {layout.reader for name in PUBLISHED for layout in datasets.get(name).layouts}
     # Read with real labels in test_real_samples.
-    assert readers - tried == {"panoptic", "interhand", "sleap"}
+    assert readers - tried == {"panoptic", "interhand"}
 
 
 def test_what_is_missing_is_said_with_where_to_get_it(tmp_path):

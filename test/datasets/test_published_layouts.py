@@ -49,7 +49,8 @@ def test_mpii_heads_are_those_of_both_files(tmp_path):
 
 
 def test_pictures_inside_label_files_are_decoded(tmp_path):
-    for name in ("cofw", "zebra"):
+    shapes = {"cofw": (240, 220, 3), "zebra": (160, 160, 3), "sleap": (200, 200, 3)}
+    for name, shape in shapes.items():
         folder = tmp_path / name
         folder.mkdir()
         PUBLISHED[name][0](folder)
@@ -58,7 +59,17 @@ def test_pictures_inside_label_files_are_decoded(tmp_path):
             image = sample.read()
             assert sample.there()
             assert image.dtype == np.uint8
-            assert image.shape == ((240, 220, 3) if name == "cofw" else (160, 160, 3))
+            assert image.shape == shape
+
+
+def test_a_sleap_project_says_what_is_joined_and_what_is_mirrored(tmp_path):
+    PUBLISHED["sleap"][0](tmp_path)
+    skeleton = datasets.open("sleap", tmp_path).skeleton
+    assert skeleton.keypoints == ("left_eye", "right_eye", "tail")
+    assert skeleton.edges == ((1, 2), (0, 2))
+    assert skeleton.flip == (1, 0, 2)
+    # The person found by a network has been labelled anew.
+    assert len(datasets.open("sleap", tmp_path, "all")[0]) == 1
 
 
 def test_sets_in_metres_project_onto_their_pixels(tmp_path):

@@ -116,7 +116,7 @@ def test_mpii_counts_from_zero(testdata):
 
 
 def check_forefingers(points):
-    """From the wrist (N, 21, 3), metres: the palm is longer than the bones of the finger, and the first of them longest."""
+    """Of points (N, 21, 3), metres: the palm is longer than the bones of the finger, whose first is its longest."""
     bones = np.linalg.norm(points[:, [5, 6, 7, 8]] - points[:, [0, 5, 6, 7]], axis=2)
     assert (bones[:, 0] > 0.06).all()
     assert (bones[:, 0] < 0.12).all()
@@ -195,6 +195,13 @@ def test_a_sleap_project_finds_its_video(testdata, tmp_path):
     assert (place["left_shoulder"], place["left_hip"]) in people.skeleton.edges
     assert people[1].read().ndim == 3
     assert np.isfinite(people[1].keypoints).any()
+
+
+def test_boxes_of_jhmdb_count_from_one(testdata):
+    folder = testdata / "body2d/jhmdb"
+    sample = datasets.open("jhmdb", folder, "test_jhmdb_sub1.json")[0]
+    x, y, width, height = json.loads((folder / "test_jhmdb_sub1.json").read_text())["annotations"][0]["bbox"]
+    assert sample.boxes.tolist() == [[x - 1, y - 1, x - 1 + width, y - 1 + height]]
 
 
 def test_labels_can_be_looked_at(testdata):
