@@ -104,8 +104,8 @@ def guard_chunks() -> None:
 
     table: dict[str, Any] = getattr(storage_mcap, "DECOMPRESSORS", {})
     if not {"zstd", "lz4"} <= table.keys():
-        raise TooLargeError("expected a version of rosbags whose unpacking can be limited, 0.10.4 to 0.11; this one is "
-                            "another")
+        raise TooLargeError("expected a version of rosbags whose unpacking can be limited, such as 0.11.5 to 0.11.9; "
+                            "this one is another")
     table |= {"zstd": _chunk(_chunk_of_zstd), "lz4": _chunk(_chunk_of_lz4)}
 
 
