@@ -196,6 +196,8 @@ def test_faces_belong_to_bodies_and_look_ahead(room, ros):
     assert (match.id1, match.id1_type, match.id2, match.id2_type) == ("f0002", IdsMatch.FACE, "b0007", IdsMatch.BODY)
     assert match.confidence == 0.75
     assert {m.id1 for m in room.heard["/humans/candidate_matches"]} == {"f0002"}
+    stages = set(room.node._health._stages)
+    assert stages == {"transport", "tracked", "skeleton2d", "joint_states", "faces"}, "of bodies, and faces beside them"
     landmarks = room.last("faces/f0003/landmarks")
     assert (landmarks.width, landmarks.height) == SIZE
     assert landmarks.landmarks[FacialLandmarks.MENTON].c == 1

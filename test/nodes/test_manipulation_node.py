@@ -74,6 +74,7 @@ def test_separations_are_said_at_every_array_and_zones_follow(cell):
     assert (one.track_id, one.robot_frame) == (1, "tool0")
     assert one.distance < one.protective_distance
     assert array.header.stamp == cell.handovers[-1].header.stamp
+    assert list(cell.node._health._stages) == ["transport", "transforms", "watch", "publish"]
     cell.play(reach(away_m=4.0), rate_hz=5.0)
     assert (cell.separations[-1].zone, cell.separations[-1].reason) == (0, "")
 
