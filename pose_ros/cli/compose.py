@@ -192,7 +192,8 @@ def _with_player(specs: Sequence[NodeSpec], source: str, above: str) -> list[Nod
                                       f"'{above}{_PLAYER}'")
     # Each pose_node hears images and camera_info, and perhaps depth.
     topics = sum(2 + _depth(spec) for spec in specs if spec.plugin == "pose_node")
-    played = {"source": source, "wait_for_subscribers": topics, "clock": True}
+    # Nothing is lost by waiting: who does not come up ends the run.
+    played = {"source": source, "wait_for_subscribers": topics, "wait_timeout": 300.0, "clock": True}
     result = [NodeSpec(_PLAYER.strip("/"), above, "player_node", {"plugin": "player_node", **played}, played)]
     for spec in specs:
         # How old something is, is said by the time of the bag.

@@ -205,7 +205,7 @@ def test_a_bag_of_several_cameras_is_played(tmp_path):
     player, one, other, fusing = compose.load(path, source="bag")
     assert (player.path, player.plugin) == ("/player", "player_node")
     assert player.parameters == {"plugin": "player_node", "source": "bag", "wait_for_subscribers": 4,
-                                 "clock": True}
+                                 "wait_timeout": 300.0, "clock": True}
     # Nothing of a bag is left out, however long its images take, and how old they are is told by its time.
     for spec in (one, other):
         assert spec.overrides == {"use_sim_time": True, "reliability": "reliable", "depth": 100}
