@@ -34,7 +34,7 @@ def commands(name, word):
     return [words for words in found if word in " ".join(words)]
 
 
-def run(words, folder, environment, timeout_s=120.0):
+def run(words, folder, environment, timeout_s=300.0):
     """Run a command of ours, and return what it printed."""
     command = [sys.executable, *(words if words[0] == "-c" else ["-m", "pose_ros.cli", *words])]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s,
