@@ -32,9 +32,9 @@ ROSDEP = {
 }
 #: Libraries that rosdep has no key for.
 WITHOUT_KEY = {"ai_edge_litert", "openvino", "tomli"}
-#: Libraries that only checkpoints, their export, measuring accuracy and files of motion capture need: extras, which no
-#: robot has to have.
-EXTRAS = {"ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "safetensors", "torch"}
+#: Libraries that only checkpoints, their export, measuring accuracy, files of motion capture and Rerun's viewer need:
+#: extras, which no robot has to have.
+EXTRAS = {"ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "rerun", "safetensors", "torch"}
 
 
 def test_version_is_written_once() -> None:
