@@ -72,6 +72,7 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/lifting.py $(TESTDATA)
 	$(bin)/python benchmarks/tracking.py
 	$(bin)/python benchmarks/manipulation.py
+	$(bin)/python benchmarks/average_precision.py
 	$(bin)/python benchmarks/latency.py
 	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
 	$(bin)/python benchmarks/networks.py $(TESTDATA)

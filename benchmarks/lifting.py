@@ -32,6 +32,7 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses, Source
 from pose_ros.errors import PoseRosError
 from pose_ros.media.sources import open_source
+from pose_ros.metrics.mpjpe import mpjpe, n_mpjpe, p_mpjpe
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 from pose_ros.wiring import build
@@ -47,27 +48,6 @@ _MPI = (
 )  # fmt: skip
 _MADE = ("right_hip", "left_hip", "spine")
 _LIFTERS = ("martinez-h36m", "videopose3d-27", "videopose3d-81", "videopose3d-243")
-
-
-def mpjpe(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the mean distance of joints (..., K, 3) -> (...), both around the same root (protocol 1)."""
-    return np.asarray(np.linalg.norm(found - truth, axis=-1).mean(axis=-1))
-
-
-def n_mpjpe(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the same after the scale that fits best."""
-    scale = (found * truth).sum(axis=(-2, -1)) / np.square(found).sum(axis=(-2, -1))
-    return mpjpe(scale[..., None, None] * found, truth)
-
-
-def p_mpjpe(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the same after the rotation, shift and scale that fit best, without reflection (protocol 2)."""
-    x, y = found - found.mean(axis=-2, keepdims=True), truth - truth.mean(axis=-2, keepdims=True)
-    u, s, vt = np.linalg.svd(np.swapaxes(x, -1, -2) @ y)
-    sign = np.ones_like(s)
-    sign[..., -1] = np.sign(np.linalg.det(u @ vt))
-    scale = (s * sign).sum(axis=-1) / np.square(x).sum(axis=(-2, -1))
-    return mpjpe(scale[..., None, None] * (x @ (u * sign[..., None, :]) @ vt), y)
 
 
 def people(testdata: Path) -> Iterator[tuple[str, Path, Camera, dict[str, int], dict[str, Any]]]:
