@@ -193,7 +193,7 @@ def cofw(folder: Path) -> Expected:
 def aflw(folder: Path) -> Expected:
     faces, hidden = points(19, 5), np.ones((5, 19))
     hidden[:, 4] = 0
-    boxes = np.tile([10.0, 110, 20, 120], (5, 1))
+    boxes = np.tile([10.0, 60, 30, 120], (5, 1))
     order = np.arange(5, 0, -1)
     data = faces.transpose(0, 2, 1).reshape(5, 38)
     names = np.array([f"0/{i}.jpg" for i in range(5)], object)

@@ -48,6 +48,20 @@ def test_mpii_heads_are_those_of_both_files(tmp_path):
         np.testing.assert_allclose(sample.boxes, [[100 - 200, 140 - 200, 100 + 200, 140 + 200]])
 
 
+def test_boxes_and_areas_are_those_of_the_files(tmp_path):
+    samples = {}
+    for name in ("aflw", "macaque", "cofw", "mhp"):
+        (tmp_path / name).mkdir()
+        PUBLISHED[name][0](tmp_path / name)
+        samples[name] = datasets.open(name, tmp_path / name, "test_full" if name == "aflw" else "")[0]
+    assert samples["aflw"].boxes.tolist() == [[10, 30, 60, 120]]
+    assert samples["aflw"].normalisers["box_size"] == pytest.approx([(50 * 90) ** 0.5])
+    assert samples["macaque"].boxes.tolist() == [[10, 20, 110, 70]]
+    assert samples["macaque"].areas.tolist() == [5000]
+    assert samples["cofw"].boxes.tolist() == [[20, 30, 120, 140]]
+    assert samples["mhp"].extra["face_boxes"].shape == (2, 4)
+
+
 def test_pictures_inside_label_files_are_decoded(tmp_path):
     shapes = {"cofw": (240, 220, 3), "zebra": (160, 160, 3), "sleap": (200, 200, 3)}
     for name, shape in shapes.items():

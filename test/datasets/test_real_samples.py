@@ -155,7 +155,7 @@ def test_human36m_projects_onto_its_pixels(testdata, tmp_path):
     dataset = datasets.open("h36m", tmp_path)
     assert [s.sequence for s in dataset] == ["S1_Directions_1", "S5_SittingDown"]
     for sample in dataset:
-        assert np.nanmax(np.abs(sample.camera.project(sample.points) - sample.keypoints)) < 1
+        assert np.nanmax(np.abs(sample.camera.project(sample.points) - sample.keypoints)) < 0.1
 
 
 def test_mpi_inf_3dhp_projects_onto_its_pixels(testdata, tmp_path):
