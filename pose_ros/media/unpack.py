@@ -7,6 +7,8 @@ chunks are unpacked by what stands here, put into its table, and files and messa
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
 import os
 import shutil
@@ -43,15 +45,15 @@ def limit() -> int:
 
 
 def zstd() -> ModuleType:
-    """Return the library that rosbags has brought along; it changed over its versions."""
-    try:
-        from compression import zstd as library  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        try:
-            from backports import zstd as library
-        except ImportError:
-            import zstandard as library  # type: ignore[import-not-found, no-redef, unused-ignore]
-    return library  # type: ignore[no-any-return, unused-ignore]
+    """Return the library that rosbags has brought along; it changed, and is part of Python from 3.14 on."""
+    return _brought("compression.zstd", "backports.zstd", "zstandard")
+
+
+def _brought(*names: str) -> ModuleType:
+    for name in names:
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise ImportError(f"expected {' or '.join(names)}, which rosbags needs, too; found none")
 
 
 def message(data: bytes) -> bytes:
@@ -89,9 +91,7 @@ def _chunk_of_zstd(data: bytes, most: int) -> bytes:
 
 
 def _chunk_of_lz4(data: bytes, most: int) -> bytes:
-    from lz4.frame import LZ4FrameDecompressor
-
-    return bytes(LZ4FrameDecompressor().decompress(data, max_length=most))
+    return bytes(_brought("lz4.frame").LZ4FrameDecompressor().decompress(data, max_length=most))
 
 
 def guard_chunks() -> None:
