@@ -272,7 +272,7 @@ def test_it_lives_as_the_others_do(scene, web_node, browse, ros):
     hears = lambda: robot.other.count_subscribers(IMAGE)  # noqa: E731
     browser = browse(node, *keys)
     assert ros.spin_until(hears)
-    assert ros.spin_until(lambda: "nothing to show for" in said[-1].message and IMAGE in said[-1].message)
+    assert ros.spin_until(lambda: said and "nothing to show for" in said[-1].message and IMAGE in said[-1].message)
     assert {v.key: v.value for v in said[-1].values}["viewers"] == "1"
     node._enable(type("", (), {"data": False}), type("", (), {})())
     assert ros.spin_until(lambda: not hears())
