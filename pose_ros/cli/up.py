@@ -22,7 +22,8 @@ _FAILED = 1
 
 _EPILOG = """\
 CONFIG is a ROS 2 parameter file, the same that `ros2 run ... --params-file` and launch files take, or the name of a
-shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted, multiview, action, topdown):
+shipped one (demo, body, hand, face, animal, wholebody, everything, rgbd, lifted, multiview, cell, action,
+manipulation, hri, web, topdown):
 
   camera:
     ros__parameters:
