@@ -4,15 +4,13 @@
 Which animals yolox-nano finds in photographs and in the clip of a dog, and whether they keep their ids; the keypoints
 are those of a stand-in, at the same places of every box. ``--flies MODEL --video VIDEO`` runs a network of the user's
 own, such as SLEAP's test model, and compares the first frame with ``test/data/networks/sleap.npz``. ``--model MODEL``
-with ``--annotations FILE`` evaluates any model on images with keypoints in COCO's format, by pycocotools with the
-sigmas of its skeleton.
+with ``--annotations FILE`` evaluates any model on images with keypoints in COCO's format, with the sigmas of its
+skeleton.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import os
 import tempfile
@@ -27,12 +25,13 @@ import numpy as np
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.media.draw import draw
+from pose_ros.metrics.average_precision import of_keypoints
+from pose_ros.metrics.columns import GroundTruth, Predictions
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 from pose_ros.wiring import build
 
 SLEAP = Path(__file__).parents[1] / "test/data/networks/sleap.npz"
-STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 #: As AP-10K's networks, without one.
 STAND_IN = """\
 kind: estimator
@@ -54,28 +53,23 @@ PHOTOGRAPHS = (
 
 
 def statistics(truth: dict[str, Any], results: list[dict[str, Any]], sigmas: Sequence[float]) -> dict[str, float]:
-    """Return average precision and recall of keypoints by pycocotools, whatever the kinds of animals.
+    """Return average precision and recall of keypoints, whatever the kinds of animals.
 
     Args:
         truth: Annotations in COCO's format.
         results: ``image_id``, ``keypoints`` (x, y, score in turn) and ``score`` of each animal.
         sigmas: Of the skeleton.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    # All are of one category, as pycocotools compares keypoints of one category only; no label may have the number 0.
-    labels = [{**label, "id": i, "category_id": 1} for i, label in enumerate(truth["annotations"], 1)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {"images": truth["images"], "categories": [{"id": 1, "name": "animal"}], "annotations": labels}
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes([{**result, "category_id": 1} for result in results]), "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.asarray(sigmas)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return dict(zip(STATS, map(float, evaluation.stats), strict=True))
+    rows = truth["annotations"]
+    own, other = (np.array([row["keypoints"] for row in part], float).reshape(len(part), -1, 3)
+                  for part in (rows, results))  # fmt: skip
+    boxes = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    areas, crowd = (np.array([row[key] for row in rows]) for key in ("area", "iscrowd"))
+    labels = GroundTruth(np.array([row["image_id"] for row in rows]), boxes, areas, own[..., :2], own[..., 2], crowd)
+    found = Predictions(np.array([row["image_id"] for row in results]), np.array([row["score"] for row in results]),
+                        keypoints=other[..., :2])  # fmt: skip
+    return of_keypoints(labels, found, sigmas).summary()
 
 
 def results_of(poses: Poses, image_id: int) -> list[dict[str, Any]]:
