@@ -115,9 +115,10 @@ def test_mpii_counts_from_zero(testdata):
     np.testing.assert_allclose(sample.keypoints[0, 0], np.array(row["joints"][0]) - 1)
 
 
-def check_forefingers(points):
+def check_hands(points):
     """Of points (N, 21, 3), metres: the palm is longer than the bones of the finger, whose first is its longest."""
     bones = np.linalg.norm(points[:, [5, 6, 7, 8]] - points[:, [0, 5, 6, 7]], axis=2)
+    assert (np.linalg.norm(points[:, 1] - points[:, 0], axis=1) < 0.07).all()  # the root of the thumb, not its tip
     assert (bones[:, 0] > 0.06).all()
     assert (bones[:, 0] < 0.12).all()
     assert (np.diff(bones, axis=1)[:, :2] < 0).all()  # the last two are much alike
@@ -128,13 +129,13 @@ def test_hands_of_the_studio_are_hands(testdata):
     dataset = datasets.open("interhand2.6m", testdata / "hand/interhand2.6m", "data.json")
     assert [s.sides.tolist() for s in dataset] == [[2, 1], [1]] or [s.sides.tolist() for s in dataset] == [[1], [2, 1]]
     for sample in dataset:
-        check_forefingers(sample.points)
+        check_hands(sample.points)
 
 
 def test_rendered_hands_have_metres_that_project_onto_their_pixels(testdata):
     for sample in datasets.open("rhd", testdata / "hand/rhd", "test_rhd.json"):
         assert np.nanmax(np.abs(sample.camera.project(sample.points) - sample.keypoints)) < 0.1
-        check_forefingers(sample.points)
+        check_hands(sample.points)
 
 
 def _as_table(testdata, folder, tmp_path, name):
