@@ -25,7 +25,6 @@ import cv2
 import numpy as np
 
 from pose_ros import registry
-from pose_ros.cli.compose import SOURCES
 from pose_ros.core.poses import Poses, TrackState
 from pose_ros.core.stages import Stages
 from pose_ros.pipeline import Result
@@ -81,6 +80,11 @@ class Ends:
     #: Service -> its type.
     serves: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> set[str]:
+        """Of all topics and services."""
+        return {*self.subscribes, *self.publishes, *self.serves}
+
     def add(self, other: Ends) -> None:
         """Take what another one has, too."""
         self.subscribes |= other.subscribes
@@ -89,8 +93,12 @@ class Ends:
 
 
 @cache
-def of_all() -> dict[str, Ends]:
-    """Return node -> what it has; all are run for it, which takes a few seconds."""
+def of_all(known: frozenset[tuple[str, str]] = frozenset()) -> dict[str, Ends]:
+    """Return node -> what it has; all are run for it, which takes a few seconds.
+
+    Args:
+        known: (node, topic or service) pairs that are waited for, longer than others, as a busy machine takes longer.
+    """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -118,8 +126,8 @@ def of_all() -> dict[str, Ends]:
             for plugin, node in nodes:
                 now.setdefault(plugin, Ends()).add(_ends(node))
                 crowd.hear(node)
-            resting = any(not ends.subscribes for plugin, ends in now.items() if plugin not in SOURCES)
-            if now != found or resting:
+            names = {(node, name) for node, ends in now.items() for name in ends.names}
+            if now != found or known - names:
                 found, changed = now, time.monotonic()
         executor.shutdown()
     return found
