@@ -8,11 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from pose_ros.core.assign import assign
 from pose_ros.core.closeness import closeness
 from pose_ros.core.frame import Frame
 from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
-from pose_ros.core.poses import Poses
+from pose_ros.core.poses import Poses, concatenate
 from pose_ros.core.regions import Detections, boxes_to_regions, iou, keypoints_to_boxes
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
@@ -39,9 +40,14 @@ _SAME_WRIST = 0.25
 _MISSING_S = 1.0
 #: ... and the detector, which may fail in single images, looks this often; seconds.
 _MISSING_EVERY_S = 0.1
+#: A box that keypoints frame and one that the detector finds in that image are of one subject where they overlap so.
+_SAME_BOX_IOU = 0.5
 #: Keypoints tell where a subject is in the next image when that comes within this time, seconds: who walks moves by a
 #: tenth of a height in it, what crops leave around a subject.
 _FRAMED_S = 0.2
+#: After subjects were lost again and again soon after the detector had looked, it looks in every image for so long,
+#: seconds.
+_RESTLESS_S = 1.0
 _NOBODY = Detections.empty()
 
 
@@ -171,7 +177,9 @@ class TopDown:
         #: of them were not doubles of others.
         self._framing: Framing | None = None
         self._scores, self._apart = np.empty(0, np.float32), 0
-        self._last_ns = 0
+        self._last_ns = self._restless_ns = 0
+        #: When a subject was last lost soon after the detector had looked.
+        self._loss_ns = -(1 << 62)
 
     def __call__(self, frame: Frame, stages: Stages, whole: Poses | None = None) -> Poses:
         """Estimate all poses in a frame; followed subjects come first, in their old order; ``whole`` is not used."""
@@ -183,17 +191,14 @@ class TopDown:
         if looks:
             if self._framing is not None:
                 followed, labels = followed[:0], labels[:0]
-            with stages("detect"):
-                found = self.detector.detect(frame.image)
-            self.detections += 1
-            self._detected_ns, self._lost = frame.stamp_ns, False
+            found = self._detect(frame, stages)
             overlap = iou(squares(found.regions), squares(followed)).max(axis=1, initial=0)
             found = found.select(overlap <= SAME_SUBJECT_IOU)
             found = found.select(np.arange(min(len(found), most - len(followed))))
         regions = followed
         if len(found):
             regions = np.concatenate([followed, found.regions])
-            labels = np.concatenate([labels, self._names[np.minimum(found.classes, len(self._names) - 1)]])
+            labels = np.concatenate([labels, self._named(found)])
         with stages("estimate"):
             poses = self.estimator.estimate(frame.image, regions)
         poses = poses.replace(labels=labels)
@@ -234,16 +239,46 @@ class TopDown:
         else:
             assert self._framing is not None
             boxes = self._framing.boxes(poses)
-            there = np.isfinite(boxes).all(axis=1)
-            if not there.all() or len(distinct(poses)) < self._apart:
-                # Somebody is gone, or has run into somebody else: nobody is believed before the detector has looked.
-                self._regions = self._regions[:0]
-                return self(frame, stages)
             poses, regions = poses.replace(boxes=boxes), boxes_to_regions(boxes)
+            there, apart = np.isfinite(boxes).all(axis=1), distinct(poses)
+            if not there.all() or len(apart) < self._apart:
+                # Somebody is gone, or has run into somebody else.
+                self._note_loss(frame.stamp_ns)
+                there[np.setdiff1d(np.arange(len(there)), apart)] = False
+                return self._framed(frame, stages, *self._found_again(frame, stages, poses.select(there)))
         sound = np.isfinite(regions).all(axis=1).all()
         self._regions, self._labels = regions if self.options.follow and sound else regions[:0], poses.labels
         self._last_ns = frame.stamp_ns
         return self.options.without_doubles(poses.replace(subject_scores=poses.subject_scores * self._scores))
+
+    def _note_loss(self, stamp_ns: int) -> None:
+        """Where subjects are lost all the time, in crowds and in jerky videos, following costs more than it saves."""
+        assert self._detected_ns is not None
+        if stamp_ns - self._detected_ns < _MISSING_EVERY_S * 1e9:
+            if stamp_ns - self._loss_ns < 2 * _RESTLESS_S * 1e9:
+                self._restless_ns = stamp_ns + round(_RESTLESS_S * 1e9)
+            self._loss_ns = stamp_ns
+
+    def _found_again(self, frame: Frame, stages: Stages, sure: Poses) -> tuple[Poses, Detections]:
+        """Ask the detector about everybody, and the estimator about those only who are not among the sure ones."""
+        found = self._detect(frame, stages)
+        found = found.select(np.arange(min(len(found), self.options.max_subjects)))
+        same = assign(iou(sure.boxes, found.boxes), _SAME_BOX_IOU)
+        new = np.setdiff1d(np.arange(len(found)), same[:, 1])
+        with stages("estimate"):
+            poses = self.estimator.estimate(frame.image, found.regions[new])
+        found = found.select(np.concatenate([same[:, 1], new]))
+        return concatenate([sure.select(same[:, 0]), poses]).replace(labels=self._named(found)), found
+
+    def _detect(self, frame: Frame, stages: Stages) -> Detections:
+        self.detections += 1
+        self._detected_ns, self._lost = frame.stamp_ns, False
+        with stages("detect"):
+            return self.detector.detect(frame.image)
+
+    def _named(self, found: Detections) -> np.ndarray:
+        """Return what the detector calls them."""
+        return self._names[np.minimum(found.classes, len(self._names) - 1)]
 
     def _follow(self, rows: np.ndarray, poses: Poses, new: int, stamp_ns: int) -> None:
         """Remember where to look for the subjects at ``rows`` in the next frame."""
@@ -265,7 +300,8 @@ class TopDown:
         if not len(self._regions) or self._detected_ns is None or self._lost:
             return True
         if self._framing is not None:
-            if len(self._regions) < len(self._scores) or stamp_ns - self._last_ns > _FRAMED_S * 1e9:
+            late = stamp_ns - self._last_ns > _FRAMED_S * 1e9
+            if late or stamp_ns < self._restless_ns or len(self._regions) < len(self._scores):
                 return True
         elif len(self._regions) >= self.options.max_subjects:
             return False

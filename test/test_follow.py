@@ -114,6 +114,30 @@ def test_two_that_run_into_one_are_looked_at_by_the_detector(world):
     assert world.detections == 2
 
 
+def test_who_is_lost_all_the_time_is_not_followed_for_a_while(world):
+    source = follow(world, detect_every=10)
+    for i in range(60):  # a leap in every image, out of the reach of what is known
+        world.people[0][:] = (100, 200 + 100 * (i % 2))
+        assert len(look(source, i * STEP)) == 2
+    # Tried again once a second: one image that is followed, one in which the leap is noticed.
+    assert world.detections == 60
+    assert world.estimates <= 60 * 2 + 2 * 4
+    before = world.detections
+    for i in range(60, 120):
+        look(source, i * STEP)
+    assert world.detections - before <= 31
+
+
+def test_only_those_who_are_not_sure_are_estimated_again(world):
+    source = follow(world, detect_every=10)
+    look(source, 0)
+    look(source, STEP)
+    world.people[1] += 100
+    before = world.estimates
+    assert len(look(source, 5 * STEP)) == 2
+    assert world.estimates - before == 3  # both where they were, and one of them where the detector sees it
+
+
 def test_time_that_is_missing_is_not_followed_over(world):
     source = follow(world, detect_every=10)
     look(source, 0)
