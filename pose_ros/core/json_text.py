@@ -11,8 +11,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 #: Lists and mappings inside one another; results and calibrations need less than ten.
 _DEPTH = 64
 #: Bytes of a file. Configurations and calibrations have some thousand; an hour of a video's results some 100 MiB.
@@ -33,6 +31,8 @@ def load(text: str, kind: type = dict) -> Any:
     Raises:
         ValueError: It is no JSON, is something else, or is nested beyond all need.
     """
+    import numpy as np  # not for `pose-ros --help`
+
     # Outside of its strings, which are every other part between quotes that are not escaped.
     outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2]).encode()
     brackets = np.frombuffer(outside.translate(_STEPS, _OTHERS), np.int8)
