@@ -81,7 +81,7 @@ def listener(spin: bool) -> None:
     from rclpy.node import Node
 
     from pose_ros.ros.health import INFERENCE
-    from pose_ros.ros.intake import Intake
+    from pose_ros.ros.intake import Intakes
     from pose_ros.ros.qos import RESULT
 
     def heard(array: SkeletonArray) -> None:
@@ -96,11 +96,11 @@ def listener(spin: bool) -> None:
     if spin:
         node.create_subscription(SkeletonArray, "/pose/skeletons", heard, RESULT)
         rclpy.spin(node)
-    intake = Intake(node, SkeletonArray, "/pose/skeletons", RESULT)
+    intake = Intakes().open(node, SkeletonArray, "/pose/skeletons", RESULT)
     while rclpy.ok():
         taken = intake.take(0.2)
         if taken is not None:
-            heard(taken.message)
+            heard(taken[0].message)
 
 
 def memory_mb(pid: int) -> float:
