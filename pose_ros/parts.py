@@ -10,17 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 from pose_ros.core.assign import assign
+from pose_ros.core.doubles import SAME_SUBJECT_IOU, distinct
 from pose_ros.core.frame import Frame
 from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, RIGHT, Poses, concatenate
-from pose_ros.core.regions import iou, keypoints_to_boxes
+from pose_ros.core.regions import iou, keypoints_to_boxes, squares
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.decode.body_parts import Starts, face_regions, hand_regions
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import ConfigError
 from pose_ros.estimators.base import CropEstimator
-from pose_ros.sources import SAME_SUBJECT_IOU, distinct, squares
 from pose_ros.tracking.smooth import RegionSmoother
 
 

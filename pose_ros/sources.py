@@ -9,32 +9,18 @@ from typing import Protocol
 import numpy as np
 
 from pose_ros.core.assign import assign
-from pose_ros.core.closeness import closeness
+from pose_ros.core.doubles import SAME_SUBJECT_IOU, distinct
 from pose_ros.core.frame import Frame
 from pose_ros.core.nms import oks_nms
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses, concatenate
-from pose_ros.core.regions import Detections, boxes_to_regions, iou, keypoints_to_boxes
+from pose_ros.core.regions import Detections, boxes_to_regions, iou, squares
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
 from pose_ros.tracking.framing import Framing
 from pose_ros.tracking.smooth import RegionSmoother
-
-#: A detection that overlaps a followed subject by more than this is that subject. Regions are much larger than people,
-#: so people side by side overlap too; a subject that is taken twice in spite of this is told by its pose.
-SAME_SUBJECT_IOU = 0.8
-#: Poses that are closer than this are the same subject: doubles of one person were seen at 0.7 to 1.0; people side by
-#: side, a shoulder's width (0.4 of their size) apart, are at 0.03 ...
-_SAME_POSE = 0.5
-#: ... where a keypoint may be off by this part of the subject's size.
-_REACH = 0.15
-#: A hand that is found while another one is followed, and that overlaps it by more than this, is that one if it is of
-#: the same side: doubles of one blurred hand were seen at 0.57 to 0.77, two hands that hold each other at 0.59 ...
-_SAME_HAND_IOU = 0.5
-#: ... or if the wrists are nearer than this part of the hand's size: those of doubles were at 0.06 to 0.13.
-_SAME_WRIST = 0.25
 
 #: Who was lost less than this ago is probably near, such as a hand behind another one ...
 _MISSING_S = 1.0
@@ -313,39 +299,3 @@ class TopDown:
     def _missing(self, stamp_ns: int) -> bool:
         """Return whether a subject was lost of late and not found again."""
         return len(self._regions) < self._lost_of and stamp_ns - self._lost_ns < _MISSING_S * 1e9
-
-
-def squares(regions: np.ndarray) -> np.ndarray:
-    """Return upright squares (N, 4) of the regions' longer sides: narrow boxes and round regions become comparable."""
-    half = regions[:, 2:4].max(axis=1, keepdims=True, initial=0) / 2
-    return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
-
-
-def distinct(poses: Poses, first_new: int | None = None) -> np.ndarray:
-    """Return the rows without those that repeat an earlier row, as far as both are sure of their keypoints.
-
-    A keypoint that is guessed (legs outside the image) lies elsewhere in each guess, and says nothing.
-
-    Args:
-        poses: Subjects in order of seniority.
-        first_new: The first one that only a detector claims to be a subject of its own; none when left out.
-    """
-    if len(poses) < 2:
-        return np.arange(len(poses))
-    extent = keypoints_to_boxes(poses.keypoints)
-    size = np.maximum(np.sqrt((extent[:, 2:] - extent[:, :2]).prod(axis=1)), 1)
-    reach = _REACH * size
-    alike = closeness(poses.keypoints, poses.scores, poses.keypoints, poses.scores, reach) > _SAME_POSE
-    alike |= alike.T  # larger reach of the two: a double may be larger or smaller
-    if first_new is not None:
-        new, sides = np.arange(len(poses)) >= first_new, poses.sides
-        root = poses.keypoints[:, poses.skeleton.root]
-        near = np.linalg.norm(root[:, None] - root, axis=2) < _SAME_WRIST * np.maximum(size[:, None], size)
-        hands = (sides[:, None] > 0) & (sides > 0)
-        same = hands & ((sides[:, None] == sides) | near) & (iou(extent, extent) > _SAME_HAND_IOU)
-        alike |= new[:, None] & same
-    kept: list[int] = []
-    for row in range(len(poses)):
-        if not alike[row, kept].any():
-            kept.append(row)
-    return np.array(kept, np.int64)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pose_ros.core.doubles import distinct
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.skeletons import catalogue
-from pose_ros.sources import distinct
 
 HAND = catalogue.get("hand21")
 

@@ -120,6 +120,12 @@ def keypoints_to_boxes(keypoints: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(boxes).all(axis=1, keepdims=True), boxes, np.nan).astype(np.float32)
 
 
+def squares(regions: np.ndarray) -> np.ndarray:
+    """Return upright squares (N, 4) of the regions' longer sides: narrow boxes and round regions become comparable."""
+    half = regions[:, 2:4].max(axis=1, keepdims=True, initial=0) / 2
+    return np.concatenate([regions[:, :2] - half, regions[:, :2] + half], axis=1)
+
+
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the intersection over union of every pair, (N, 4) and (M, 4) -> (N, M) in [0, 1]."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
