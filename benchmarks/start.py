@@ -43,6 +43,7 @@ def node(model: str, runs: int) -> list[float]:
     threading.Thread(target=rclpy.spin, args=(probe,), daemon=True).start()
     rgb, times = photograph()[:480, :640].copy(), []
     for _ in range(runs):
+        time.sleep(1.0)  # what the last one said may still be on its way
         heard.clear()
         began = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-c", _NODE, "--ros-args", "-p", f"model:={model}"],
