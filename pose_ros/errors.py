@@ -33,6 +33,16 @@ _MOST_NAMES = 60
 class PoseRosError(Exception):
     """Base of all errors that this package raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as a whole: constructors take other arguments than the message."""
+        return _again, (type(self), str(self)), self.__dict__
+
+
+def _again(kind: type[PoseRosError], text: str) -> PoseRosError:
+    error = kind.__new__(kind)
+    error.args = (text,)
+    return error
+
 
 class ConfigError(PoseRosError, ValueError):
     """A configuration does not fit.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _OK, _FAILED = 0, 1
 #: Pictures of a contact sheet stand in squares of this size, so many in a row.
 _SQUARE_PX, _ACROSS = 400, 4
-#: A subject fills about this share of its square.
-_FILL = 0.75
 
 _EPILOG = """\
 examples:
@@ -180,22 +178,12 @@ def contact_sheet(samples: Sequence[Sample], dataset: Dataset) -> np.ndarray:
 
 def _square(sample: Sample, dataset: Dataset) -> np.ndarray:
     """Return what is around all subjects of a sample, labels drawn, (S, S, 3)."""
-    import cv2
     import numpy as np
 
     from pose_ros.core.poses import Poses
-    from pose_ros.media.draw import draw
+    from pose_ros.media.square import square
 
-    boxes = sample.boxes[np.isfinite(sample.boxes).all(axis=1)]
-    image = sample.read()
-    low, high = (boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)) if len(boxes) else ((0, 0), image.shape[1::-1])
-    centre, size = (np.add(low, high)) / 2, max(float(np.max(np.subtract(high, low))), 1.0)
-    scale = _FILL * _SQUARE_PX / size
-    shift = _SQUARE_PX / 2 - scale * centre
-    small = cv2.warpAffine(image, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), (_SQUARE_PX, _SQUARE_PX),
-                           flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    corner = np.concatenate([shift, shift])
-    poses = Poses(dataset.skeleton, sample.keypoints * scale + shift, (sample.visibility > 0).astype(np.float32),
-                  boxes=sample.boxes * scale + corner, ids=np.arange(1, len(sample) + 1),
+    poses = Poses(dataset.skeleton, sample.keypoints, (sample.visibility > 0).astype(np.float32), boxes=sample.boxes,
+                  ids=np.arange(1, len(sample) + 1),
                   labels=np.array([dataset.categories[c] for c in sample.categories], "U32"))
-    return draw(np.ascontiguousarray(small), poses)
+    return square(sample.read(), sample.boxes, poses, _SQUARE_PX)

@@ -166,6 +166,8 @@ class Dataset(Sequence[Sample]):
         """
         self.card, self.name, self.split, self.folder = found.card, found.card.name, found.split, found.folder
         self.layout, self.images = found.layout, found.images
+        #: Label files.
+        self.labels = found.files
         self.skeleton = skeleton
         self.categories = tuple(categories) or (skeleton.subject,)
         self._entries, self._build = entries, build

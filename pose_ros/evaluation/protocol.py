@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each data set is judged: which number, relative to which length, and who says where subjects are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pose_ros.errors import ConfigError
+from pose_ros.metrics.nme import FAILURE
+
+if TYPE_CHECKING:
+    from pose_ros.datasets.card import DatasetCard
+    from pose_ros.metrics.pck import Rule
+
+Kind = Literal["precision", "share", "nme", "space"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How results on a data set become numbers."""
+
+    #: ``precision``: average precision by OKS; ``share``: PCK, EPE; ``nme``: faces; ``space``: MPJPE.
+    kind: Kind
+    #: Key of ``Sample.normalisers``; ``box``: the longer side, ``box_size``: the root of its area, where a set has no
+    #: length of that name.
+    length: str = "box"
+    #: Share of the length within which a keypoint is correct, or above which a face is a failure.
+    threshold: float = 0.2
+    rule: Rule = "<"
+    #: Keypoints that the mean leaves out.
+    without: tuple[str, ...] = ()
+    #: Whether every label counts the same and not every keypoint.
+    pooled: bool = False
+    #: Whether the mean distance in pixels comes first.
+    pixels_first: bool = False
+
+    @property
+    def boxes(self) -> str:
+        """Who says where subjects are unless told otherwise."""
+        return "detector" if self.kind == "precision" else "truth"
+
+
+#: What differs from what the first metric of a card means. MPII: pelvis and thorax are left out, as by its authors and
+#: HRNet. Panoptic's hands: mmpose. Horse-10: Mathis et al., WACV 2021.
+_OWN = {
+    "mpii": Protocol("share", "head", 0.5, "<=", ("pelvis", "thorax"), pooled=True),
+    "panoptic-hand": Protocol("share", "head", 0.7),
+    "horse10": Protocol("share", "nose_eye", 0.3),
+}
+_BY_METRIC = {
+    "OKS AP": Protocol("precision"),
+    "PCK": Protocol("share"),
+    "RMSE": Protocol("share", pixels_first=True),
+    "NME inter-ocular": Protocol("nme", "inter_ocular", FAILURE["wflw"]),
+    "NME box": Protocol("nme", "box_size", FAILURE["wflw"]),
+    "MPJPE": Protocol("space"),
+}
+
+
+def of(card: DatasetCard) -> Protocol:
+    """Return how a data set is judged.
+
+    Raises:
+        ConfigError: Not by answers to single images.
+    """
+    if card.name in _OWN:
+        return _OWN[card.name]
+    if card.name.startswith("300"):
+        return Protocol("nme", "inter_ocular", FAILURE["300w"])
+    if card.metrics[0] not in _BY_METRIC:
+        raise ConfigError("--data", f"'{card.name}' is judged by {card.metrics[0]} over several cameras at once; single "
+                                    "images are evaluated here, see `pose-ros datasets list` for others")
+    return _BY_METRIC[card.metrics[0]]

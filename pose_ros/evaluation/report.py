@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of models on data sets as rows of tables, Markdown and JSON, beside what was published."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import pose_ros
+from pose_ros.evaluation.job import Job
+from pose_ros.evaluation.published import published
+from pose_ros.evaluation.score import Measure, Scores
+from pose_ros.models.card import ModelCard
+
+SCHEMA = "pose_ros.eval/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One model on one data set."""
+
+    job: Job
+    scores: Scores
+    card: ModelCard
+    #: Who said where subjects are.
+    boxes: str
+
+    @property
+    def published(self) -> dict[str, list[tuple[str, float]]]:
+        """Measure -> what authors printed for it; only of models that know every keypoint of the data set."""
+        if not self.scores.shared.all():
+            return {}
+        return {m.name: said for m in self.scores.measures
+                if (said := published(self.card, self.job.data, m.name))}  # fmt: skip
+
+
+def text(measure: Measure) -> str:
+    """Return a measure as people read it."""
+    if math.isnan(measure.value):
+        return "-"
+    value = f"{measure.value:.{measure.digits}f}"
+    if not math.isnan(measure.low):
+        value += f" ({measure.low:.{measure.digits}f} .. {measure.high:.{measure.digits}f})"
+    return value + f" {measure.unit}" * bool(measure.unit)
+
+
+def tables(entries: Sequence[Entry]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return title, columns and rows of one table for each data set, a row for each model."""
+    found = []
+    for key in dict.fromkeys((e.job.data, e.job.folder, e.job.split, e.boxes) for e in entries):
+        same = [e for e in entries if (e.job.data, e.job.folder, e.job.split, e.boxes) == key]
+        first = same[0].scores
+        title = (f"{same[0].job.data} ({same[0].job.dataset().split}): {first.images} images, "
+                 f"{len(first.subjects)} subjects, boxes of {'the ' if key[3] != 'truth' else ''}"
+                 f"{'labels' if key[3] == 'truth' else key[3]}")
+        columns = ["model", *(m.name for m in first.measures), "found", "keypoints", "published"]
+        rows = [[e.job.model, *(text(m) for m in e.scores.measures), f"{e.scores.found}/{len(e.scores.subjects)}",
+                 f"{int(e.scores.shared.sum())}/{len(e.scores.shared)}", _published(e)] for e in same]
+        found.append((title, columns, rows))
+    return found
+
+
+def _published(entry: Entry) -> str:
+    return "; ".join(f"{value:g} ({key})" for said in entry.published.values() for key, value in said) or "-"
+
+
+def markdown(entries: Sequence[Entry]) -> str:
+    """Return the tables as Markdown."""
+    parts = [f"# Evaluation\n\npose_ros {pose_ros.__version__}. In brackets: 95 % interval by drawing images again. "
+             "Published: what the authors of a model printed, for the whole data set and by their own protocol."]
+    for title, columns, rows in tables(entries):
+        lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+                 for row in (columns, ["---"] * len(columns), *rows)]
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    sources = {e.card.name: e.card.source for e in entries if e.published and e.card.source}
+    if sources:
+        parts.append("Sources of published numbers: " + "; ".join(f"{name}: {url}" for name, url in sources.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def document(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return everything as what JSON can hold, but for NaN."""
+    return {"schema": SCHEMA, "package": pose_ros.__version__, "results": [_result(entry) for entry in entries]}
+
+
+def _result(entry: Entry) -> dict[str, Any]:
+    job, scores, truth = entry.job, entry.scores, entry.job.dataset()
+    return {
+        "data": job.data, "split": truth.split, "model": job.model, "boxes": entry.boxes, "images": scores.images,
+        "subjects": len(scores.subjects), "found": scores.found, "skeleton": truth.skeleton.name,
+        "judged_by": truth.card.metrics[0],
+        "measures": {m.name: {"value": m.value, "unit": m.unit, "interval95": [m.low, m.high]}
+                     for m in scores.measures},
+        "published": {name: [{"says": key, "value": value, "source": entry.card.source} for key, value in said]
+                      for name, said in entry.published.items()},
+        "keypoints": {"measure": scores.per_keypoint_name, "values": {
+            name: float(value) for name, value, known in
+            zip(truth.skeleton.keypoints, scores.per_keypoint, scores.shared, strict=True) if known}},
+        "unknown_keypoints": [name for name, known in zip(truth.skeleton.keypoints, scores.shared, strict=True)
+                              if not known],
+    }  # fmt: skip
+
+
+def worst(scores: Scores, count: int) -> np.ndarray:
+    """Return which of the judged subjects are worst, at most ``count``, the worst first; those at no fault are left."""
+    order = np.argsort(-scores.errors, kind="stable")
+    return order[scores.errors[order] > 0][:count]
