@@ -48,6 +48,7 @@ MAY_USE = {
     "sources": {"core", "detectors", "errors", "estimators", "skeletons", "tracking"},
     "pipeline": {"anatomy", "core", "errors", "sources", "space", "tracking"},
     "fusion": {"anatomy", "core", "errors", "multiview", "pipeline", "tracking"},
+    "benching": {"core", "errors", "media", "pipeline"},
     "parts": {"core", "decode", "detectors", "errors", "estimators", "sources", "tracking"},
     "wiring": {
         "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "recognisers",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pose_ros
 from pose_ros import errors
-from pose_ros.cli import calibrate, datasets, doctor, exporting, models, run, up, view
+from pose_ros.cli import bench, calibrate, datasets, doctor, exporting, models, run, up, view
 from pose_ros.cli import list as list_
 
 OK, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print the result as one JSON document on stdout")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, run, view, exporting, list_, models, datasets, calibrate, doctor):
+    for module in (up, run, view, exporting, list_, models, datasets, calibrate, bench, doctor):
         module.add(commands, common, EXIT_CODES)
     return parser
 
@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as leaving:  # argparse has printed help, a version or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
+    args.argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = args.handler(args)
         sys.stdout.flush()
