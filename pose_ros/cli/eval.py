@@ -22,7 +22,7 @@ _OK = 0
 _EPILOG = """\
 examples:
   pose-ros eval --data coco:~/data/coco --model yolox-nano+simplepose-ultralight
-  pose-ros eval --data coco/val2017:~/data/coco --model simplepose-ultralight --boxes truth --set estimator.flip_test=true
+  pose-ros eval --data coco/val2017:~/coco --model vitpose-b --boxes truth --set estimator.flip_test=true
   pose-ros eval --data wflw:~/wflw --data 300w:~/300w --model pfld-68 dlib-68 --boxes keypoints
   pose-ros eval --data freihand:~/freihand --model mediapipe-hand-landmark-full --output out --plot --worst 12
   pose-ros eval --data coco:~/data/coco --model vitpose-b --output out --jobs 8         # eight processes

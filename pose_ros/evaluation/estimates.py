@@ -71,7 +71,7 @@ class Estimates:
             ConfigError: It is none of ours, or cut off.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as kept, np.load(kept, allow_pickle=False) as file:
                 return cls(**{f.name: file[f.name] for f in fields(cls)})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError("--resume", f"{path}: expected answers of a model, got something else ({error}); remove "

@@ -116,7 +116,7 @@ class Job:
         precision = protocol.of(datasets.get(self.data)).kind == "precision"
         detector, card = wiring.parse_model(self.model, store)
         # One thread, so that the number of processes changes nothing, not even how sums are rounded.
-        config: dict[str, Any] = {"model": self.model, "threads": 1}
+        config: dict[str, Any] = {"model": self.model, "threads": 1, "exact": True}
         if self.where(store) == "detector":
             config |= {"track": False, "smooth": False, "top_down": {"follow": False, "max_subjects": 100}}
             if precision and detector is not None:

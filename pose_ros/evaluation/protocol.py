@@ -69,6 +69,6 @@ def of(card: DatasetCard) -> Protocol:
     if card.name.startswith("300"):
         return Protocol("nme", "inter_ocular", FAILURE["300w"])
     if card.metrics[0] not in _BY_METRIC:
-        raise ConfigError("--data", f"'{card.name}' is judged by {card.metrics[0]} over several cameras at once; single "
-                                    "images are evaluated here, see `pose-ros datasets list` for others")
+        raise ConfigError("--data", f"'{card.name}' is judged by {card.metrics[0]} over several cameras at once; here "
+                                    "single images are, see `pose-ros datasets list` for other data sets")
     return _BY_METRIC[card.metrics[0]]

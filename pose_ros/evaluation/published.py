@@ -25,7 +25,7 @@ def published(card: ModelCard, data: str, measure: str) -> list[tuple[str, float
     title = _TITLES.get(data)
     if title is None:
         return []
-    words = re.compile(rf"{re.escape(title)}( test| val| val2017| test-dev)? {re.escape(measure)}( %| px)?( with true boxes"
-                       r"| \(.*\))?")
+    words = re.compile(rf"{re.escape(title)}( test| val| val2017| test-dev)? {re.escape(measure)}( %| px)?"
+                       r"( with true boxes| \(.*\))?")
     return [(key, value / _PERCENT if " %" in key else value)
             for key, value in card.accuracy.items() if words.fullmatch(key)]  # fmt: skip

@@ -104,7 +104,7 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
         shared[way.made] = True
     rows = [judged(sample) for sample in samples]
     subjects = np.array([(i, row) for i, which in enumerate(rows) for row in which], np.int64).reshape(-1, 2)
-    matches = _matches(samples, rows, estimates, poses.keypoints, shared)
+    matches = _matches(samples, rows, estimates)
     judge = {"precision": _precision, "share": _share, "nme": _nme, "space": _space}[protocol.kind]
     statistics, per_keypoint, name, errors, error_name = judge(
         _Case(truth, protocol, samples, estimates, poses, shared, subjects, matches)
@@ -163,19 +163,15 @@ class _Case:
 _Judged = tuple[list[tuple[str, str, int, Statistic]], np.ndarray, str, np.ndarray, str]
 
 
-def _matches(
-    samples: Sequence[Sample], rows: Sequence[np.ndarray], estimates: Estimates, keypoints: np.ndarray,
-    shared: np.ndarray,
-) -> np.ndarray:
+def _matches(samples: Sequence[Sample], rows: Sequence[np.ndarray], estimates: Estimates) -> np.ndarray:
     """Return the answer for each judged subject, (N,): the one that was told where to look, else what overlaps most."""
-    parts, start = [np.empty(0, np.int64)], 0
+    parts, start, extent = [np.empty(0, np.int64)], 0, keypoints_to_boxes(estimates.keypoints)
     for sample, which, count in zip(samples, rows, estimates.counts, strict=True):
         told, match = estimates.rows[start : start + count], np.full(len(which), -1, np.int64)
         if (told >= 0).any():
             pairs = np.argwhere(which[:, None] == told)
         else:
-            labelled = keypoints_to_boxes(sample.keypoints[which][:, shared])
-            pairs = assign(iou(labelled, keypoints_to_boxes(keypoints[start : start + count][:, shared])), _SAME_IOU)
+            pairs = assign(iou(sample.boxes[which], extent[start : start + count]), _SAME_IOU)
         match[pairs[:, 0]] = start + pairs[:, 1]
         parts.append(match)
         start += count
@@ -197,20 +193,21 @@ def _precision(case: _Case) -> _Judged:
     else:  # whoever found a subject was not asked of what kind it is
         labels = replace(labels, categories=np.zeros(len(labels), np.int64))
     found = Predictions(estimates.image, gather.ranking(poses), keypoints=poses.keypoints, categories=categories)
-    sigmas = np.asarray(skeleton.sigmas)
+    sigmas = np.array(skeleton.sigmas)
     if not shared.all():
         labels, found = labels.part(shared), found.part(shared)
-    whole = of_keypoints(labels, found, sigmas[shared])
+    whole = of_keypoints(labels, found, sigmas[shared].tolist())
 
     def statistic(evaluation: Evaluation, name: str, weights: np.ndarray) -> float:
         return evaluation.summary(weights[evaluation.images], [name])[name]
 
     names = ("AP", "AP50", "AP75", "APm", "APl", "AR")
-    statistics = [(name, "", 3, partial(statistic, whole, name)) for name in names]
+    statistics: list[tuple[str, str, int, Statistic]] = [
+        (name, "", 3, partial(statistic, whole, name)) for name in names]
     if skeleton.name == "wholebody133" and shared.all():
         for part, where in WHOLEBODY_PARTS.items():
             if part != "wholebody":
-                evaluation = of_keypoints(labels.part(where), found.part(where), sigmas[where])
+                evaluation = of_keypoints(labels.part(where), found.part(where), skeleton.sigmas[where])
                 statistics.append((f"AP {part}", "", 3, partial(statistic, evaluation, "AP")))
     crowd = np.array([sample.extra.get("crowdIndex", np.nan) for sample in case.samples], np.float64)
     if truth.name == "crowdpose" and np.isfinite(crowd).all():
@@ -219,7 +216,7 @@ def _precision(case: _Case) -> _Judged:
     areas, visibility = case.labels(lambda s: s.areas), case.labels(lambda s: s.visibility) * shared
     keypoints, answers = case.labels(lambda s: s.keypoints), case.found(poses.keypoints)
     one = np.arange(len(keypoints))
-    similarity = paired_oks(answers, keypoints, visibility, areas, sigmas, None, one, one)
+    similarity = paired_oks(answers, keypoints, visibility, areas, skeleton.sigmas, None, one, one)
     squares = np.square(answers - keypoints).sum(axis=2) / (2 * np.square(2 * sigmas)) / areas[:, None]
     alike = np.where(visibility > 0, np.nan_to_num(np.exp(-squares)), np.nan)
     return statistics, mean_error(alike, axis=0), "keypoint similarity", 1 - similarity, "1 - OKS"

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers of answers that are known to be right or wrong, on real labels of every protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose_ros import datasets
+from pose_ros.core.poses import Poses
+from pose_ros.errors import ConfigError, DatasetMissingError, UnknownNameError
+from pose_ros.evaluation import score
+from pose_ros.evaluation.estimates import Estimates, concatenate
+from pose_ros.evaluation.predict import judged
+from pose_ros.evaluation.published import published
+from pose_ros.metrics.distance import distances
+from pose_ros.metrics.pck import longer_side, pck
+from pose_ros.models import cards
+
+#: Data set, folder of the test data, label file, what it is judged by, and the best there is.
+SETS = [
+    ("coco", "body2d/coco_mini", "person_keypoints.json", "AP", 1), ("ap10k", "animal/ap10k", "test_ap10k.json", "AP", 1),
+    ("coco-wholebody", "body2d/coco4", "test_coco_wholebody.json", "AP", 1),
+    ("crowdpose", "body2d/crowdpose", "test_crowdpose.json", "AP", 1),
+    ("mpii", "body2d/mpii", "test_mpii.json", "PCKh@0.5", 1), ("jhmdb", "body2d/jhmdb", "test_jhmdb_sub1.json", "PCK@0.2", 1),
+    ("freihand", "hand/freihand", "test_freihand.json", "PCK@0.2", 1),
+    ("panoptic-hand", "hand/panoptic_hand", "test_panoptic.json", "PCKh@0.7", 1),
+    ("interhand2.6m", "hand/interhand2.6m", "data.json", "MPJPE", 0), ("horse10", "animal/horse10", "test_horse10.json", "PCK@0.3", 1),
+    ("300w", "face/300w", "test_300w.json", "NME", 0), ("wflw", "face/wflw", "test_wflw.json", "NME", 0),
+    ("aflw", "face/aflw", "test_aflw.json", "NME", 0), ("lightning-pose", "animal/mirror_mouse", "", "RMSE", 0),
+]  # fmt: skip
+IDS = [row[0] for row in SETS]
+
+
+def truth_as_answers(dataset, told: bool) -> Estimates:
+    """Labels as a model that knows them would say them."""
+    parts = []
+    for sample in dataset:
+        rows = judged(sample)
+        keypoints = sample.keypoints[rows]
+        points = None if sample.points is None else sample.points[rows]
+        poses = Poses(dataset.skeleton, keypoints, np.isfinite(keypoints).all(axis=2), local_points=points)
+        parts.append(Estimates.of(poses, rows if told else None))
+    return concatenate(parts)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "found"])
+@pytest.mark.parametrize(("name", "folder", "file", "measure", "best"), SETS, ids=IDS)
+def test_labels_themselves_are_the_best_answers(name, folder, file, measure, best, told, testdata):
+    dataset = datasets.open(name, testdata / folder, file)
+    answers = truth_as_answers(dataset, told)
+    scores = score(dataset, answers, dataset.skeleton, resamples=10)
+    assert scores.measures[0].name == measure
+    assert scores.measures[0].value == pytest.approx(best, abs=1e-3)
+    assert scores.measures[0].low == pytest.approx(best, abs=1e-3)
+    assert scores.shared.all()
+    if told:
+        assert scores.found == len(scores.subjects) == sum(len(judged(sample)) for sample in dataset)
+        np.testing.assert_allclose(scores.errors, 0, atol=1e-3)
+    known = scores.per_keypoint[np.isfinite(scores.per_keypoint)]
+    np.testing.assert_allclose(known, 0 if measure in ("MPJPE", "NME") else 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "folder", "file", "measure", "best"), SETS, ids=IDS)
+def test_nothing_found_is_the_worst_answer(name, folder, file, measure, best, testdata):
+    dataset = datasets.open(name, testdata / folder, file)
+    nobody = concatenate([Estimates.of(Poses.empty(dataset.skeleton)) for _ in dataset])
+    scores = score(dataset, nobody, dataset.skeleton, resamples=0)
+    value = scores.measures[0].value
+    assert value == 0 if best else np.isnan(value)
+    assert scores.found == 0
+    assert (scores.errors > 0.9).all()
+
+
+def test_pck_is_that_of_the_metric(testdata, rng):
+    dataset = datasets.open("freihand", testdata / "hand/freihand", "test_freihand.json")
+    answers = truth_as_answers(dataset, told=True)
+    moved = Estimates(**{**answers.__dict__, "keypoints": answers.keypoints + rng.normal(
+        0, 0.15 * longer_side(dataset[0].boxes)[0], answers.keypoints.shape).astype(np.float32)})
+    measures = {m.name: m.value for m in score(dataset, moved, dataset.skeleton, 0).measures}
+    truth, boxes = (np.concatenate([getattr(s, name) for s in dataset]) for name in ("keypoints", "boxes"))
+    away = distances(moved.keypoints, truth)
+    expected = float(pck(away, longer_side(boxes), 0.2).mean)
+    assert 0.1 < expected < 0.9
+    assert measures["PCK@0.2"] == pytest.approx(expected, abs=1e-12)
+    assert measures["EPE"] == pytest.approx(float(np.nanmean(away)), rel=1e-6)
+
+
+def test_only_shared_keypoints_are_judged(testdata):
+    """A model of bodies with 17 points on a set of 14: head and neck are made of others or are not judged."""
+    dataset = datasets.open("crowdpose", testdata / "body2d/crowdpose", "test_crowdpose.json")
+    own = datasets.open("coco", testdata / "body2d/coco_mini", "person_keypoints.json").skeleton
+    nobody = concatenate([Estimates.of(Poses.empty(own)) for _ in dataset])
+    scores = score(dataset, nobody, own, resamples=0)
+    assert 12 <= scores.shared.sum() < 14
+    assert np.isnan(scores.per_keypoint[~scores.shared]).all()
+
+
+def test_published_numbers_are_those_of_the_card():
+    assert published(cards.get("simplepose-ultralight"), "coco", "AP") == [("COCO val2017 AP", 0.518)]
+    assert published(cards.get("simplepose-ultralight"), "coco", "AP50") == []
+    assert published(cards.get("simplepose-ultralight"), "coco-wholebody", "AP") == []
+    assert published(cards.get("simplepose-ultralight"), "my-own", "AP") == []
+
+
+def test_percent_becomes_a_fraction():
+    for name in cards.names():
+        card = cards.get(name)
+        if "WFLW test NME %" in card.accuracy:
+            assert published(card, "wflw", "NME") == [("WFLW test NME %", card.accuracy["WFLW test NME %"] / 100)]
+            return
+    raise AssertionError("no card says percent")
+
+
+@pytest.mark.parametrize("error", [
+    UnknownNameError("model", "x", ["xy"]), DatasetMissingError("coco", "expected a folder"), ConfigError("a.b", "no")
+])
+def test_errors_travel_between_processes(error):
+    import pickle
+
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), copy.__dict__) == (str(error), error.__dict__)
+
+
+def test_answers_that_were_cut_off_are_refused(tmp_path: Path):
+    path = tmp_path / "00000000.npz"
+    skeleton = cards.get("simplepose-ultralight").skeleton
+    from pose_ros.skeletons import catalogue
+
+    Estimates.of(Poses.empty(catalogue.get(skeleton))).save(path)
+    Estimates.load(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match="remove"):
+        Estimates.load(path)
