@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -41,6 +41,10 @@ class Result:
     stamp_ns: int | None = None
     #: What it was told from, with what came later than the image; None where that is more than one image.
     frame: Frame | None = None
+
+    def untimed(self) -> Result:
+        """Return the same without times, which no two runs share."""
+        return replace(self, stages=Stages(), parts={name: part.untimed() for name, part in self.parts.items()})
 
     @property
     def part_poses(self) -> dict[str, Poses]:

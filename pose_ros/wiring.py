@@ -11,7 +11,7 @@ from typing import Any
 
 from pose_ros import registry
 from pose_ros.core import kinds
-from pose_ros.core.options import from_mapping, option
+from pose_ros.core.options import from_mapping, option, specs
 from pose_ros.detectors.base import Detector
 from pose_ros.errors import CardError, ConfigError, DeviceError, ModelError, ShapeError
 from pose_ros.estimators.base import CropEstimator, ImageEstimator
@@ -52,6 +52,10 @@ class ComputeOptions:
     batch: int = option(
         0, "Most subjects in one call of the network, which bounds its memory; 0: all at once. OpenVINO and LiteRT "
         "always take one.", low=0, high=1000,
+    )
+    exact: bool = option(
+        False, "The same images give the same bits, however fast they come: nothing depends on the clock, or on what is "
+        "ready by now.",
     )
 
 
@@ -228,6 +232,39 @@ def recogniser(
     return found
 
 
+def estimator(
+    config: Mapping[str, Any], store: Store | None = None, *, allow_fetch: bool = True
+) -> CropEstimator | ImageEstimator:
+    """Open an estimator without what finds subjects for it, for those who know where they are.
+
+    Args:
+        config: Keys of :class:`RunOptions` and a block ``estimator`` with the plugin's options.
+        store: Where cards and files are; the default store when left out.
+        allow_fetch: Whether missing files may be downloaded.
+
+    Raises:
+        PoseRosError: Anything that does not fit, named.
+    """
+    values, store = dict(config), store or Store()
+    blocks = {"estimator": dict(values.pop("estimator", {}) or {})}
+    options = from_mapping(RunOptions, values)
+    card = parse_model(options.model, store)[1]
+    found = _Pieces(options, blocks, store, allow_fetch).plugin("estimators", "estimator", card)
+    assert isinstance(found, CropEstimator | ImageEstimator)
+    return found
+
+
+def looks_where_told(card: ModelCard) -> bool:
+    """Return whether an estimator is told where subjects are."""
+    return issubclass(registry.load(f"{card.kind}s", card.plugin), CropEstimator)
+
+
+def known_options(card: ModelCard, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some options that the plugin of a card has."""
+    known = {spec.name for spec in specs(registry.load(f"{card.kind}s", card.plugin).Options)}
+    return {key: value for key, value in options.items() if key in known}
+
+
 def _source(options: PipelineOptions, pieces: _Pieces) -> OneStage | TopDown:
     """Return what finds the subjects."""
     detector_card, card = parse_model(options.model, pieces.store)
@@ -366,7 +403,7 @@ def _session(path: Path, card: ModelCard, options: RunOptions) -> Session:
             session = open_session(
                 path, name=card.name, device=options.device, runtime=options.runtime, prefer=card.prefer,
                 threads=options.threads, precision=options.precision, batch=options.batch, outputs=card.outputs,
-                network=card.network, input_wh=card.input_wh,
+                exact=options.exact, network=card.network, input_wh=card.input_wh,
             )
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error

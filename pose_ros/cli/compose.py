@@ -99,7 +99,7 @@ class NodeSpec:
 
 def load(
     path: Path, overrides: Sequence[str] = (), source: str | None = None, namespace: str = "",
-    remaps: Sequence[str] = (), *, web: bool = False,
+    remaps: Sequence[str] = (), *, web: bool = False, exact: bool = False,
 ) -> list[NodeSpec]:
     """Read and check a composition.
 
@@ -112,6 +112,8 @@ def load(
         namespace: Put before the names of all nodes, and of the TF frames of nodes whose ``tf_prefix`` is not given.
         remaps: Rules ``from:=to`` for all nodes.
         web: Whether there is to be a web_node; where the file has none, one is added.
+        exact: Whether ``source``, a bag, is to give the same messages every time; a player_node then takes the place
+            of what the file has for a source.
 
     Raises:
         ConfigError: What does not fit.
@@ -146,12 +148,21 @@ def load(
         if any(spec.path == above + _WEB for spec in result):
             raise ConfigError("--web", f"expected a web_node in the file, or no other node of the name '{_WEB}'")
         result.append(NodeSpec(_WEB.strip("/"), above, "web_node", {"plugin": "web_node"}, {}, tuple(remaps)))
+    if exact:
+        if source is None:
+            raise ConfigError("--exact", "expected --source BAG, which can be played again")
+        result = [spec for spec in result if spec.plugin not in SOURCES]
     own = {spec.plugin for spec in result}.intersection(SOURCES)
     if source is not None:
         overrides = [*overrides, *(f"{plugin}.source={source}" for plugin in sorted(own))]
     changes = [_override(text) for text in overrides]
     result = _changed(result, changes)
-    if source is not None and not own:
+    if exact:
+        from pose_ros.cli.exactly import played_exactly
+
+        result = _changed([replace(spec, remaps=tuple(remaps)) for spec in played_exactly(result, str(source), above)],
+                          changes)
+    elif source is not None and not own:
         several = any(spec.plugin == "multiview_node" or _depth(spec) for spec in result)
         more = _with_player(result, source, above) if several else _with_camera(result, source, above)
         result = _changed([replace(spec, remaps=tuple(remaps)) for spec in more], changes)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import pose_ros
 from pose_ros import errors
-from pose_ros.cli import bench, calibrate, datasets, doctor, exporting, models, run, up, view
+from pose_ros.cli import bags, bench, calibrate, datasets, doctor, exporting, models, run, up, view
+from pose_ros.cli import eval as eval_
 from pose_ros.cli import list as list_
 
 OK, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -58,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print the result as one JSON document on stdout")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, run, view, exporting, list_, models, datasets, calibrate, bench, doctor):
+    for module in (up, run, view, exporting, bags, list_, models, datasets, eval_, calibrate, bench, doctor):
         module.add(commands, common, EXIT_CODES)
     return parser
 

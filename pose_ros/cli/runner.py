@@ -7,7 +7,7 @@ import argparse
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,10 @@ class Runner:
             store = Store()
             most = {} if self.args.max_subjects is None else {"max_subjects": self.args.max_subjects}
             config: dict[str, Any] = {k: getattr(self.args, k) for k in ("model", "device", "skeleton")}
-            config = {**config, "track": follow, "top_down": {"follow": follow, **most}, "one_stage": most}
+            config = {**config, "track": follow, "exact": follow, "one_stage": most,
+                      "top_down": {"follow": follow, **most}}
             config |= {part: {"model": model} for part, model in PART_MODELS.items() if getattr(self.args, part)}
-            for key, value in map(_setting, self.args.set):
-                *block, name = key.split(".", 1)
-                (config.setdefault(block[0], {}) if block else config)[name] = value
+            set_all(config, self.args.set)
             # Who has to accept a licence should learn that before anything is downloaded.
             for card in sorted(models(config, store), key=lambda card: not store.asks(card)):
                 fetch(store, card)
@@ -146,6 +145,13 @@ class _Media:
             self._video.write(drawn)
         else:
             write_image(self.path, drawn)
+
+
+def set_all(config: dict[str, Any], texts: Sequence[str]) -> None:
+    """Put what ``--set KEY=VALUE`` says into a configuration; the part of a key before its dot is a block."""
+    for key, value in map(_setting, texts):
+        *block, name = key.split(".", 1)
+        (config.setdefault(block[0], {}) if block else config)[name] = value
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -58,6 +58,7 @@ examples:
   pose-ros up wholebody --source clip.mp4                     a robot's file; the camera that it lacks is added
   pose-ros up lifted --source clip.mp4 --set camera.fov=60    its options too: a video has no calibration, guess one
   pose-ros up multiview --source bag/                         several cameras, played from a bag
+  pose-ros up demo --source bag/ --exact --output a           the same skeletons every time; see `pose-ros bag diff`
   pose-ros up body --namespace robot1                         /robot1/pose, TF frames robot1/body_1 ...
   pose-ros up config/body.yaml                                only the estimator, for a camera driver's topics
 
@@ -79,6 +80,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     parser.add_argument("--source", help="what the camera nodes read, instead of the file's `source`; where the file "
                         "has no camera_node, one is added and the others hear it; for several cameras, a bag")
     parser.add_argument("--output", metavar="DIR", help="where recorder nodes write, instead of the file's `output`")
+    parser.add_argument("--exact", action="store_true", help="play the bag of --source image by image, so that it "
+                        "gives the same skeletons every time, bit for bit, at any speed (--set player.speed=4)")
     parser.add_argument("--web", action="store_true", help="also serve the web page; where the file has no web_node, "
                         "one is added")
     parser.add_argument("--set", dest="overrides", metavar="NODE.KEY=VALUE", action="append", default=[],
@@ -108,7 +111,8 @@ def handle(args: argparse.Namespace) -> int:
     overrides = list(args.overrides)
     overrides += [f"recorder_node.output={args.output}"] if args.output is not None else []
     config = _find(args.config)
-    specs = compose.load(config, overrides, args.source, args.namespace, args.remaps, web=args.web)
+    specs = compose.load(config, overrides, args.source, args.namespace, args.remaps, web=args.web,
+                         exact=args.exact)
     _fetch_models(specs, offline=args.offline)
     from pose_ros.cli.running import Run
 

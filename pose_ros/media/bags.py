@@ -48,7 +48,9 @@ class Bag(Source):
         except SourceError:
             self.close()
             raise
-        info_topic = _namespace(self._images[0].topic) + "/camera_info"
+        #: Of the images.
+        self.topic: str = self._images[0].topic
+        info_topic = _namespace(self.topic) + "/camera_info"
         self._infos = [c for c in self._bag.connections if c.topic == info_topic and c.msgtype == _INFO]
         count = sum(c.msgcount for c in self._images)
         seconds = self._bag.duration_ns / 1e9
@@ -76,8 +78,7 @@ class Bag(Source):
         return found[min(found, key=lambda t: (found[t][0].msgtype != _IMAGE, t))]
 
     def _read(self) -> Iterator[Frame]:
-        topic = self._images[0].topic
-        rectified = "rect" in topic.removesuffix("/compressed").rpartition("/")[2]
+        rectified = "rect" in self.topic.removesuffix("/compressed").rpartition("/")[2]
         with self._bag.reading():
             camera = self._first_camera(rectified)
             for connection, logged_ns, data in self._bag.messages([*self._images, *self._infos]):

@@ -53,9 +53,16 @@ class Sync(Generic[T]):
     one. Of a camera that is faster than the others, the views that are nearest to theirs count.
     """
 
-    def __init__(self, cameras: Iterable[str], options: SyncOptions | None = None) -> None:
-        """Wait for these cameras."""
-        self.options = options or SyncOptions()
+    def __init__(self, cameras: Iterable[str], options: SyncOptions | None = None, *, exact: bool = False) -> None:
+        """Wait for these cameras.
+
+        Args:
+            cameras: Their names.
+            options: What holds at first.
+            exact: Whether sets depend on stamps alone, and not on what has arrived by now: then nothing is taken to be
+                missing because it is overdue, and a last set without all cameras never comes.
+        """
+        self.options, self._exact = options or SyncOptions(), exact
         self.cameras = tuple(cameras)
         #: Camera -> how many of its views are in no set.
         self.dropped: Counter[str] = Counter()
@@ -63,7 +70,8 @@ class Sync(Generic[T]):
 
     def reset(self) -> None:
         """Forget what is pending; counts stay."""
-        self._pending: dict[str, deque[tuple[int, T]]] = {name: deque() for name in self.cameras}
+        #: Stamp, view, and the time since the view before, if that is known.
+        self._pending: dict[str, deque[tuple[int, T, int | None]]] = {name: deque() for name in self.cameras}
         #: Newest stamp of each camera, and how much newer it is than the one before.
         self._last: dict[str, int] = {}
         self._every: dict[str, int] = {}
@@ -89,7 +97,7 @@ class Sync(Generic[T]):
         if self._done_ns is not None and stamp_ns <= self._done_ns:
             self.dropped[camera] += 1
         else:
-            self._pending[camera].append((stamp_ns, view))
+            self._pending[camera].append((stamp_ns, view, self._every.get(camera)))
         return self.more()
 
     def more(self) -> Views[T] | None:
@@ -107,10 +115,14 @@ class Sync(Generic[T]):
             group = {first: begin}
             for name, views in self._pending.items():
                 if name != first and views:
-                    stamp = min((stamp for stamp, _ in views), key=lambda stamp: abs(stamp - begin))
+                    stamp = min((view[0] for view in views), key=lambda stamp: abs(stamp - begin))
                     if stamp - begin <= min(tolerance, self._reach(first, name, stamp)):
                         group[name] = stamp
             late = [name for name in wanted - group.keys() if self._may_come(name, begin + tolerance)]
+            if self._exact and len(self._pending[first]) == 1 and any(
+                stamp != begin and self._by_next(first, name) for name, stamp in group.items()
+            ):
+                late.append(first)  # its next view decides
             if late and waiting:
                 return None
             if len(group) == 1 < len(live):
@@ -121,12 +133,15 @@ class Sync(Generic[T]):
 
     def _reach(self, first: str, other: str, stamp_ns: int) -> float:
         """Return how far a view of another camera may be from the oldest one of the first camera to belong to it."""
-        every = self._every.get(first)
-        if every is None or every < _FASTER * self._every.get(other, every):
-            # The next view of a faster camera may suit it better.
+        if self._by_next(first, other):
             return abs(self._next(first) - stamp_ns)
         # Cameras of one rate that are not triggered together may be apart by nearly as much as their images.
-        return _ONE_IMAGE * every
+        return _ONE_IMAGE * (self._pending[first][0][2] or 0)
+
+    def _by_next(self, first: str, other: str) -> bool:
+        """Return whether the next view of a camera may suit the other one better, as it is faster, or may be."""
+        every, others = (self._pending[name][0][2] for name in (first, other))
+        return every is None or (others is not None and every < _FASTER * others)
 
     def _next(self, camera: str) -> int:
         """Return the stamp of the view after the oldest one that is pending, or when it is to be expected."""
@@ -135,7 +150,8 @@ class Sync(Generic[T]):
 
     def _may_come(self, camera: str, until_ns: float) -> bool:
         """Return whether a view up to some stamp is still to be expected."""
-        return camera not in self._last or self._last[camera] + self._every.get(camera, 0) <= until_ns
+        expected = 0 if self._exact else self._every.get(camera, 0)
+        return camera not in self._last or self._last[camera] + expected <= until_ns
 
     def _drop(self, camera: str) -> None:
         self._pending[camera].popleft()
@@ -147,7 +163,7 @@ class Sync(Generic[T]):
         for name, stamp in group.items():
             while self._pending[name][0][0] < stamp:
                 self._drop(name)
-            found[name] = self._pending[name].popleft()
+            found[name] = self._pending[name].popleft()[:2]
         self._done_ns = max(group.values())
         for name, views in self._pending.items():
             while views and views[0][0] <= self._done_ns:

@@ -33,6 +33,8 @@ from pose_ros.skeletons import catalogue
 _LOOK_S, _SOON_S = 0.1, 0.02
 #: Newest stamps of cameras that send at the same time lie less than this apart; seconds.
 _ONE_CLOCK_S = 1.0
+#: Least wait for transforms that were sent before the images, where nothing may depend on the moment; seconds.
+_EXACT_S = 0.5
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Fusing(Looking):
 
     def __init__(
         self, node: Node, options: Callable[[], MultiviewOptions], rig: Rig | None, fusion: Fusion, sync: Sync[Sight],
-        outputs: SkeletonOutputs, health: Health,
+        outputs: SkeletonOutputs, health: Health, *, exact: bool = False,
     ) -> None:
         """Join the parts; :meth:`start` starts.
 
@@ -60,8 +62,10 @@ class Fusing(Looking):
             sync: Makes sets of views.
             outputs: Publishes.
             health: Counts.
+            exact: Whether what is said may depend on no clock.
         """
         super().__init__(node, health)
+        self._exact = exact
         self._options, self._known = options, {c.name: c for c in rig} if rig is not None else None
         self.fusion, self.sync, self._outputs = fusion, sync, outputs
         self._frames: Frames | None = None
@@ -127,12 +131,14 @@ class Fusing(Looking):
 
     def _add(self, name: str, sight: Sight) -> None:
         self._health.took(0)
-        if off := self._off(name):
+        # A clock that is off shows in when its views come, and that is what exact results do not depend on.
+        if not self._exact and (off := self._off(name)):
             self.viewpoints[name].refuse(off)
             return
         views = self.sync(name, stamp_ns(sight), sight)
         while views is not None:
-            self._held.append(_Held(views, time.monotonic() + self._options().tf_wait))
+            wait = max(self._options().tf_wait, _EXACT_S * self._exact)
+            self._held.append(_Held(views, time.monotonic() + wait))
             views = self.sync.more()
         self._turn()
 
@@ -171,7 +177,7 @@ class Fusing(Looking):
         self._rig = self._same(cameras)
         jumps = self.fusion.time_jumps
         parts = self._parts(views, seen)
-        result = self.fusion(self._rig, seen, views.stamp_ns, stages, self._now, parts)
+        result = self.fusion(self._rig, seen, views.stamp_ns, stages, None if self._exact else self._now, parts)
         if self.fusion.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
         model = _model(sights[name].model for name in seen)
@@ -180,7 +186,7 @@ class Fusing(Looking):
             self._outputs.announce(*self._announced)
         stamp = views.stamp_ns if result.stamp_ns is None else result.stamp_ns
         header = Header(frame_id=self._options().world_frame, stamp=Time(nanoseconds=stamp).to_msg())
-        self._outputs.publish(header, (0, 0), result)
+        self._outputs.publish(header, (0, 0), result.untimed() if self._exact else result)
         self._health.finished(self._since(views.stamp_ns), stages.ms["fuse"], len(result.poses),
                               {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items()},
                               stages.ms)

@@ -73,9 +73,10 @@ class MultiviewNode(Managed):
             return Fusion(Fuser(fuser, block["association"], block["triangulation"]), tracker, smoother, parts)
 
         whole = fusion(block["fuser"], {name: fusion(_of_parts(block["fuser"])) for name in options.parts})
-        sync: Sync[Sight] = Sync(names, block["sync"])
+        sync: Sync[Sight] = Sync(names, block["sync"], exact=options.exact)
         outputs = SkeletonOutputs(self, self._options, up="z", parts=options.parts)
-        self._fusing = Fusing(self, self._options, rig, whole, sync, outputs, self._health)
+        self._fusing = Fusing(self, self._options, rig, whole, sync, outputs, self._health,
+                              exact=options.exact)
         return [self._fusing, outputs]
 
     def _forget(self) -> None:

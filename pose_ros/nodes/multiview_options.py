@@ -62,6 +62,10 @@ class MultiviewOptions(SkeletonOutputOptions):
         "skeletons_topic.",
     )
     faces: bool = option(False, "The same of faces: 'faces/skeletons'.")
+    exact: bool = option(
+        False, "The same views give the same bits, however fast and in whichever order they come: nothing depends on "
+        "the clock; a camera that is silent is waited for until the others are sync.max_wait ahead.",
+    )
     autostart: bool = option(True, "Configure and activate at start; otherwise a lifecycle manager does.")
     watchdog: float = option(
         3.0, "Say why, when nothing could be fused for this long; 0 never.", unit="s", low=0.0, high=3600.0, live=True

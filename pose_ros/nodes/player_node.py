@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 from rclpy.context import Context
@@ -20,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from pose_ros.core.options import option
 from pose_ros.errors import ConfigError
 from pose_ros.media.pace import Pacer
+from pose_ros.nodes.answers import Answers
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.bag_reader import BagReader
 from pose_ros.ros.health import Health
@@ -42,12 +44,22 @@ class PlayerOptions:
     source: str = option("", "Bag: a folder with metadata.yaml, or a .mcap or .db3 file.")
     topics: tuple[str, ...] = option((), "Topics to play; empty plays all.")
     loop: bool = option(False, "Begin again at the end instead of ending the node; stamps then run backwards.")
-    speed: float = option(1.0, "How many seconds of the bag pass in one.", low=0.01, high=100.0)
+    speed: float = option(1.0, "How many seconds of the bag pass in one; 0 waits for nothing but `answers`.", low=0.0,
+                          high=100.0)
     clock: bool = option(False, "Tell the time of the bag on /clock, for nodes with use_sim_time.")
     depth: int = option(100, "Messages kept for slow subscribers.", low=1, high=10_000)
     wait_for_subscribers: int = option(0, "Wait until so many topics that are not latched have a subscriber.", low=0,
                                        high=1000)
     wait_timeout: float = option(30.0, "Longest wait for them.", unit="s", low=0.0, high=3600.0)
+    answers: tuple[str, ...] = option(
+        (), "Which skeletons answer which images, such as [/camera/image:=/pose/skeletons]: then nothing more is "
+        "played until an image has been answered.",
+    )
+    answer_timeout: float = option(30.0, "Longest wait for an answer.", unit="s", low=0.1, high=3600.0)
+    ahead: float = option(
+        0.1, "How much earlier than images that are answered all else is played: what belongs to an image is often "
+        "recorded a little later.", unit="s", low=0.0, high=10.0,
+    )
 
 
 class PlayerNode(Manners):
@@ -74,6 +86,7 @@ class PlayerNode(Manners):
         if not self._options.source:
             raise ConfigError("source", "expected a bag: a folder with metadata.yaml, or a .mcap or .db3 file")
         self._stop, self._closing = stop, threading.Event()
+        self._answers = Answers(self, self._options.answers, self._closing)
         self._bag = BagReader(self._options.source, self._options.topics)
         #: Messages published so far.
         self.published = 0
@@ -84,6 +97,9 @@ class PlayerNode(Manners):
             )
             for topic, kind in self._bag.topics.items()
         }
+        self._answers.refuse_unknown(tuple(self._bag.topics))
+        #: Whether an image that is to be answered was played.
+        self._asked = False
         tells = self._options.clock and "/clock" not in self._publishers_of
         self._time_publisher = self.create_publisher(Clock, "/clock", RESULT) if tells else None
         #: How much earlier the stamps are than the endless line on which messages are played, nanoseconds.
@@ -100,19 +116,52 @@ class PlayerNode(Manners):
 
     def _publish_all(self) -> None:
         pacer, first = Pacer(), True
-        for topic, stamp_ns, data in self._messages():
+        for topic, stamp_ns, data in self._ordered():
             if first and topic not in self._latched:
                 first = False
                 self._wait(stamp_ns)
-            if not self._until(stamp_ns, pacer.wait_s(round(stamp_ns / self._options.speed))):
+            if topic not in self._answers or self._answers.asked(topic):
+                self._answers.wait(self._options.answer_timeout)
+            speed = self._options.speed
+            if not self._until(stamp_ns, pacer.wait_s(round(stamp_ns / speed)) if speed else 0.0):
                 return
-            self._publishers_of[topic].publish(data)
-            self.published += 1
-            self._health.sent()
+            self._publish(topic, data)
+        self._answers.wait(self._options.answer_timeout)
+        self._delivered()
+        self._closing.wait(_LINGER_S)
+        missing = f", {self._answers.missing} images were not answered" if self._answers.missing else ""
+        self.get_logger().info(f"end of '{self._options.source}': {self.published} messages{missing}")
+
+    def _delivered(self) -> None:
         for publisher in self._publishers_of.values():
             publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
-        self._closing.wait(_LINGER_S)
-        self.get_logger().info(f"end of '{self._options.source}': {self.published} messages")
+
+    def _publish(self, topic: str, data: bytes) -> None:
+        publisher = self._publishers_of[topic]
+        if topic in self._answers:
+            if not self._asked:
+                # Once: a small message may be confirmed as late as 3 s after it has arrived. Later ones come in order.
+                self._asked = True
+                self._delivered()
+            self._answers.ask(topic, data)
+        publisher.publish(data)
+        self.published += 1
+        self._health.sent()
+
+    def _ordered(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield messages with images that are answered somewhat later than they were recorded."""
+        later: list[tuple[int, int, str, bytes]] = []
+        for number, (topic, stamp_ns, data) in enumerate(self._messages()):
+            while later and later[0][0] <= stamp_ns:
+                at_ns, _, image, held = heappop(later)
+                yield image, at_ns, held
+            if topic in self._answers:
+                heappush(later, (stamp_ns + round(self._options.ahead * 1e9), number, topic, data))
+            else:
+                yield topic, stamp_ns, data
+        while later and not self._closing.is_set():
+            at_ns, _, image, held = heappop(later)
+            yield image, at_ns, held
 
     def _until(self, stamp_ns: int, seconds: float) -> bool:
         """Wait until a moment of the bag and tell the time meanwhile; returns whether to go on."""
@@ -147,7 +196,9 @@ class PlayerNode(Manners):
             if time.monotonic() > end:
                 self.get_logger().warning(f"waited {options.wait_timeout:g} s for subscribers of "
                                           f"{options.wait_for_subscribers} topics, {heard} have one; begins without")
-                return
+                break
+        if self._answers and (missing := self._answers.calm(options.wait_timeout)):
+            self.get_logger().warning(f"waited {options.wait_timeout:g} s, and {missing}; begins without")
 
     def _heard(self) -> int:
         return sum(p.get_subscription_count() > 0 for t, p in self._publishers_of.items() if t not in self._latched)

@@ -77,8 +77,10 @@ class PoseNode(Managed):
             return (self._switch.worker.pipeline if self._switch.worker is not None else pipeline).space
 
         surroundings = Surroundings(self, self._options, lambda: space().depth.options,
-                                    lambda: space().filter_options, self._health.say, self._qos)
-        worker = Worker(self, pipeline, self._subscribe, surroundings, outputs, self._health)
+                                    lambda: space().filter_options, self._health.say, self._qos,
+                                    exact=self._options().exact)
+        worker = Worker(self, pipeline, self._subscribe, surroundings, outputs, self._health,
+                        exact=self._options().exact)
         self._switch.worker, self._surroundings = worker, surroundings
         return [worker, surroundings, outputs]
 

@@ -31,12 +31,12 @@ class Worker:
 
     def __init__(
         self, node: Node, pipeline: Pipeline, subscribe: Callable[[], Intake], surroundings: Surroundings,
-        outputs: Outputs, health: Health,
+        outputs: Outputs, health: Health, *, exact: bool = False,
     ) -> None:
-        """Join the parts; :meth:`start` starts."""
+        """Join the parts; :meth:`start` starts. What is said depends on no clock with ``exact``."""
         self._node, self._subscribe = node, subscribe
         self._surroundings, self._outputs, self._health = surroundings, outputs, health
-        self._pipeline, self._next = pipeline, pipeline
+        self._pipeline, self._next, self._exact = pipeline, pipeline, exact
         pipeline.fail = health.fail
         self._reset = self._announced = False
         self._stopping = threading.Event()
@@ -150,10 +150,10 @@ class Worker:
             rgb = picture.rgb()
         frame = self._surroundings.frame(rgb, header)
         jumps = pipeline.time_jumps
-        result = pipeline(frame, stages, now=self._surroundings.now)
+        result = pipeline(frame, stages, now=None if self._exact else self._surroundings.now)
         if pipeline.time_jumps != jumps:
             self._health.say("time ran backwards: all tracks were ended")
-        self._outputs.publish_frame(header, result)
+        self._outputs.publish_frame(header, result.untimed() if self._exact else result)
         parts = {name: (len(part.poses), stages.ms[name]) for name, part in result.parts.items() if name in stages.ms}
         inference_ms = sum(stages.ms.get(name, 0.0) for name in (*INFERENCE, *parts))
         self._health.finished(self._since(stamp_ns), inference_ms, len(result.poses), parts, stages.ms)

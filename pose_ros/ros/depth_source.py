@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,7 @@ class DepthSource:
     def __init__(
         self, node: Node, options: Callable[[], DepthSourceOptions], max_time_difference: Callable[[], float],
         transform: Callable[[str, str, int], Fixed | str], say: Callable[[str], None], images: QoSProfile,
+        *, exact: bool = False,
     ) -> None:
         """Subscribe to the calibration; :meth:`listen` to depth.
 
@@ -76,6 +78,7 @@ class DepthSource:
                 known, for depth that is not registered.
             say: Told why an image has no depth.
             images: How images are heard: depth is heard as reliably.
+            exact: Whether to wait however often nothing came.
 
         Raises:
             ConfigError: Depth is to come from two topics.
@@ -86,7 +89,7 @@ class DepthSource:
         self._qos = sensor(images.reliability.name, images.depth + _WAITING)
         self._came = threading.Condition()
         #: Waits in a row in which nothing came.
-        self._in_vain = 0
+        self._in_vain, self._patience = 0, math.inf if exact else _PATIENCE
         given = options()
         if given.depth_topic and given.points_topic:
             raise ConfigError("points_topic", f"expected none beside depth_topic, got '{given.points_topic}' and "
@@ -138,7 +141,7 @@ class DepthSource:
         stamp_ns, difference = _stamp_ns(header), self._difference()
         with self._came:
             left = until - time.monotonic()
-            if self._in_vain < _PATIENCE and left > 0:
+            if self._in_vain < self._patience and left > 0:
                 self._in_vain += 1  # unless something comes
                 if self._came.wait_for(lambda: not self._buffer.awaits(stamp_ns, difference), left):
                     self._in_vain = 0

@@ -21,6 +21,8 @@ _POLICIES = {
     "history": HistoryPolicy, "reliability": ReliabilityPolicy, "durability": DurabilityPolicy,
     "liveliness": LivelinessPolicy,
 }
+#: Messages that may wait where none is passed over.
+_EXACT_DEPTH = 100
 _DURATIONS = ("deadline", "lifespan", "liveliness_lease_duration")
 
 
@@ -67,6 +69,8 @@ def elapsed_s(node: Node) -> float:
 def overridden(node: Node, topic: str, qos: QoSProfile | int, kind: str) -> QoSProfile:
     """Return the quality of service of a topic as the parameters of its node say.
 
+    With its parameter ``exact`` all that it hears is heard reliably, and waits until there is time for it.
+
     Args:
         node: Has the parameters.
         topic: As it is given to rclpy.
@@ -77,6 +81,8 @@ def overridden(node: Node, topic: str, qos: QoSProfile | int, kind: str) -> QoSP
         ConfigError: A value is none that the policy has.
     """
     result = QoSProfile(depth=qos) if isinstance(qos, int) else copy.copy(qos)
+    if kind == "subscription" and node.has_parameter("exact") and node.get_parameter("exact").value:
+        result.reliability, result.depth = ReliabilityPolicy.RELIABLE, max(result.depth, _EXACT_DEPTH)
     start = f"qos_overrides.{node.resolve_topic_name(topic)}.{kind}."
     for policy in ("depth", *_POLICIES, *_DURATIONS):
         if not node.has_parameter(start + policy):

@@ -27,6 +27,8 @@ from pose_ros.tracking.point_filter import FilterOptions
 _DISCOVERY_S = 1.0
 #: Nobody knows where people are after so long; stamps that are older are of another clock, seconds.
 _PREDICTABLE_S = 1.0
+#: Least wait for what was sent before an image that must not depend on the moment; seconds.
+_EXACT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Surroundings:
 
     def __init__(
         self, node: Node, options: Callable[[], SurroundingsOptions], rgbd: Callable[[], DepthOptions],
-        filter: Callable[[], FilterOptions], say: Callable[[str], None], images: QoSProfile,
+        filter: Callable[[], FilterOptions], say: Callable[[str], None], images: QoSProfile, *, exact: bool = False,
     ) -> None:
         """Subscribe to the calibration.
 
@@ -55,14 +57,17 @@ class Surroundings:
             filter: Returns how points are filtered.
             say: Told what is missing, and why.
             images: How images are heard.
+            exact: Whether to be patient, as everything has been sent before its image.
 
         Raises:
             ConfigError: Depth is to come from two topics.
         """
         self._node, self._options, self._rgbd, self._filter, self._listener = node, options, rgbd, filter, say
         self.calibration = Calibration(node, options, say)
+        self._exact = exact
         self._depth = (
-            DepthSource(node, options, lambda: rgbd().max_time_difference, self._transform, self._say, images)
+            DepthSource(node, options, lambda: rgbd().max_time_difference, self._transform, self._say, images,
+                        exact=exact)
             if options().depth_or_points_topic else None
         )
         self._frames: Frames | None = None
@@ -83,6 +88,8 @@ class Surroundings:
         """Begin or end to hear depth, which is much to hear when nobody needs it."""
         if self._depth is not None:
             self._depth.listen(wanted)
+        if wanted and self._exact and (self._depth is not None or self._filter().filtering_frame):
+            self._hear_frames()  # before the first image
         if not wanted:
             self.lacks = ""
 
@@ -142,7 +149,7 @@ class Surroundings:
             self._say("depth: the colour camera is not calibrated, and depth is of no use without; "
                       f"set camera_info_topic: {self.calibration.why_none()}")
             return None
-        return self._depth.at(header, camera, self._came + self._options().depth_wait)
+        return self._depth.at(header, camera, self._came + self._patience(self._options().depth_wait))
 
     def _fixed(self, frame_id: str, stamp_ns: int) -> Fixed | None:
         """Return how the camera stands in the filtering frame; None where there is none, or TF does not say."""
@@ -158,16 +165,22 @@ class Surroundings:
 
     def _transform(self, target: str, source: str, stamp_ns: int) -> Fixed | str:
         """Return how one frame stands to another, or why that is not known; empty if it may be a moment later."""
-        if self._frames is None:
-            self._frames, self._heard_since = Frames(self._node, self._listener), time.monotonic()
-        frames = self._frames
-        frames.wait_for(target, source, stamp_ns, self._came + self._options().tf_wait)
+        frames = self._hear_frames()
+        frames.wait_for(target, source, stamp_ns, self._came + self._patience(self._options().tf_wait))
         found = frames.lookup(target, source, stamp_ns)
         if found is not None:
             return found
         self._unplaced += 1
         young = time.monotonic() - self._heard_since < _DISCOVERY_S
         return "" if young else frames.why_not(target, source, stamp_ns)
+
+    def _hear_frames(self) -> Frames:
+        if self._frames is None:
+            self._frames, self._heard_since = Frames(self._node, self._listener), time.monotonic()
+        return self._frames
+
+    def _patience(self, seconds: float) -> float:
+        return max(seconds, _EXACT_S) if self._exact else seconds
 
     def close(self) -> None:
         """Unsubscribe."""

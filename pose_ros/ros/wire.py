@@ -20,6 +20,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from pose_ros.errors import ShapeError
 from pose_ros.ros.images import rgb_to_encoding
 
 #: First two bytes of plain CDR -> byte order in the words of struct.
@@ -84,6 +85,19 @@ def read_image(raw: bytes) -> WireImage | Image:
     except (KeyError, IndexError, ValueError, struct.error):
         message: Image = deserialize_message(raw, Image)
         return message
+
+
+def stamp_ns(raw: bytes) -> int:
+    """Return the stamp of a serialized message that begins with a header, nanoseconds.
+
+    Raises:
+        ShapeError: It is too short, or not laid out as usual.
+    """
+    try:
+        sec, nanosec = struct.unpack_from(_ORDER[raw[:2]] + "iI", raw, _PREFIX)
+    except (KeyError, struct.error) as error:
+        raise ShapeError("message", "plain CDR that begins with a header", f"{len(raw)} bytes: {raw[:4]!r}") from error
+    return int(sec * 1_000_000_000 + nanosec)
 
 
 def _read(raw: bytes) -> WireImage:

@@ -50,7 +50,8 @@ class OpenVinoSession(BatchedSession):
     One subject gets all processors at once, which is the fastest for one. Several run two at a time on half of them
     each, which takes less processor time than one after the other or a whole batch (``benchmarks/runtimes.py``) and
     never compiles anew because their number changed. This second form of the network is compiled in the background
-    when there are several for the first time; until it is ready they run one after the other.
+    when there are several for the first time; until it is ready they run one after the other, unless ``exact`` asks to
+    wait for it: its results need not have the same last bits on every processor.
     """
 
     def __init__(self, path: Path, device: str, settings: Settings) -> None:
@@ -88,6 +89,7 @@ class OpenVinoSession(BatchedSession):
         self._index = {tensor.name: i for i, tensor in enumerate(self.outputs)}
         self._request = self._compile("LATENCY", 1)[0]
         self._can_pair = self._place == "CPU" and (threads or len(os.sched_getaffinity(0))) > 1
+        self._exact = settings.exact
         self._pair: Future[list[openvino.InferRequest]] | None = None
 
     def _compile(self, hint: str, streams: int) -> list[openvino.InferRequest]:
@@ -110,7 +112,7 @@ class OpenVinoSession(BatchedSession):
             executor = ThreadPoolExecutor(1, "compile")
             self._pair = executor.submit(self._compile, "THROUGHPUT", 2)
             executor.shutdown(wait=False)
-        if not self._pair.done():
+        if not self._exact and not self._pair.done():
             return super()._infer_each(parts, names)
         pair, rows, given = self._pair.result(), [], []
         try:

@@ -39,6 +39,8 @@ class Settings:
     outputs: tuple[str, ...] = ()
     #: Of the arithmetic: one of :data:`PRECISIONS`. It does not change the type of inputs and outputs.
     precision: str = "float32"
+    #: Whether how something is computed may depend on nothing but what is computed: not on what is ready by now.
+    exact: bool = False
     #: What a checkpoint needs besides its weights: ``architecture`` and its arguments, and the input's size.
     network: Mapping[str, Any] = field(default_factory=dict)
     input_wh: tuple[int, int] = (0, 0)

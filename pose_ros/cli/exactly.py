@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A composition whose bag gives the same messages every time: it is played image by image, each once answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pose_ros.cli.compose import NodeSpec
+from pose_ros.errors import ConfigError
+from pose_ros.media.bag_file import BagFile
+from pose_ros.media.bags import Bag
+
+_PLAYER = "player"
+#: A camera that is silent is waited for until the others are so many seconds of the bag ahead, and for how long at all.
+_SYNC = {"sync.max_wait": 5.0, "sync.max_silence": 60.0}
+
+
+def played_exactly(specs: Sequence[NodeSpec], source: str, above: str) -> list[NodeSpec]:
+    """Return a composition with a player_node, and all others working on every image that it plays.
+
+    Args:
+        specs: Nodes without a source.
+        source: ``bag`` or ``bag#topic``, which names the images where the topics of the nodes are not in the bag.
+        above: Namespace of the player.
+
+    Raises:
+        SourceError: It is no bag, or holds several cameras of which none is named.
+        ConfigError: No node works on images, or one has the player's name.
+    """
+    if any(spec.path == f"{above}/{_PLAYER}" for spec in specs):
+        raise ConfigError("--exact", f"expected no other node of the name '{above}/{_PLAYER}'")
+    path, _, topic = source.partition("#")
+    with closing(BagFile(path, Path(path).expanduser())) as bag:
+        recorded = {connection.topic for connection in bag.connections}
+    answers, result = [], []
+    for spec in specs:
+        heard: dict[str, Any] = {"use_sim_time": True}
+        if spec.plugin in ("pose_node", "recorder_node") and (topic or _images(spec) not in recorded):
+            heard |= _topics(source, path, topic)
+        if spec.plugin == "pose_node":
+            heard |= {"exact": True, "image_transport": "raw"} if "image_topic" in heard else {"exact": True}
+        elif spec.plugin == "multiview_node":
+            heard |= {"exact": True, **_SYNC}
+        found = replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard})
+        result.append(found)
+        if spec.plugin == "pose_node":
+            answers.append(f"{_images(found)}:={found.path}/skeletons")
+    if not answers:
+        raise ConfigError("--exact", "expected a pose_node in the file, to work on the images of the bag")
+    # Without wait_for_subscribers it starts when all others are ready, and begins when nobody comes any more.
+    played = {"source": path, "answers": answers, "clock": True, "wait_timeout": 300.0}
+    return [NodeSpec(_PLAYER, above, "player_node", {"plugin": "player_node", **played}, played), *result]
+
+
+def _images(spec: NodeSpec) -> str:
+    """Return the full name of the topic of images that a node hears."""
+    from pose_ros.cli.compose import options_of
+
+    known = options_of(spec.plugin, spec.parameters)
+    topic = str(spec.parameters.get("image_topic", known["image_topic"].default))
+    if spec.parameters.get("image_transport") == "compressed":
+        topic = f"{topic.removesuffix('/compressed')}/compressed"
+    return topic if topic.startswith("/") else f"{spec.namespace}/{topic}"
+
+
+def _topics(source: str, path: str, topic: str) -> dict[str, str]:
+    """Return the parameters that name the images of a bag, and the calibration beside them."""
+    with closing(Bag(source, Path(path).expanduser(), topic)) as bag:
+        namespace = bag.topic.removesuffix("/compressed").rpartition("/")[0]
+        return {"image_topic": bag.topic, "camera_info_topic": f"{namespace}/camera_info"}
