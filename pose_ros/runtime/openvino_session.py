@@ -49,7 +49,7 @@ class OpenVinoSession(BatchedSession):
 
     One subject gets all processors at once, which is the fastest for one. Several run two at a time on half of them
     each, which takes less processor time than one after the other or a whole batch (``benchmarks/runtimes.py``) and
-    never compiles anew because their number changed. This second form of the network is compiled in the background
+    never compiles anew because their number changed; the last of an odd number gets all processors again. This second form of the network is compiled in the background
     when there are several for the first time; until it is ready they run one after the other, unless ``exact`` asks to
     wait for it: its results need not have the same last bits on every processor.
     """
@@ -115,16 +115,19 @@ class OpenVinoSession(BatchedSession):
         if not self._exact and not self._pair.done():
             return super()._infer_each(parts, names)
         pair, rows, given = self._pair.result(), [], []
+        # An odd one out would leave half of the processors idle.
+        even = len(parts) // 2 * 2
         try:
-            for i, part in enumerate(parts):
+            for i, part in enumerate(parts[:even]):
                 if i >= 2:
                     rows.append(self._read(pair[i % 2], names))
                 given.append(_give(pair[i % 2], part))
                 pair[i % 2].start_async(None)
-            return [*rows, *(self._read(pair[i % 2], names) for i in range(len(parts) - 2, len(parts)))]
+            rows += [self._read(request, names) for request in pair]
         finally:
             for request in pair:  # after an error the other one must not be found busy
                 request.wait()
+        return rows + [self._infer(part, names) for part in parts[even:]]
 
     def _read(self, request: openvino.InferRequest, names: Sequence[str]) -> list[np.ndarray]:
         request.wait()
