@@ -49,9 +49,10 @@ class OpenVinoSession(BatchedSession):
 
     One subject gets all processors at once, which is the fastest for one. Several run two at a time on half of them
     each, which takes less processor time than one after the other or a whole batch (``benchmarks/runtimes.py``) and
-    never compiles anew because their number changed; the last of an odd number gets all processors again. This second form of the network is compiled in the background
-    when there are several for the first time; until it is ready they run one after the other, unless ``exact`` asks to
-    wait for it: its results need not have the same last bits on every processor.
+    never compiles anew because their number changed; the last of an odd number gets all processors again. This second
+    form of the network is compiled in the background when there are several for the first time; until it is ready they
+    run one after the other, unless ``exact`` asks to wait for it: its results need not have the same last bits on every
+    processor.
     """
 
     def __init__(self, path: Path, device: str, settings: Settings) -> None:
