@@ -73,7 +73,8 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/tracking.py
 	$(bin)/python benchmarks/manipulation.py
 	$(bin)/python benchmarks/average_precision.py
-	$(bin)/python benchmarks/latency.py
+	$(bin)/pose-ros bench stages
+	$(bin)/pose-ros bench ros --rate 30 --sizes 640x480 1920x1080 --transports raw compressed
 	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
 	$(bin)/python benchmarks/networks.py $(TESTDATA)
 	$(bin)/python benchmarks/animals.py $(TESTDATA)
@@ -81,6 +82,7 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/blazepose.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 	$(bin)/python benchmarks/hands.py $(TESTDATA)
 	$(bin)/python benchmarks/mediapipe.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
+	$(bin)/pose-ros bench beside --mediapipe-python $(VENV)/mediapipe/bin/python
 
 docs: $(stamps)/docs
 	@$(bin)/python -m sphinx -q -W --keep-going -b html docs out/docs

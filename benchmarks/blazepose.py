@@ -1,32 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BlazePose here against MediaPipe's own Python: the same people, the same points, and how fast.
+"""BlazePose here against MediaPipe's own Python: the same people, the same points.
 
 MediaPipe lives in an environment of its own (``pip install mediapipe==0.10.21``)::
 
-    python benchmarks/blazepose.py --testdata FOLDER --mediapipe-python mp/bin/python            # agreement and speed
-    python benchmarks/blazepose.py --testdata FOLDER --mediapipe-python mp/bin/python --only speed --video video.mp4
+    python benchmarks/blazepose.py --testdata FOLDER --mediapipe-python mp/bin/python
 
 Agreement is measured on all images of body2d/coco_mini (MediaPipe in static mode) and on all frames of two videos
-(video mode). Landmark distances are a part of the height of the box around MediaPipe's own landmarks. Speed is measured
-in turns; decoding and the first ten frames are excluded for both.
+(video mode). Landmark distances are a part of the height of the box around MediaPipe's own landmarks. How fast both
+are says ``pose-ros bench beside``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 
-from pose_ros.core.frame import Frame
 from pose_ros.pipeline import Pipeline
 from pose_ros.wiring import build
 
@@ -34,9 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDER = ROOT / "test/data/record_mediapipe.py"
 sys.path.insert(0, str(ROOT / "test/blazepose"))
 
-from mediapipe_replay import STEP_NS, read, replay  # noqa: E402
-
-WARM_UP = 10
+from mediapipe_replay import read, replay  # noqa: E402
 
 
 def pipeline(subjects: int, device: str) -> Pipeline:
@@ -63,56 +55,15 @@ def agreement(python: Path, testdata: Path, subjects: int, device: str) -> None:
         )
 
 
-def frames_per_second(video: Path, count: int, process: Pipeline) -> float:
-    """Return a pipeline's frames per second on a video that repeats."""
-    images = list(islice(cycle(list(read(video))), WARM_UP + count))
-    began = 0.0
-    for number, image in enumerate(images):
-        if number == WARM_UP:
-            began = time.perf_counter()
-        process(Frame(image, (number + 1) * STEP_NS))
-    return count / (time.perf_counter() - began)
-
-
-def in_turns(command: Sequence[str], here: Callable[[], float], runs: int) -> None:
-    """Measure both in turns, MediaPipe by a command that prints its frames per second, and print the medians."""
-    theirs, ours = [], []
-    for run in range(runs):
-        theirs.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]))
-        ours.append(here())
-        print(f"  run {run + 1}: MediaPipe {theirs[-1]:.1f}, here {ours[-1]:.1f} frames/s", flush=True)
-    a, b = statistics.median(theirs), statistics.median(ours)
-    print(
-        f"MediaPipe {a:.1f} frames/s ({1e3 / a:.1f} ms), here {b:.1f} frames/s ({1e3 / b:.1f} ms): {b / a:.2f} x\n"
-        f"median of the runs' ratios {statistics.median(y / x for x, y in zip(theirs, ours, strict=True)):.2f} x, "
-        f"best runs {max(ours) / max(theirs):.2f} x (a busy machine disturbs single runs)"
-    )
-
-
-def speed(python: Path, video: Path, count: int, runs: int, subjects: int, device: str) -> None:
-    """Measure both on one video."""
-    print(f"\nSpeed on {video.name}, {count} frames, {runs} runs, at most {subjects} people here")
-    command = [str(python), str(RECORDER), "--speed", str(video), "--frames", str(count)]
-    in_turns(command, lambda: frames_per_second(video, count, pipeline(subjects, device)), runs)
-    print(f"here by {pipeline(subjects, device).source.device}")
-
-
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mediapipe-python", type=Path, required=True, help="python of MediaPipe's environment")
     parser.add_argument("--testdata", type=Path, required=True, help="folder of the test data")
-    parser.add_argument("--only", choices=("agreement", "speed"), help="leave the other out")
-    parser.add_argument("--video", default="video/mmpose_demo.mp4", help="video to time, in the test data or anywhere")
-    parser.add_argument("--frames", type=int, default=150, help="frames of one timed run; the video repeats")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each")
     parser.add_argument("--subjects", type=int, default=1, help="most people here")
     parser.add_argument("--device", default="auto", help="device here")
     args = parser.parse_args()
-    if args.only != "speed":
-        agreement(args.mediapipe_python, args.testdata, args.subjects, args.device)
-    if args.only != "agreement":
-        speed(args.mediapipe_python, args.testdata / args.video, args.frames, args.runs, args.subjects, args.device)
+    agreement(args.mediapipe_python, args.testdata, args.subjects, args.device)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -31,6 +30,8 @@ from pose_ros.msg import ActionArray, SkeletonArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from pose_ros.benching.processes import cpu_s, private_mb
+
 _ONE = "import sys; from pose_ros.nodes.start import start; sys.exit(start({!r}))"
 _SEVERAL = "import sys; from pose_ros.nodes.start import together; sys.exit(together())"
 _SIZE = (1280, 720)
@@ -40,7 +41,6 @@ _CONFIGURE, _CLEANUP, _ACTIVATE, _DEACTIVATE = (
     Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP, Transition.TRANSITION_ACTIVATE,
     Transition.TRANSITION_DEACTIVATE,
 )
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -52,18 +52,6 @@ def process(code: str, *words: str) -> Iterator[int]:
     finally:
         started.send_signal(signal.SIGINT)
         started.wait()
-
-
-def cpu_s(pid: int) -> float:
-    """Return processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def memory_mb(pid: int) -> float:
-    """Return memory of a process that no other one uses, MB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1000
 
 
 class Watcher:
@@ -110,7 +98,7 @@ def measure(watcher: Watcher, pid: int, names: Sequence[str], seconds: float) ->
     time.sleep(seconds)
     took = time.monotonic() - began
     rate = (sum(map(watcher.received, names)) - images) / took
-    return 100 * (cpu_s(pid) - before) / took, memory_mb(pid), rate * 3e-6 * _SIZE[0] * _SIZE[1], rate
+    return 100 * (cpu_s(pid) - before) / took, private_mb(pid), rate * 3e-6 * _SIZE[0] * _SIZE[1], rate
 
 
 def states(watcher: Watcher, seconds: float) -> None:
@@ -158,10 +146,10 @@ def cycles(watcher: Watcher, count: int) -> None:
         for cycle in range(count):
             watcher.change("pose", _CONFIGURE, _ACTIVATE)
             time.sleep(1.5)
-            working = memory_mb(pid)
+            working = private_mb(pid)
             watcher.change("pose", _DEACTIVATE, _CLEANUP)
             threads = len(os.listdir(f"/proc/{pid}/task"))
-            after = memory_mb(pid)
+            after = private_mb(pid)
             print(f"{cycle + 1:3}: {working:6.0f} MB at work, {after:6.0f} MB after cleanup, {threads} threads",
                   flush=True)
 
@@ -200,7 +188,7 @@ def _shared(watcher: Watcher, label: str, camera: int, of: dict[int, Sequence[st
     cpu = sum(cpu_s(pid) - was for pid, (was, _) in before.items())
     images = sum(sum(map(watcher.received, names)) - before[pid][1] for pid, names in of.items())
     camera_cpu = 100 * (cpu_s(camera) - camera_before) / took
-    print(f"{label:16}{100 * cpu / took:8.1f}{sum(map(memory_mb, of)):8.0f}{images / took:10.1f}"
+    print(f"{label:16}{100 * cpu / took:8.1f}{sum(map(private_mb, of)):8.0f}{images / took:10.1f}"
           f"{1000 * cpu / max(images, 1):18.1f}{camera_cpu:14.1f}", flush=True)
 
 

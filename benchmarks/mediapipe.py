@@ -1,83 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hands, face meshes and whole people here against MediaPipe's own Python: agreement, and speed side by side.
+"""Hands, face meshes and whole people here against MediaPipe's own Python: the same subjects, the same points.
 
 MediaPipe lives in an environment of its own (``pip install mediapipe==0.10.21``)::
 
     python benchmarks/mediapipe.py --testdata FOLDER --mediapipe-python mp/bin/python
-    python benchmarks/mediapipe.py --testdata FOLDER --mediapipe-python mp/bin/python --solution hands --only speed
+    python benchmarks/mediapipe.py --testdata FOLDER --mediapipe-python mp/bin/python --solution hands
 
 Agreement is measured on images (MediaPipe in static mode) and on all frames of videos (video mode), without smoothing
 here, as MediaPipe's hands and faces have none. Distances are a part of the longer side of the box around MediaPipe's
-landmarks. MediaPipe takes images for mirrored ones, so its hands are compared with the other side. Speed is measured in
-turns on the same processors, as both are shipped: decoding and the first ten frames are excluded for both.
+landmarks. MediaPipe takes images for mirrored ones, so its hands are compared with the other side. How fast both are
+says ``pose-ros bench beside``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from blazepose import STEP_NS, frames_per_second, in_turns, read
 
+from pose_ros.cli.bench_beside import SOLUTIONS
 from pose_ros.core.assign import assign
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
 from pose_ros.pipeline import Pipeline, Result
-from pose_ros.wiring import build
 
-RECORDER = Path(__file__).resolve().parents[1] / "test/data/record_mediapipe_solutions.py"
+ROOT = Path(__file__).resolve().parents[1]
+RECORDER = ROOT / "test/data/record_mediapipe_solutions.py"
+sys.path.insert(0, str(ROOT / "test/blazepose"))
+
+from mediapipe_replay import STEP_NS, read  # noqa: E402
+
 #: Two programs speak of the same subject where half of its keypoints are nearer than this part of its size.
 SAME_SUBJECT = 0.5
 
 
 @dataclass(frozen=True)
-class Solution:
-    """One of MediaPipe's solutions, and what does the same here."""
+class Case:
+    """What one of MediaPipe's solutions is shown, and what does the same here."""
 
-    #: Of :data:`pose_ros.wiring.PipelineOptions` and its blocks.
-    config: Mapping[str, Any]
     files: Sequence[str]
-    video: str
-    #: Most subjects that both look for while time is taken: MediaPipe's own default.
-    default: int = 1
-    #: The same while they are compared; 0: it has no choice but one.
+    #: Most subjects; 0: it has no choice but one.
     most: int = 4
-    #: Its argument of that name.
-    complexity: int = 1
-
-    def pipeline(self, most: int = 0, **changes: Any) -> Pipeline:
-        """Return what does the same here."""
-        return build({**self.config, "top_down": {"max_subjects": most or self.most or 1}, **changes})
 
 
-_HANDS = {"model": "mediapipe-hand-landmark-full"}
-_FACES = ("face/300w", "face/wflw", "face/cofw", "face/lapa", "face/dlib_faces")
-_PEOPLE = ("body2d/coco_mini", "video/mediapipe_pose_world_landmarks.mp4", "video/nvgesture_hand_color.avi",
-           "video/sleap_dance.mp4", "multiview/pose2sim_singleperson/cam01.mp4")
-SOLUTIONS = {
-    "hands": Solution(
-        _HANDS, ("hand", "body2d/coco4", "body2d/coco_mini", "video/nvgesture_hand_color.avi"),
-        "video/nvgesture_hand_color.avi", default=2,
-    ),
-    "face_mesh": Solution(
-        {"model": "mediapipe-face-landmark"}, (*_FACES, "video/nvgesture_hand_color.avi"),
-        "video/nvgesture_hand_color.avi",
-    ),
-    "face_mesh_irises": Solution(
-        {"model": "mediapipe-face-mesh-iris"}, (*_FACES, "video/nvgesture_hand_color.avi"),
-        "video/nvgesture_hand_color.avi",
-    ),
-    "holistic": Solution(
-        {"model": "blazepose-full", "hands": _HANDS, "faces": {"model": "mediapipe-face-landmark"}}, _PEOPLE,
-        "video/mediapipe_pose_world_landmarks.mp4", most=0,
-    ),
+_FACES = ("face/300w", "face/wflw", "face/cofw", "face/lapa", "face/dlib_faces", "video/nvgesture_hand_color.avi")
+CASES = {
+    "hands": Case(("hand", "body2d/coco4", "body2d/coco_mini", "video/nvgesture_hand_color.avi")),
+    "face_mesh": Case(_FACES),
+    "face_mesh_irises": Case(_FACES),
+    "holistic": Case(("body2d/coco_mini", "video/mediapipe_pose_world_landmarks.mp4", "video/nvgesture_hand_color.avi",
+                      "video/sleap_dance.mp4", "multiview/pose2sim_singleperson/cam01.mp4"), most=0),
 }  # fmt: skip
 
 
@@ -129,7 +107,7 @@ def agreement(
     Args:
         recorded: What record_mediapipe_solutions.py wrote.
         images: File name to its image, or to all frames of the video, RGB.
-        solution: Of :data:`SOLUTIONS`.
+        solution: Of :data:`CASES`.
         pipeline: What to show them to.
 
     Returns:
@@ -166,16 +144,16 @@ def _theirs(
 
 def show_agreement(python: Path, testdata: Path, name: str, device: str) -> None:
     """Record MediaPipe, replay, and print a table."""
-    solution = SOLUTIONS[name]
+    case, solution = CASES[name], SOLUTIONS[name]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "all.npz")
         subprocess.run(
-            [python, RECORDER, name, testdata, output, "--most", str(solution.most or 1), "--complexity",
-             str(solution.complexity), "--files", *solution.files],
+            [python, RECORDER, name, testdata, output, "--most", str(case.most or 1), "--complexity",
+             str(solution.complexity), "--files", *case.files],
             check=True, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         recorded = dict(np.load(output))
-    pipeline = solution.pipeline(device=device, smooth=False)
+    pipeline = solution.pipeline(case.most or 1, device=device, smooth=False)
     found = agreement(recorded, lambda file: read(testdata / file), name, pipeline)
     print(f"\n{name}: agreement\n{'':52}{'images':>7}{'MediaPipe':>10}{'here':>6}{'both':>6}"
           f"{'median %':>10}{'95 %':>7}{'world mm':>10}{'same side':>11}")
@@ -187,38 +165,16 @@ def show_agreement(python: Path, testdata: Path, name: str, device: str) -> None
               + (f"{np.mean(a.sides):>11.3f}" if a.sides else ""))
 
 
-def show_speed(python: Path, testdata: Path, name: str, most: int, frames: int, runs: int, device: str) -> None:
-    """Measure both in turns and print the medians."""
-    solution = SOLUTIONS[name]
-    most = most or solution.default
-    command = [str(python), str(RECORDER), name, str(testdata), "--speed", solution.video, "--frames", str(frames),
-               "--most", str(most), "--complexity", str(solution.complexity)]
-    print(f"\n{name}: speed on {Path(solution.video).name}, {frames} frames, {runs} runs, at most {most} of them")
-    in_turns(command, lambda: frames_per_second(testdata / solution.video, frames,
-                                                solution.pipeline(most, device=device)), runs)
-
-
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mediapipe-python", type=Path, required=True, help="python of MediaPipe's environment")
     parser.add_argument("--testdata", type=Path, required=True, help="folder of the test data")
-    parser.add_argument("--solution", choices=SOLUTIONS, action="append", help="leave the others out")
-    parser.add_argument("--only", choices=("agreement", "speed"), help="leave the other out")
-    parser.add_argument("--frames", type=int, default=150, help="frames of one timed run; the video repeats")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each")
-    parser.add_argument("--subjects", type=int, default=0, help="most hands or faces of both while time is taken; "
-                        "0: MediaPipe's own default, two hands or one face")
-    parser.add_argument("--cpus", type=int, default=0, help="let both use this many processors; 0: all there are")
+    parser.add_argument("--solution", choices=CASES, action="append", help="leave the others out")
     parser.add_argument("--device", default="auto", help="device here")
     args = parser.parse_args()
-    if args.cpus:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
-    for name in args.solution or SOLUTIONS:
-        if args.only != "speed":
-            show_agreement(args.mediapipe_python, args.testdata, name, args.device)
-        if args.only != "agreement":
-            show_speed(args.mediapipe_python, args.testdata, name, args.subjects, args.frames, args.runs, args.device)
+    for name in args.solution or CASES:
+        show_agreement(args.mediapipe_python, args.testdata, name, args.device)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Runs in an environment of its own, which needs nothing of this package::
     python -m venv mp && mp/bin/pip install mediapipe==0.10.21
     mp/bin/python test/data/record_mediapipe.py TESTDATA test/data/mediapipe_pose_0_10_21.json --astronaut PNG
     mp/bin/python test/data/record_mediapipe.py TESTDATA all.json --all          # every image, every frame
-    mp/bin/python test/data/record_mediapipe.py --speed VIDEO --frames 150       # frames per second, decoding excluded
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -72,38 +70,19 @@ def record(testdata: Path, astronaut: Path | None, everything: bool) -> list[dic
     return cases
 
 
-def speed(video: Path, count: int) -> float:
-    """Return frames per second over ``count`` frames (the video repeats), decoding and ten first frames excluded."""
-    images = frames(video)
-    with mp.solutions.pose.Pose(model_complexity=1) as pose:
-        for i in range(10):
-            pose.process(images[i % len(images)])
-        began = time.perf_counter()
-        for i in range(count):
-            pose.process(images[i % len(images)])
-        return count / (time.perf_counter() - began)
-
-
 def main() -> None:
-    """Record, or measure."""
+    """Record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("testdata", type=Path, nargs="?", help="folder of the test data")
-    parser.add_argument("output", type=Path, nargs="?", help="JSON file to write")
+    parser.add_argument("testdata", type=Path, help="folder of the test data")
+    parser.add_argument("output", type=Path, help="JSON file to write")
     parser.add_argument("--astronaut", type=Path, metavar="PNG", help="scikit-image's skimage/data/astronaut.png")
     parser.add_argument("--all", action="store_true", help="all images and frames instead of the chosen ones")
-    parser.add_argument("--speed", type=Path, metavar="VIDEO", help="print frames per second on this video instead")
-    parser.add_argument("--frames", type=int, default=150, help="frames to measure")
     args = parser.parse_args()
-    if args.speed:
-        print(f"{speed(args.speed, args.frames):.3f}")
-    elif args.testdata and args.output:
-        cases = record(args.testdata, args.astronaut, args.all)
-        head = {"mediapipe": mp.__version__, "python": sys.version.split()[0], "opencv": cv2.__version__,
-                "model_complexity": 1}
-        lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-        args.output.write_text(f'{json.dumps(head)[:-1]},\n"cases": [\n{lines}\n]}}\n')
-    else:
-        parser.error("expected TESTDATA OUTPUT, or --speed VIDEO")
+    cases = record(args.testdata, args.astronaut, args.all)
+    head = {"mediapipe": mp.__version__, "python": sys.version.split()[0], "opencv": cv2.__version__,
+            "model_complexity": 1}
+    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+    args.output.write_text(f'{json.dumps(head)[:-1]},\n"cases": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record what MediaPipe's own Python finds in images and videos, as arrays to compare with; or how fast it is.
+"""Record what MediaPipe's own Python finds in images and videos, as arrays to compare with.
 
 Runs in an environment of its own, which needs nothing of this package::
 
     python -m venv mp && mp/bin/pip install mediapipe==0.10.21
     mp/bin/python test/data/record_mediapipe_solutions.py hands TESTDATA OUTPUT.npz --files hand/rhd video/my.avi:5
-    mp/bin/python test/data/record_mediapipe_solutions.py hands TESTDATA --speed video/my.avi     # frames per second
 
 Images are shown in static mode; all frames of a video, or of a film of ``hands/clips.py``, one after another in video
 mode, of which every n-th is kept where its name ends in ``:n``. Solutions are those of ``mp.solutions``, in the words
@@ -17,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +38,6 @@ SOLUTIONS: dict[str, Callable[[bool, int, int], Any]] = {
     "holistic_irises": lambda static, most, size: mp.solutions.holistic.Holistic(
         static_image_mode=static, model_complexity=size, refine_face_landmarks=True),
 }
-#: Frames of a video that are shown before time is taken.
-WARM_UP = 10
 #: MediaPipe's word -> its number; images are mirrored for it, so its left hands are right ones.
 SIDES = {"Left": 1, "Right": 2}
 #: What one subject is: group, landmarks in the image, the same in metres or None, side, score of the side.
@@ -127,39 +123,21 @@ def record(name: str, testdata: Path, names: list[str], most: int, size: int) ->
     return arrays
 
 
-def speed(name: str, frames: list[np.ndarray], count: int, most: int, size: int) -> float:
-    """Return frames per second of a video that repeats, without decoding."""
-    with SOLUTIONS[name](False, most, size) as solution:
-        for number in range(WARM_UP + count):
-            if number == WARM_UP:
-                began = time.perf_counter()
-            solution.process(frames[number % len(frames)])
-        return count / (time.perf_counter() - began)
-
-
 def main() -> None:
-    """Record, or measure."""
+    """Record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("solution", choices=SOLUTIONS)
     parser.add_argument("testdata", type=Path, help="folder of the test data")
-    parser.add_argument("output", type=Path, nargs="?", help="NPZ file to write")
-    parser.add_argument("--files", nargs="+", default=[], help="images, folders of images, VIDEO or VIDEO:STEP")
+    parser.add_argument("output", type=Path, help="NPZ file to write")
+    parser.add_argument("--files", nargs="+", required=True, help="images, folders of images, VIDEO or VIDEO:STEP")
     parser.add_argument("--most", type=int, default=2, help="most hands or faces")
     parser.add_argument("--complexity", type=int, default=1, choices=(0, 1, 2), help="model_complexity")
-    parser.add_argument("--speed", metavar="VIDEO", help="print frames per second on this video instead")
-    parser.add_argument("--frames", type=int, default=150, help="frames to measure")
     args = parser.parse_args()
-    if args.speed:
-        frames = list(images(args.testdata, args.speed))
-        print(f"{speed(args.solution, frames, args.frames, args.most, args.complexity):.3f}")
-    elif args.output and args.files:
-        found = record(args.solution, args.testdata, args.files, args.most, args.complexity)
-        np.savez_compressed(args.output, **found)
-        groups = [key.removesuffix("_case") for key in found if key.endswith("_case")]
-        counts = ", ".join(f"{len(found[f'{group}_case'])} {group}" for group in groups)
-        print(f"{args.output.name}: {len(found['files'])} images, {counts}", file=sys.stderr)
-    else:
-        parser.error("expected OUTPUT and --files, or --speed VIDEO")
+    found = record(args.solution, args.testdata, args.files, args.most, args.complexity)
+    np.savez_compressed(args.output, **found)
+    groups = [key.removesuffix("_case") for key in found if key.endswith("_case")]
+    counts = ", ".join(f"{len(found[f'{group}_case'])} {group}" for group in groups)
+    print(f"{args.output.name}: {len(found['files'])} images, {counts}", file=sys.stderr)
 
 
 if __name__ == "__main__":
