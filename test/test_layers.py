@@ -42,6 +42,10 @@ MAY_USE = {
     "manipulation": {"anatomy", "core", "errors", "skeletons", "tracking"},
     "multiview": {"anatomy", "core", "errors", "media"},
     "datasets": {"core", "errors", "skeletons"},
+    "evaluation": {
+        "core", "datasets", "decode", "errors", "estimators", "media", "metrics", "models", "pipeline", "skeletons",
+        "wiring"
+    },
     "web": {"errors"},
     "exports": {"anatomy", "core", "errors", "skeletons"},
     "space": {"anatomy", "core", "lifters", "rgbd", "tracking"},
@@ -49,7 +53,7 @@ MAY_USE = {
     "pipeline": {"anatomy", "core", "errors", "sources", "space", "tracking"},
     "fusion": {"anatomy", "core", "errors", "multiview", "pipeline", "tracking"},
     "benching": {"core", "errors", "media", "pipeline"},
-    "parts": {"core", "decode", "detectors", "errors", "estimators", "sources", "tracking"},
+    "parts": {"core", "decode", "detectors", "errors", "estimators", "tracking"},
     "wiring": {
         "core", "detectors", "errors", "estimators", "lifters", "models", "parts", "pipeline", "plugin", "recognisers",
         "registry", "rgbd", "runtime", "skeletons", "sources", "space", "tracking"

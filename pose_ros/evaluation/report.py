@@ -55,8 +55,7 @@ def tables(entries: Sequence[Entry]) -> list[tuple[str, list[str], list[list[str
         same = [e for e in entries if (e.job.data, e.job.folder, e.job.split, e.boxes) == key]
         first = same[0].scores
         title = (f"{same[0].job.data} ({same[0].job.dataset().split}): {first.images} images, "
-                 f"{len(first.subjects)} subjects, boxes of {'the ' if key[3] != 'truth' else ''}"
-                 f"{'labels' if key[3] == 'truth' else key[3]}")
+                 f"{len(first.subjects)} subjects, boxes of the {'labels' if key[3] == 'truth' else key[3]}")
         columns = ["model", *(m.name for m in first.measures), "found", "keypoints", "published"]
         rows = [[e.job.model, *(text(m) for m in e.scores.measures), f"{e.scores.found}/{len(e.scores.subjects)}",
                  f"{int(e.scores.shared.sum())}/{len(e.scores.shared)}", _published(e)] for e in same]

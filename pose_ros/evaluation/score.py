@@ -89,7 +89,8 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
         truth: The labels; its first images are those of ``estimates``.
         estimates: Answers.
         own: Skeleton of the model.
-        resamples: Draws of the bootstrap for the interval of the first measure; 0: no interval.
+        resamples: Draws of the bootstrap for the interval of the first measure; 0: no interval. There is none either
+            where all subjects are in one image.
 
     Raises:
         ConfigError: The model does not say what the data set is judged by.
@@ -112,7 +113,7 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
     measures = []
     for k, (title, unit, digits, statistic) in enumerate(statistics):
         interval = Interval(statistic(np.ones(len(samples))), np.nan, np.nan)
-        if resamples and not k:
+        if resamples and not k and len(np.unique(subjects[:, 0])) > 1:
             interval = bootstrap(statistic, len(samples), resamples)
         measures.append(Measure(title, *interval, unit, digits))
     per_keypoint = np.where(shared, per_keypoint, np.nan)
