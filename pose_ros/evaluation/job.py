@@ -94,7 +94,9 @@ class Job:
             PoseRosError: They do not, or something is missing.
         """
         store, truth = Store(), self.dataset()
-        protocol.of(truth.card)
+        first = next((sample for i in self.indices() if len(sample := truth[i])), None)
+        if first is not None:
+            protocol.of(truth.card).check(truth.name, first)
         card = wiring.parse_model(self.model, store)[1]
         own = catalogue.get(card.skeleton)
         if not converts(own, truth.skeleton):
@@ -108,8 +110,9 @@ class Job:
         config = self.config(store)
         if boxes == "detector":
             wiring.models(config, store)
-        if not len(truth):
-            raise ConfigError("--data", f"{truth.name} in {truth.folder} has no images in {truth.split}")
+        if first is None:
+            raise ConfigError("--data", f"{truth.name} in {truth.folder} has no labels in {truth.split}, or not in the "
+                                        f"first {len(self.indices())} images")
 
     def config(self, store: Store) -> dict[str, Any]:
         """Return the configuration of the model: what the protocol says, and the settings on top of it."""

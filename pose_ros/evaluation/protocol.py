@@ -10,6 +10,7 @@ from pose_ros.errors import ConfigError
 from pose_ros.metrics.nme import FAILURE
 
 if TYPE_CHECKING:
+    from pose_ros.datasets.base import Sample
     from pose_ros.datasets.card import DatasetCard
     from pose_ros.metrics.pck import Rule
 
@@ -39,6 +40,20 @@ class Protocol:
     def boxes(self) -> str:
         """Who says where subjects are unless told otherwise."""
         return "detector" if self.kind == "precision" else "truth"
+
+    def check(self, name: str, sample: Sample) -> None:
+        """Check that labels of a data set say what it is judged by.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        if self.kind == "space" and sample.points is None:
+            raise ConfigError("--data", f"{name} is judged in metres, and the labels of {sample.where} have none")
+        named = self.kind in ("share", "nme") and self.length not in ("box", "box_size")
+        if named and self.length not in sample.normalisers:
+            raise ConfigError("--data", f"{name} is judged by the length '{self.length}', which the labels of "
+                                        f"{sample.where} do not have; `pose-ros datasets show {name}` says which files "
+                                        "there are")
 
 
 #: What differs from what the first metric of a card means. MPII: pelvis and thorax are left out, as by its authors and

@@ -97,6 +97,9 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
     """
     protocol, skeleton = protocols.of(truth.card), truth.skeleton
     samples = truth[: len(estimates.counts)]
+    for sample in samples:
+        if len(sample):
+            protocol.check(truth.name, sample)
     poses = estimates.poses(own).to(skeleton)
     shared = np.ones(len(skeleton), bool)
     if own != skeleton:
@@ -232,10 +235,6 @@ def _lengths(case: _Case, boxes: Callable[[np.ndarray], np.ndarray]) -> np.ndarr
     name = case.protocol.length
     if name in ("box", "box_size") and not all(name in sample.normalisers for sample in case.samples if len(sample)):
         return boxes(case.labels(lambda s: s.boxes))
-    lacking = [sample.where for sample in case.samples if len(sample) and name not in sample.normalisers]
-    if lacking:
-        raise ConfigError("--data", f"{case.truth.name} is judged by the length '{name}', which the labels of "
-                                    f"{lacking[0]} do not have")
     return case.labels(lambda s: s.normalisers[name] if len(s) else np.empty(0))
 
 
@@ -303,8 +302,6 @@ def _space(case: _Case) -> _Judged:
     if not case.shared[root]:
         raise ConfigError("--model", f"the model does not know '{case.truth.skeleton.keypoints[root]}', around which "
                                      f"poses of {case.truth.name} are compared")
-    if any(sample.points is None for sample in case.samples if len(sample)):
-        raise ConfigError("--data", f"{case.truth.name} is judged in metres, and these labels have none")
     assert case.poses.local_points is not None
     truth, found = case.labels(lambda s: _metres(s, len(case.truth.skeleton))), case.found(case.poses.local_points)
     if len(found) and not np.isfinite(found).any() and (case.matches >= 0).any():

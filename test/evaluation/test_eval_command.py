@@ -180,6 +180,7 @@ def test_reports_and_pictures(cli, mini, tmp_path):
     ("--data coco: --model blazepose-full", USAGE, "after the colon"),
     ("--data coco:{0}/nowhere --model blazepose-full", MISSING, "expected the folder"),
     ("--data coco:{0}/hand --model blazepose-full", MISSING, "annotations/person_keypoints_"),
+    ("--data mpii/test_mpii.json:{0}/body2d/mpii --model simplepose-ultralight", USAGE, "'head'"),
     ("--data {1} --model blazepose-fool", USAGE, "did you mean"),
     ("--data ap10k/test_ap10k.json:{0}/animal/ap10k --model pfld-68", USAGE, "data sets it can be judged by: "),
     ("--data {1} --model movenet-multipose --boxes truth", USAGE, "leave --boxes away"),
