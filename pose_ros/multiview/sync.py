@@ -17,6 +17,7 @@ T = TypeVar("T")
 _FASTER = 0.75
 #: Views that are further apart than this part of the time from one image to the next are of different images.
 _ONE_IMAGE = 0.9
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class Sync(Generic[T]):
     def _next(self, camera: str) -> int:
         """Return the stamp of the view after the oldest one that is pending, or when it is to be expected."""
         views = self._pending[camera]
-        return views[1][0] if len(views) > 1 else views[0][0] + self._every.get(camera, 1 << 62)
+        every = _NEVER if self._exact else self._every.get(camera, _NEVER)
+        return views[1][0] if len(views) > 1 else views[0][0] + every
 
     def _may_come(self, camera: str, until_ns: float) -> bool:
         """Return whether a view up to some stamp is still to be expected."""

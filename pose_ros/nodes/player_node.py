@@ -88,6 +88,11 @@ class PlayerNode(Manners):
         self._stop, self._closing = stop, threading.Event()
         self._answers = Answers(self, self._options.answers, self._closing)
         self._bag = BagReader(self._options.source, self._options.topics)
+        try:
+            self._answers.refuse_unknown(tuple(self._bag.topics))
+        except ConfigError:
+            self._bag.close()
+            raise
         #: Messages published so far.
         self.published = 0
         self._latched = {topic for topic in self._bag.topics if self._bag.latched(topic)}
@@ -97,7 +102,6 @@ class PlayerNode(Manners):
             )
             for topic, kind in self._bag.topics.items()
         }
-        self._answers.refuse_unknown(tuple(self._bag.topics))
         #: Whether an image that is to be answered was played.
         self._asked = False
         tells = self._options.clock and "/clock" not in self._publishers_of
@@ -133,8 +137,9 @@ class PlayerNode(Manners):
         self.get_logger().info(f"end of '{self._options.source}': {self.published} messages{missing}")
 
     def _delivered(self) -> None:
+        until = time.monotonic() + _DELIVERY_S
         for publisher in self._publishers_of.values():
-            publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
+            publisher.wait_for_all_acked(Duration(seconds=max(until - time.monotonic(), 0.0)))
 
     def _publish(self, topic: str, data: bytes) -> None:
         publisher = self._publishers_of[topic]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pose_ros.cli import compose
-from pose_ros.errors import ConfigError, UnknownNameError
+from pose_ros.errors import ConfigError, SourceError, UnknownNameError
 
+CONFIGS = Path(__file__).parents[2] / "config"
 POSE = "{ros__parameters: {plugin: pose_node, model: blazepose-full}}"
 
 
@@ -341,3 +342,39 @@ def test_a_web_page_is_added_when_it_is_asked_for(tmp_path):
     path.write_text(f"web: {POSE}")
     with pytest.raises(ConfigError, match="--web: expected a web_node in the file"):
         compose.load(path, web=True)
+
+
+def exactly(testdata, file, *overrides, topic=""):
+    source = f"{testdata / 'bags' / 'pose2sim_single_4cam'}{topic}"
+    return {spec.path: spec for spec in compose.load(CONFIGS / file, overrides, source, exact=True)}
+
+
+def test_exactly_a_player_takes_the_place_of_the_camera(testdata):
+    specs = exactly(testdata, "demo.yaml", "player.speed=4", topic="#/cam02/image_raw/compressed")
+    assert list(specs) == ["/player", "/pose", "/recorder"]
+    played = specs["/player"].overrides
+    assert played["answers"] == ["/cam02/image_raw/compressed:=/pose/skeletons"]
+    assert (played["speed"], played["clock"], played.get("wait_for_subscribers", 0)) == (4, True, 0)
+    for name, exact in (("/pose", True), ("/recorder", None)):
+        heard = specs[name].overrides
+        assert heard["image_topic"] == "/cam02/image_raw/compressed"
+        assert heard["camera_info_topic"] == "/cam02/camera_info"
+        assert (heard["use_sim_time"], heard.get("exact")) == (True, exact)
+
+
+def test_exactly_several_cameras_keep_their_topics(testdata):
+    specs = exactly(testdata, "multiview.yaml")
+    assert specs["/player"].overrides["answers"] == [
+        f"/cam0{i}/image_raw/compressed:=/cam0{i}/pose/skeletons" for i in range(1, 5)]  # fmt: skip
+    assert all(specs[name].overrides["exact"] for name in ("/cam01/pose", "/cam04/pose", "/multiview"))
+    assert "image_topic" not in specs["/cam01/pose"].overrides
+
+
+def test_exactly_what_cannot_be_said_twice_is_refused(tmp_path, testdata):
+    with pytest.raises(ConfigError, match="expected --source BAG"):
+        compose.load(CONFIGS / "demo.yaml", exact=True)
+    with pytest.raises(SourceError, match="several cameras; name one of"):
+        exactly(testdata, "demo.yaml")
+    (tmp_path / "c.yaml").write_text("fuse: {ros__parameters: {plugin: multiview_node, cameras: [a, b]}}")
+    with pytest.raises(ConfigError, match="expected a pose_node"):
+        compose.load(tmp_path / "c.yaml", (), str(testdata / "bags" / "pose2sim_single_4cam"), exact=True)

@@ -8,13 +8,16 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
+from pose_ros.msg import SkeletonArray
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
 from std_msgs.msg import Int32, String
 from tf2_msgs.msg import TFMessage
 
 from pose_ros.errors import ConfigError, SourceError, UnknownNameError
+from pose_ros.nodes import answers
 from pose_ros.nodes.player_node import PlayerNode
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.qos import LATCHED, sensor
@@ -116,3 +119,75 @@ def test_the_time_of_a_bag_that_begins_again_does_so_too(ros, player, bag):
     assert ros.spin_until(lambda: len(heard) > 60)
     assert {10**9, 10**9 + (COUNT - 1) * 5_000_000} <= set(heard)
     assert max(heard) == 10**9 + (COUNT - 1) * 5_000_000
+
+
+class Answerer:
+    """Says something of every image, a little later; what came meanwhile is noted."""
+
+    def __init__(self, ros, deaf_to=()):
+        self.heard, self._deaf_to = [], deaf_to
+        self._node = ros.node("answerer")
+        self._out = self._node.create_publisher(SkeletonArray, "answers", 10)
+        self._waiting = []
+        # An executor that finds several messages begins with the subscription that is older.
+        self._node.create_subscription(Int32, "number", lambda m: self.heard.append(m.data), sensor("reliable", 100))
+        self._node.create_subscription(Image, "eye", self._image, sensor("reliable", 100))
+        self._node.create_timer(0.03, self._answer)
+
+    def _image(self, message):
+        assert not self._waiting, "the one before is not answered yet"
+        self.heard.append(f"image {message.header.stamp.sec}")
+        if message.header.stamp.sec not in self._deaf_to:
+            self._waiting = [message.header, message.header]
+
+    def _answer(self):
+        if self._waiting:
+            self.heard.append("works")
+            header = self._waiting.pop()
+            if not self._waiting:
+                self._out.publish(SkeletonArray(header=header))
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Three images, and numbers 10 ms after and 50 ms before each."""
+    folder = tmp_path / "images"
+    with BagWriter(folder) as writer:
+        writer.add("/eye", Image)
+        writer.add("/number", Int32)
+        for i in range(1, 4):
+            image = Image(height=1, width=1, encoding="mono8", step=1, data=b"0")
+            image.header.stamp.sec = i
+            for topic, message, after_ms in (("/number", Int32(data=10 * i), -50), ("/eye", image, 0),
+                                             ("/number", Int32(data=10 * i + 1), 10)):  # fmt: skip
+                writer.write(topic, serialize_message(message), i * 100_000_000 + after_ms * 1_000_000)
+    return folder
+
+
+def test_nothing_more_is_played_until_an_image_is_answered(ros, player, images, monkeypatch):
+    monkeypatch.setattr(answers, "_CALM_S", 0.2)
+    other = Answerer(ros)
+    node = player(source=str(images), answers="/eye:=/answers", speed=0.0, ahead=0.02)
+    assert ros.spin_until(lambda: node.codes)
+    # What came 10 ms after an image is played before it.
+    assert other.heard == [x for i in range(1, 4) for x in (10 * i, 10 * i + 1, f"image {i}", "works", "works")]
+
+
+def test_an_image_that_nobody_answers_is_given_up_with_a_word(ros, player, images, monkeypatch, capfd):
+    monkeypatch.setattr(answers, "_CALM_S", 0.2)
+    other = Answerer(ros, deaf_to=(2,))
+    node = player(source=str(images), answers="/eye:=/answers", speed=0.0, answer_timeout=0.3, ahead=0.0)
+    assert ros.spin_until(lambda: node.codes)
+    assert [x for x in other.heard if str(x).startswith("image")] == ["image 1", "image 2", "image 3"]
+    said = capfd.readouterr().err
+    assert "no answer within 0.3 s: /answers to the image of 2.000; goes on without" in said
+    assert "9 messages, 1 images were not answered" in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [("/eye", "expected 'images:=skeletons'"), ("/ey:=/answers", "expected images of the bag, which has /eye")],
+)
+def test_answers_that_do_not_fit_are_told(player, images, rule, words):
+    with pytest.raises(ConfigError, match=words):
+        player(source=str(images), answers=rule)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -139,6 +140,21 @@ def test_openvino_runs_several_subjects_two_at_a_time(tmp_path, rng, monkeypatch
         assert len(alone) == n % 2, "only the last of an odd number runs alone"
         np.testing.assert_array_equal(result["negative"], -batch[:n])
         np.testing.assert_array_equal(result["size"], np.abs(batch[:n]))
+
+
+def test_exactly_openvino_waits_for_the_form_that_runs_several(tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    path, batch = onnx_file.write(tmp_path / "tiny.onnx"), np.ones((2, 2, 3), np.float32)
+    for exact in (True, False):
+        session = open_session(path, runtime="openvino", threads=2, exact=exact)
+        alone, infer, compile_ = [], session._infer, session._compile
+        monkeypatch.setattr(session, "_infer", lambda *args, alone=alone, infer=infer: alone.append(1) or infer(*args))
+        slow = threading.Event()
+        monkeypatch.setattr(
+            session, "_compile", lambda *args, slow=slow, compile_=compile_: (slow.wait(0.2), compile_(*args))[1])
+        session.run(batch)
+        assert len(alone) == (0 if exact else 2)
+        session._pair.result(timeout=60)
 
 
 def test_openvino_with_one_thread_does_not_run_two_at_a_time(tmp_path):

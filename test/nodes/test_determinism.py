@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same bag gives the same skeletons, bit for bit, however fast it is played."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+pytest.importorskip("rosbags", reason="rosbags is not installed")
+
+from pose_ros.msg import SkeletonArray
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+
+from pose_ros import wiring
+from pose_ros.cli import compose
+from pose_ros.media.demo import Demo
+from pose_ros.nodes import answers
+from pose_ros.nodes.multiview_node import MultiviewNode
+from pose_ros.nodes.player_node import PlayerNode
+from pose_ros.nodes.pose_node import PoseNode
+from pose_ros.ros.bag import BagWriter
+from pose_ros.ros.bag_reader import BagReader
+from pose_ros.ros.cameras import camera_to_info
+from pose_ros.ros.images import rgb_to_compressed
+from pose_ros.ros.qos import sensor
+from pose_ros.runtime import open_session
+
+CONFIGS = Path(__file__).parents[2] / "config"
+NODES = {"player_node": PlayerNode, "pose_node": PoseNode, "multiview_node": MultiviewNode}
+MOMENTS = 7
+HANDS = "mediapipe-hand-landmark-full"
+
+
+@pytest.fixture(autouse=True)
+def opened(monkeypatch):
+    """In one process everybody knows everybody at once, and networks, which keep nothing, are loaded for all runs."""
+    loaded, opened = {}, Counter()
+
+    def open_once(path, **how):
+        opened[path] += 1  # each node has its own
+        key = path, opened[path]
+        loaded[key] = loaded.get(key) or open_session(path, **how)
+        return loaded[key]
+
+    monkeypatch.setattr(wiring, "open_session", open_once)
+    monkeypatch.setattr(answers, "_CALM_S", 0.3)
+    monkeypatch.setattr("pose_ros.nodes.player_node._LINGER_S", 0.1)
+    return opened
+
+
+@pytest.fixture
+def played(ros, models, opened):
+    """Play a bag to the nodes of a file, and return topic -> serialized messages."""
+
+    def play(config, bag, settings, topics, end):
+        opened.clear()
+        with closing(type(ros)()) as own:
+            return once(own, config, bag, settings, topics, end)
+
+    def once(ros, config, bag, settings, topics, end):
+        other, heard, codes = ros.node("other"), defaultdict(list), []
+        for topic in topics:
+            other.create_subscription(SkeletonArray, topic, heard[topic].append, sensor("reliable", 1000), raw=True)
+        specs = compose.load(config, settings, str(bag), exact=True)
+        player, *others = [spec for spec in specs if spec.plugin in NODES]
+        nodes = [ros.add(_made(spec, ros.context)) for spec in others]
+        assert ros.spin_until(lambda: all(node._state == "active" for node in nodes), 90.0)
+        nodes.append(ros.add(_made(player, ros.context, stop=codes.append)))
+        assert ros.spin_until(lambda: codes and len(heard[end]) >= MOMENTS, 60.0), {t: len(m) for t, m in heard.items()}
+        ros.spin_for(0.1)
+        for node in reversed(nodes):
+            node.close()
+        return dict(heard)
+
+    return play
+
+
+def _made(spec, context, **more):
+    overrides = [Parameter(key, value=value) for key, value in spec.parameters.items()]
+    if spec.plugin != "player_node":
+        more["name"] = spec.name
+    return NODES[spec.plugin](context=context, namespace=spec.namespace, parameter_overrides=overrides, **more)
+
+
+@pytest.fixture
+def room(testdata, tmp_path):
+    """The first moments of the bag of four cameras."""
+    reader = BagReader(testdata / "bags" / "pose2sim_single_4cam")
+    with BagWriter(tmp_path / "room") as writer:
+        for topic, kind in reader.topics.items():
+            writer.add(topic, kind, latched=reader.latched(topic))
+        counts = dict.fromkeys(reader.topics, 0)
+        for topic, stamp_ns, data in reader.messages():
+            counts[topic] += 1
+            if counts[topic] <= MOMENTS:
+                writer.write(topic, data, stamp_ns)
+    reader.close()
+    return tmp_path / "room"
+
+
+@pytest.fixture
+def portrait(tmp_path):
+    """A person with a face and a hand; what calibrates an image is recorded after it, and is never the same."""
+    with BagWriter(tmp_path / "portrait") as writer:
+        writer.add("/eye/image_raw/compressed", CompressedImage)
+        writer.add("/eye/camera_info", CameraInfo)
+        for frame in itertools.islice(Demo(), 2, 2 + MOMENTS):
+            header = Header(frame_id=frame.frame_id)
+            header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns + 10**9, 10**9)
+            info, at_ns = camera_to_info(frame.camera, header), frame.stamp_ns + 10**9
+            info.k[0] += frame.stamp_ns * 1e-7
+            image = rgb_to_compressed(frame.image, header)
+            writer.write("/eye/image_raw/compressed", serialize_message(image), at_ns)
+            writer.write("/eye/camera_info", serialize_message(info), at_ns + 5_000_000)
+    return tmp_path / "portrait"
+
+
+def alike(runs):
+    """Check that all runs gave the same bytes."""
+    first, *others = runs
+    for other, (topic, messages) in itertools.product(others, first.items()):
+        assert len(messages) == len(other[topic])
+        for a, b in zip(messages, other[topic], strict=True):
+            if a != b:  # pytest shows in what
+                assert str(deserialize_message(a, SkeletonArray)) == str(deserialize_message(b, SkeletonArray))
+            assert a == b, topic
+
+
+def test_four_cameras_and_what_they_see_together(played, room):
+    topics = [f"/cam0{i}/pose/skeletons" for i in range(1, 5)]
+    topics += ["/multiview/skeletons", "/multiview/hands/skeletons"]
+    runs = [
+        played(CONFIGS / "multiview.yaml", room, (
+            f"/cam01/pose.hands.model={HANDS}", f"/cam02/pose.hands.model={HANDS}", "multiview.hands=true",
+            f"player.speed={speed}",
+        ), topics, "/multiview/skeletons")
+        for speed in (0.5, 4, 0)
+    ]
+    assert {topic: len(messages) for topic, messages in runs[0].items()} == dict.fromkeys(topics, MOMENTS)
+    fused = [deserialize_message(data, SkeletonArray) for data in runs[0]["/multiview/skeletons"]]
+    assert all(len(array.skeletons) == 1 and len(array.skeletons[0].points) for array in fused)
+    assert any(deserialize_message(data, SkeletonArray).skeletons for data in runs[0]["/multiview/hands/skeletons"])
+    alike(runs)
+
+
+def test_a_person_with_a_face_and_a_hand(played, portrait):
+    topics = [f"/pose/{part}skeletons" for part in ("", "hands/", "faces/")]
+    runs = [
+        played(CONFIGS / "demo.yaml", portrait, (f"player.speed={speed}", "player.ahead=0.02"), topics, topics[-1])
+        for speed in (0.5, 1, 4, 0)
+    ]
+    for topic in topics:
+        arrays = [deserialize_message(data, SkeletonArray) for data in runs[0][topic]]
+        assert len(arrays) == MOMENTS
+        assert any(array.skeletons for array in arrays)
+        # Nothing in it was measured by a clock.
+        assert not any(len(array.stage_ms) or array.stage_names for array in arrays)
+    bodies = [deserialize_message(data, SkeletonArray).skeletons[0] for data in runs[0][topics[0]]]
+    assert all(len(body.points) for body in bodies)  # also in the first image, whose calibration came after it
+    alike(runs)
