@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import statistics
@@ -70,8 +71,9 @@ class Other:
             ConfigError: It cannot answer.
         """
         assert self._process.stdin
-        self._process.stdin.write(json.dumps({"what": what, **ask}) + "\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which reading its answer tells better
+            self._process.stdin.write(json.dumps({"what": what, **ask}) + "\n")
+            self._process.stdin.flush()
         return self._answer("answer")
 
     def _answer(self, key: str) -> Any:
@@ -92,7 +94,8 @@ class Other:
         """End it."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -47,7 +47,7 @@ def plot(documents: Sequence[Mapping[str, Any]], names: Sequence[str], path: Pat
         for side, document in enumerate(documents):
             _bars(axes, document, name, cases, side, len(documents), names[side])
         axes.set_yticks(np.arange(len(cases)), ["\n".join(textwrap.wrap(case, _LETTERS)) for case in cases])
-        axes.invert_yaxis()
+        axes.set_ylim(len(cases) - 0.4, -0.6)
         axes.set(xlabel=f"{name} [{means[name]['unit']}]" if means[name]["unit"] else name, xlim=(0, None))
         axes.grid(axis="x", alpha=0.3)
     if len(documents) > 1:

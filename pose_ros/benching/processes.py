@@ -33,7 +33,7 @@ def age_s(pid: int) -> float:
 class Sampler:
     """Looks at processes again and again from a thread of its own; a context manager."""
 
-    def __init__(self, pids: Sequence[int], every_s: float = 0.5) -> None:
+    def __init__(self, pids: Sequence[int], every_s: float = 1.0) -> None:
         """Say at whom to look."""
         self._pids, self._every_s, self._ended = pids, every_s, threading.Event()
         #: Time since 1970 in nanoseconds, processor time in seconds and memory in megabytes of all together.

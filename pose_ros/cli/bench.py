@@ -66,7 +66,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     ros = action("ros", "Take the times from images on ROS topics to skeletons heard, of 1 .. N cameras and people.",
                  _ros, written)  # fmt: skip
     ros.add_argument("--model", default="blazepose-full", help="[detector+]estimator (default: %(default)s)")
-    _add_source(ros)
+    _add_source(ros, " Several are shown by the cameras in turns.", nargs="+", default=["demo"])
     ros.add_argument("--sizes", metavar="WxH", type=_size, nargs="+", default=[(640, 480)],
                      help="of images (default: 640x480)")
     ros.add_argument("--transports", nargs="+", choices=("raw", "compressed"), default=["raw"])
@@ -109,10 +109,10 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     beside.add_argument("--device", default="auto", help="here, beside MediaPipe (default: auto)")
 
 
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="demo", help="video, folder of images, image, or bag[#topic]; its first 60 "
-                        "images or 200 MB are decoded first, then shown forwards and backwards (default: demo, a real "
-                        "photograph under a moving camera)")
+def _add_source(parser: argparse.ArgumentParser, more: str = "", **settings: Any) -> None:
+    parser.add_argument("--source", metavar="SOURCE", help="video, folder of images, image, or bag[#topic]; its first "
+                        "60 images or 200 MB are decoded first, then shown forwards and backwards (default: demo, a "
+                        "real photograph under a moving camera)." + more, **{"default": "demo", **settings})
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -179,11 +179,15 @@ def _ros(args: argparse.Namespace) -> int:
     from pose_ros.benching.machine import Others
     from pose_ros.cli import bench_ros
     from pose_ros.cli.models import fetch
+    from pose_ros.media.sources import open_source
     from pose_ros.models.store import Store
     from pose_ros.wiring import models
 
-    if any(args.people) and args.source != "demo":
-        raise ConfigError("--people", f"expected only with the source 'demo'; '{args.source}' shows whom it shows")
+    other = next((source for source in args.source if source != "demo"), "")
+    if any(args.people) and other:
+        raise ConfigError("--people", f"expected only with the source 'demo'; '{other}' shows whom it shows")
+    for source in args.source:  # what is wrong is said before anything starts
+        open_source(source).close()
     store, settings = Store(), [_parameter(text) for text in args.set]
     for card in models({"model": args.model}, store):  # nodes do not download, and would say so one by one
         fetch(store, card)
@@ -198,7 +202,7 @@ def _ros(args: argparse.Namespace) -> int:
         rows += bench_ros.run(case)
     options = {"model": args.model, "together": args.together, "set": sorted(args.set), "seconds": args.seconds,
                "warm_up": args.warm_up}  # fmt: skip
-    work = {"source": args.source, "rate_hz": args.rate}
+    work = {"source": " ".join(args.source), "rate_hz": args.rate}
     return _finish(args, "ros", bench_ros.MEANS, rows, options, work, others.remarks())
 
 

@@ -51,7 +51,7 @@ MEANS: Mapping[str, Meaning] = {
     "nodes_cpu_percent": Meaning("processor time of the pose nodes' processes, in percent of one core", "%"),
     "nodes_cpu_ms_per_image": Meaning("the same for each array"),
     "peers_cpu_percent": Meaning("processor time of cameras and listener, in percent of one core", "%", ""),
-    "nodes_memory_mb": Meaning("memory of the pose nodes' processes that nobody else uses, all together, every half "
+    "nodes_memory_mb": Meaning("memory of the pose nodes' processes that nobody else uses, all together, every "
                                "second", "MB"),
     "memory_slope_mb_per_min": Meaning("slope of a straight line through these, of a minute or longer", "MB/min", ""),
 }  # fmt: skip
@@ -69,7 +69,8 @@ class Case:
     people: int
     size_wh: tuple[int, int]
     transport: str
-    source: str
+    #: Each camera shows another one, in turns.
+    sources: Sequence[str]
     rate: float
     seconds: float
     warm_up: float
@@ -101,8 +102,8 @@ def run(case: Case) -> list[dict[str, Any]]:
             nodes = list(_nodes(processes, case))
             count = round(case.rate * (case.warm_up + case.seconds))
             cameras = [processes.start(f"camera {i}", *_peer("camera", {
-                "namespace": f"/cam{i}", "source": case.source, "people": case.people, "size_wh": case.size_wh,
-                "transport": case.transport, "rate": case.rate, "count": count,
+                "namespace": f"/cam{i}", "source": case.sources[i % len(case.sources)], "people": case.people,
+                "size_wh": case.size_wh, "transport": case.transport, "rate": case.rate, "count": count,
             })) for i in range(case.cameras)]  # fmt: skip
             processes.wait_for_words(cameras, "ready")
             began = time.time_ns() + 500_000_000

@@ -80,6 +80,7 @@ def test_an_image_alone_is_looked_at_anew_every_time(cli, toy, photos):
 @pytest.mark.parametrize(("words", "said"), [
     (["stages", "--source", "nowhere.mp4"], "no such file"),
     (["stages", "--source", "PHOTOS", "--people", "2"], "expected only with the source 'demo'"),
+    (["ros", "--source", "demo", "nowhere.mp4"], "no such file"),
     (["ros", "--source", "PHOTOS", "--people", "2"], "expected only with the source 'demo'"),
     (["stages", "--size", "640"], "expected WIDTHxHEIGHT"),
     (["ros", "--rate", "0"], "expected a number above 0"),
@@ -303,6 +304,14 @@ def test_what_another_program_raises_is_told(others):
         pytest.raises(ConfigError, match=r"mediapipe does not work there: FileNotFoundError.*none\.npy"),
     ):
         other("video", solution="pose", clip="none.npy", most=1, complexity=1, warm_up=0, count=1)
+
+
+def test_a_program_that_dies_is_told(others):
+    with beside.Other("mediapipe", Path(sys.executable)) as other:
+        other._process.kill()
+        other._process.wait()
+        with pytest.raises(ConfigError, match=r"--mediapipe-python: .* its process has ended: exit code -9"):
+            other("video", solution="pose")
 
 
 def test_rows_beside_are_compared_with_the_fastest_other():

@@ -15,7 +15,7 @@ _MS = 1_000_000
 
 
 def case(**changes) -> bench_ros.Case:
-    values = {"cameras": 1, "people": 0, "size_wh": (64, 48), "transport": "raw", "source": "demo", "rate": 100.0,
+    values = {"cameras": 1, "people": 0, "size_wh": (64, 48), "transport": "raw", "sources": ["demo"], "rate": 100.0,
               "seconds": 0.06, "warm_up": 0.02, "together": False, "parameters": (), **changes}
     return bench_ros.Case(**values)
 
