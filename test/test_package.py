@@ -35,6 +35,8 @@ WITHOUT_KEY = {"ai_edge_litert", "openvino", "tomli"}
 #: Libraries that only checkpoints, their export, measuring accuracy, files of motion capture and Rerun's viewer need:
 #: extras, which no robot has to have.
 EXTRAS = {"ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "rerun", "safetensors", "torch"}
+#: Programs that are compared with, in environments of their own; nothing here imports them.
+COMPARED = {"mediapipe", "rtmlib"}
 
 
 def test_version_is_written_once() -> None:
@@ -67,7 +69,7 @@ def test_every_imported_library_is_declared() -> None:
                 used |= {name.name.split(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom):
                 used.add(str(node.module).split(".")[0])
-    others = used - sys.stdlib_module_names - {"pose_ros"} - WITHOUT_KEY - EXTRAS
+    others = used - sys.stdlib_module_names - {"pose_ros"} - WITHOUT_KEY - EXTRAS - COMPARED
     assert {ROSDEP.get(name, name) for name in others} <= declared
 
 
