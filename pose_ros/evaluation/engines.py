@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from pose_ros.errors import ConfigError
+from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.evaluation.estimates import Estimates
 from pose_ros.evaluation.job import Job
 from pose_ros.evaluation.predict import answers
@@ -32,6 +32,7 @@ def each(job: Job, shards: Sequence[range], jobs: int = 1, engine: str = "proces
 
     Raises:
         ConfigError: There is no such engine, or it is not installed.
+        PoseRosError: The model or the data cannot be read, or a worker was ended.
     """
     if jobs < 1:
         raise ConfigError("--jobs", f"expected a number from 1 on, got {jobs}")
@@ -49,6 +50,7 @@ def each(job: Job, shards: Sequence[range], jobs: int = 1, engine: str = "proces
 
 def _processes(job: Job, shards: Sequence[range], jobs: int) -> Done:
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Spawned, not forked: runtimes of networks do not survive a fork.
@@ -57,6 +59,9 @@ def _processes(job: Job, shards: Sequence[range], jobs: int) -> Done:
         futures = {pool.submit(answers, job, shard): shard for shard in shards}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise PoseRosError("a process that ran the model was ended from outside, most likely because memory ran out; "
+                           "take fewer --jobs, and --resume where answers are kept") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from pose_ros.cli.main import FAILED, MISSING, OK, USAGE, main
-from pose_ros.evaluation import Job, estimate, run
+from pose_ros.errors import PoseRosError
+from pose_ros.evaluation import Job, engines, estimate, run
 
 MINI = "coco/person_keypoints.json"
 
@@ -207,6 +208,17 @@ def test_estimators_that_look_in_rotated_regions_say_when_labels_do_not_tell_the
     code, _, err = cli("eval", "--data", mini, "--model", "blazepose-full", "--boxes", "truth")
     assert code == USAGE
     assert "take --boxes detector" in err
+
+
+def test_killed_worker_is_told(testdata, monkeypatch):
+    job = Job("coco", testdata / "body2d/coco_mini", "simplepose-ultralight", "person_keypoints.json", "truth")
+    monkeypatch.setattr(engines, "answers", _dies)
+    with pytest.raises(PoseRosError, match="fewer --jobs"):
+        list(engines.each(job, [range(2), range(2, 4)], jobs=2))
+
+
+def _dies(*_: object) -> None:
+    os._exit(9)
 
 
 @pytest.mark.usefixtures("models")
