@@ -34,7 +34,7 @@ ROSDEP = {
 WITHOUT_KEY = {"ai_edge_litert", "openvino", "tomli"}
 #: Libraries that only checkpoints, their export, measuring accuracy, files of motion capture and Rerun's viewer need:
 #: extras, which no robot has to have.
-EXTRAS = {"ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "rerun", "safetensors", "torch"}
+EXTRAS = {"distributed", "ezc3d", "onnx", "onnxscript", "pyarrow", "pycocotools", "rerun", "safetensors", "torch"}
 #: Programs that are compared with, in environments of their own; nothing here imports them.
 COMPARED = {"mediapipe", "rtmlib"}
 
