@@ -57,7 +57,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     _add_source(stages)
     stages.add_argument("--size", metavar="WxH", type=_size, help="bring images to this size")
     stages.add_argument("--people", type=_count(0), default=0, metavar="N",
-                        help="so many in each image; of the source `demo` only")
+                        help="so many in each image, and at most so many looked for; of the source `demo` only")
     stages.add_argument("--images", type=_count(1), default=300, metavar="N",
                         help="images whose times are taken (default: %(default)s)")
     stages.add_argument("--warm-up", type=_count(1), default=30, metavar="N",
@@ -73,7 +73,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     ros.add_argument("--cameras", type=_count(1), nargs="+", default=[1], metavar="N", help="cameras, each with a pose "
                      "node of its own (default: 1)")
     ros.add_argument("--people", type=_count(0), nargs="+", default=[0], metavar="N",
-                     help="so many in each image; of the source `demo` only")
+                     help="so many in each image, and at most so many looked for; of the source `demo` only")
     ros.add_argument("--rate", type=_positive, default=15.0, help="images per second of each camera (default: 15)")
     ros.add_argument("--seconds", type=_positive, default=15.0, help="time that counts (default: 15)")
     ros.add_argument("--warm-up", type=_positive, default=5.0, help="time before it (default: 5)")
@@ -153,7 +153,7 @@ def _stages(args: argparse.Namespace) -> int:
 
     others = Others()
     frames, fps = stream.clip(args.source, args.people, args.size)
-    args.max_subjects = args.max_subjects or args.people or None
+    args.max_subjects = args.max_subjects or (args.people if args.people > 1 else None)
     began = time.perf_counter()
     # One image is no video: nobody can be followed through it.
     pipeline = Runner(args).pipeline(follow=len(frames) > 1)

@@ -33,6 +33,7 @@ examples:
   pose-ros run photo.jpg --output out        find people without ROS; picture and JSON land in out/
   pose-ros export out/skeletons --output walk.trc    skeletons over time, for OpenSim, Excel or Blender
   pose-ros view recording/                   images, skeletons, TF and latencies of a bag in Rerun's viewer
+  pose-ros bench stages                      where the milliseconds of an image go, on this machine
   pose-ros up demo                           camera, estimator and recorder as ROS 2 nodes
   pose-ros COMMAND --help                    more about one command
 
