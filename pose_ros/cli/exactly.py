@@ -39,7 +39,8 @@ def played_exactly(specs: Sequence[NodeSpec], source: str, above: str) -> list[N
     answers, result = [], []
     for spec in specs:
         heard: dict[str, Any] = {"use_sim_time": True}
-        if spec.plugin in ("pose_node", "recorder_node") and (topic or _images(spec) not in recorded):
+        sees = spec.plugin in ("pose_node", "recorder_node") and bool(_images(spec))
+        if sees and (topic or _images(spec) not in recorded):
             heard |= _topics(source, path, topic)
         if spec.plugin == "pose_node":
             heard |= {"exact": True, "image_transport": "raw"} if "image_topic" in heard else {"exact": True}
@@ -57,14 +58,14 @@ def played_exactly(specs: Sequence[NodeSpec], source: str, above: str) -> list[N
 
 
 def _images(spec: NodeSpec) -> str:
-    """Return the full name of the topic of images that a node hears."""
+    """Return the full name of the topic of images that a node hears; empty if it hears none."""
     from pose_ros.cli.compose import options_of
 
     known = options_of(spec.plugin, spec.parameters)
     topic = str(spec.parameters.get("image_topic", known["image_topic"].default))
     if spec.parameters.get("image_transport") == "compressed":
         topic = f"{topic.removesuffix('/compressed')}/compressed"
-    return topic if topic.startswith("/") else f"{spec.namespace}/{topic}"
+    return topic if topic.startswith("/") or not topic else f"{spec.namespace}/{topic}"
 
 
 def _topics(source: str, path: str, topic: str) -> dict[str, str]:

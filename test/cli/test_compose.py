@@ -362,12 +362,16 @@ def test_exactly_a_player_takes_the_place_of_the_camera(testdata):
         assert (heard["use_sim_time"], heard.get("exact")) == (True, exact)
 
 
-def test_exactly_several_cameras_keep_their_topics(testdata):
+def test_exactly_several_cameras_keep_their_topics(tmp_path, testdata):
     specs = exactly(testdata, "multiview.yaml")
     assert specs["/player"].overrides["answers"] == [
         f"/cam0{i}/image_raw/compressed:=/cam0{i}/pose/skeletons" for i in range(1, 5)]  # fmt: skip
     assert all(specs[name].overrides["exact"] for name in ("/cam01/pose", "/cam04/pose", "/multiview"))
     assert "image_topic" not in specs["/cam01/pose"].overrides
+    # A recorder without pictures needs none.
+    recorder = "\nrecorder: {ros__parameters: {plugin: recorder_node, image_topic: ''}}"
+    (tmp_path / "c.yaml").write_text((CONFIGS / "multiview.yaml").read_text() + recorder)
+    assert "image_topic" not in exactly(testdata, tmp_path / "c.yaml")["/recorder"].overrides
 
 
 def test_exactly_what_cannot_be_said_twice_is_refused(tmp_path, testdata):
