@@ -27,12 +27,10 @@ from pose_ros.core.stages import Stages
 from pose_ros.detectors.base import Detector
 from pose_ros.metrics import gather
 from pose_ros.metrics.average_precision import of_boxes, of_keypoints
-from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
-from pose_ros.registry import load
 from pose_ros.skeletons import catalogue
 from pose_ros.sources import TopDown
-from pose_ros.wiring import build, parse_model
+from pose_ros.wiring import build, known_options, parse_model
 
 #: A detector is measured with nearly all it has to say: average precision weighs its doubts itself.
 _DETECTOR = {"score_threshold": 0.01, "nms_iou": 0.65, "max_detections": 100}
@@ -62,10 +60,10 @@ def evaluate(
     truth = datasets.open("coco", folder, "person_keypoints.json")
     target = catalogue.get("coco17")
     detector, card = parse_model(model, store)
-    estimator = {**_known(card, _ESTIMATOR), **(estimator or {})}
+    estimator = {**known_options(card, _ESTIMATOR), **(estimator or {})}
     config: dict[str, Any] = {"model": model, "runtime": runtime, "track": False, "estimator": estimator}
     if detector is not None:
-        config["detector"] = _known(detector, _DETECTOR)
+        config["detector"] = known_options(detector, _DETECTOR)
         config["top_down"] = {"max_subjects": 100, "follow": False}
     source = build(config, store).source
     if isinstance(source, TopDown):
@@ -88,12 +86,6 @@ def evaluate(
     if found:
         result["boxes"] = of_boxes(labels, gather.boxes(found.items())).summary()
     return {kind: {name: round(value, 4) for name, value in stats.items()} for kind, stats in result.items()}
-
-
-def _known(card: ModelCard, options: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the options that the plugin of a card has."""
-    known = load(f"{card.kind}s", card.plugin).Options.__dataclass_fields__  # type: ignore[attr-defined]
-    return {key: value for key, value in options.items() if key in known}
 
 
 class _Recorder:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -17,7 +19,7 @@ import pytest
 
 from pose_ros.cli.main import FAILED, MISSING, OK, USAGE, main
 from pose_ros.errors import PoseRosError
-from pose_ros.evaluation import Job, engines, estimate, run
+from pose_ros.evaluation import Job, engines, estimate, run, score
 
 MINI = "coco/person_keypoints.json"
 
@@ -52,6 +54,29 @@ def test_figures_on_coco_are_those_of_the_benchmark(cli, mini):
     assert result["published"]["AP"][0]["value"] == 0.518
     assert result["published"]["AP"][0]["source"].startswith("https://")
     assert list(result["keypoints"]["values"])[:2] == ["nose", "left_eye"]
+
+
+@pytest.mark.usefixtures("models")
+def test_average_precision_is_what_pycocotools_makes_of_the_same_answers(testdata):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    folder = testdata / "body2d/coco_mini"
+    job = Job("coco", folder, "simplepose-ultralight", "person_keypoints.json", "truth")
+    answers, truth, rows = estimate(job), job.dataset(), []
+    for keypoints, scores, image in zip(answers.keypoints, answers.scores, answers.image, strict=True):
+        sure = [float(s) for s in scores if s > 0.2]
+        rows.append({"image_id": truth[int(image)].id, "category_id": 1, "score": sum(sure) / max(len(sure), 1),
+                     "keypoints": np.column_stack([keypoints, scores]).astype(float).ravel().tolist()})  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        labels = COCO(folder / "person_keypoints.json")
+        oracle = COCOeval(labels, labels.loadRes(rows), "keypoints")
+        oracle.evaluate()
+        oracle.accumulate()
+        oracle.summarize()
+    ours = {m.name: m.value for m in score(truth, answers, truth.skeleton, 0).measures}
+    expected = dict(zip(("AP", "AP50", "AP75", "APm", "APl", "AR"), oracle.stats, strict=False))
+    assert ours == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.usefixtures("models")
