@@ -76,7 +76,7 @@ class Job:
         detector, card = wiring.parse_model(self.model, store or Store())
         asks = wiring.looks_where_told(card)
         named = "+" in self.model or not asks
-        boxes = self.boxes or ("detector" if named else protocol.of(datasets.get(self.data)).boxes)
+        boxes = self.boxes or ("detector" if named else protocol.of(self.dataset()).boxes)
         if boxes != "detector" and not asks:
             raise ConfigError("--boxes", f"'{card.name}' looks at whole images and is not told where subjects are; "
                                          "leave --boxes away")
@@ -96,7 +96,7 @@ class Job:
         store, truth = Store(), self.dataset()
         first = next((sample for i in self.indices() if len(sample := truth[i])), None)
         if first is not None:
-            protocol.of(truth.card).check(truth.name, first)
+            protocol.of(truth).check(truth.name, first)
         card = wiring.parse_model(self.model, store)[1]
         own = catalogue.get(card.skeleton)
         if not converts(own, truth.skeleton):
@@ -116,7 +116,7 @@ class Job:
 
     def config(self, store: Store) -> dict[str, Any]:
         """Return the configuration of the model: what the protocol says, and the settings on top of it."""
-        precision = protocol.of(datasets.get(self.data)).kind == "precision"
+        precision = protocol.of(self.dataset()).kind == "precision"
         detector, card = wiring.parse_model(self.model, store)
         # One thread, so that the number of processes changes nothing, not even how sums are rounded.
         config: dict[str, Any] = {"model": self.model, "threads": 1, "exact": True}

@@ -10,8 +10,7 @@ from pose_ros.errors import ConfigError
 from pose_ros.metrics.nme import FAILURE
 
 if TYPE_CHECKING:
-    from pose_ros.datasets.base import Sample
-    from pose_ros.datasets.card import DatasetCard
+    from pose_ros.datasets.base import Dataset, Sample
     from pose_ros.metrics.pck import Rule
 
 Kind = Literal["precision", "share", "nme", "space"]
@@ -73,17 +72,20 @@ _BY_METRIC = {
 }
 
 
-def of(card: DatasetCard) -> Protocol:
-    """Return how a data set is judged.
+def of(dataset: Dataset) -> Protocol:
+    """Return how a data set is judged: by the first metric of its card that single images and its skeleton allow.
 
     Raises:
-        ConfigError: Not by answers to single images.
+        ConfigError: There is none.
     """
+    card = dataset.card
     if card.name in _OWN:
         return _OWN[card.name]
     if card.name.startswith("300"):
         return Protocol("nme", "inter_ocular", FAILURE["300w"])
-    if card.metrics[0] not in _BY_METRIC:
-        raise ConfigError("--data", f"'{card.name}' is judged by {card.metrics[0]} over several cameras at once; here "
-                                    "single images are, see `pose-ros datasets list` for other data sets")
-    return _BY_METRIC[card.metrics[0]]
+    for metric in card.metrics:
+        # Skeletons of people's own labels have no tolerances.
+        if metric in _BY_METRIC and (metric != "OKS AP" or dataset.skeleton.sigmas):
+            return _BY_METRIC[metric]
+    raise ConfigError("--data", f"'{card.name}' is judged by {', '.join(card.metrics)}, which needs several cameras at "
+                                "once or tolerances (sigmas) of its skeleton; see `pose-ros datasets list` for others")

@@ -91,7 +91,7 @@ def _result(entry: Entry) -> dict[str, Any]:
     return {
         "data": job.data, "split": truth.split, "model": job.model, "boxes": entry.boxes, "images": scores.images,
         "subjects": len(scores.subjects), "found": scores.found, "skeleton": truth.skeleton.name,
-        "judged_by": truth.card.metrics[0],
+        "judged_by": scores.measures[0].name,
         "measures": {m.name: {"value": m.value, "unit": m.unit, "interval95": [m.low, m.high]}
                      for m in scores.measures},
         "published": {name: [{"says": key, "value": value, "source": entry.card.source} for key, value in said]

@@ -95,7 +95,7 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
     Raises:
         ConfigError: The model does not say what the data set is judged by.
     """
-    protocol, skeleton = protocols.of(truth.card), truth.skeleton
+    protocol, skeleton = protocols.of(truth), truth.skeleton
     samples = truth[: len(estimates.counts)]
     for sample in samples:
         if len(sample):

@@ -34,6 +34,7 @@ SETS = [
     ("interhand2.6m", "hand/interhand2.6m", "data.json", "MPJPE", 0),
     ("horse10", "animal/horse10", "test_horse10.json", "PCK@0.3", 1),
     ("300w", "face/300w", "test_300w.json", "NME", 0), ("wflw", "face/wflw", "test_wflw.json", "NME", 0),
+    ("coco-format", "animal/fly", "test_fly.json", "PCK@0.2", 1), ("sleap", "video", "", "RMSE", 0),
     ("aflw", "face/aflw", "test_aflw.json", "NME", 0), ("lightning-pose", "animal/mirror_mouse", "", "RMSE", 0),
 ]  # fmt: skip
 IDS = [row[0] for row in SETS]
