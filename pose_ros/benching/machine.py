@@ -34,7 +34,7 @@ def machine() -> dict[str, Any]:
             if (found := re.search(r"Model:\s*(.+)", _text(file)))]  # fmt: skip
     return {
         "cpu": model[1] if model else platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)), "governor": governor or None,
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None, "governor": governor or None,
         "memory_gb": round(int(memory[1]) / 1e6, 1) if memory else None, "gpus": gpus, "system": platform.platform(),
     }  # fmt: skip
 
@@ -70,6 +70,8 @@ class Others:
         cores = os.cpu_count() or 1
         own = sum(os.times()[:4]) - self._own_s
         share = max(_busy_s() - self._busy_s - own, 0.0) / max((time.monotonic() - self._began) * cores, 1e-9)
+        if not self._busy_s:
+            return [f"how much others used is not known here; load before {self.load:.1f}"]
         text = f"others used {100 * share:.0f} % of the {cores} processors; load before {self.load:.1f}"
         return [f"busy machine: {text}"] if share > _BUSY else [text]
 

@@ -24,9 +24,12 @@ def private_mb(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024e-6
 
 
-def age_s(pid: int) -> float:
-    """Return how long ago a process started."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def age_s(pid: int) -> float | None:
+    """Return how long ago a process started; None where there is no /proc."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return None
+    fields = stat.read_text().rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) * _TICK_S
 
 

@@ -163,7 +163,7 @@ def _stages(args: argparse.Namespace) -> int:
     first, start_s = time.perf_counter(), age_s(os.getpid())
     found = stages.measure(pipeline, images, args.images, args.warm_up)
     whole = {**found[-1]["numbers"], "open_s": opened - began, "first_image_ms": 1e3 * (first - opened),
-             "start_s": start_s}  # fmt: skip
+             "start_s": start_s}  # None is left out
     options = {"model": pipeline.source.name, "device": pipeline.source.device, "hands": args.hands,
                "faces": args.faces, "skeleton": pipeline.skeleton.name, "max_subjects": args.max_subjects,
                "set": sorted(args.set), "images": args.images, "warm_up": args.warm_up}  # fmt: skip
