@@ -99,7 +99,7 @@ class Job:
             protocol.of(truth).check(truth.name, first)
         card = wiring.parse_model(self.model, store)[1]
         own = catalogue.get(card.skeleton)
-        if not converts(own, truth.skeleton):
+        if not converts(own, protocol.labelled(truth, own)):
             others = catalogue.targets(own)
             fitting = [name for name in datasets.names() if datasets.get(name).skeleton in {own.name, *others}]
             raise ConfigError("--model", f"'{card.name}' says keypoints of '{own.name}', of which none are known in "

@@ -12,6 +12,7 @@ from pose_ros.core.frame import Frame
 from pose_ros.core.skeleton import Skeleton
 from pose_ros.datasets import Sample
 from pose_ros.estimators.base import CropEstimator
+from pose_ros.evaluation import protocol
 from pose_ros.evaluation.estimates import Estimates, concatenate
 from pose_ros.evaluation.job import Job
 from pose_ros.evaluation.regions import true_regions
@@ -31,13 +32,13 @@ class Runner:
         """Load the networks."""
         store = Store()
         self._boxes, config = job.where(store), job.config(store)
-        self._labels: Skeleton = job.dataset().skeleton
         if self._boxes == "detector":
             self._pipeline = wiring.build(config, store)
         else:
             estimator = wiring.estimator(config, store)
             assert isinstance(estimator, CropEstimator)
             self._estimator = estimator
+            self._labels: Skeleton = protocol.labelled(job.dataset(), estimator.skeleton)
 
     def __call__(self, sample: Sample) -> Estimates:
         """Return what is seen in the picture of a sample."""

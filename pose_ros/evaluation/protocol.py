@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pose_ros.errors import ConfigError
 from pose_ros.metrics.nme import FAILURE
 
 if TYPE_CHECKING:
+    from pose_ros.core.skeleton import Skeleton
     from pose_ros.datasets.base import Dataset, Sample
     from pose_ros.metrics.pck import Rule
 
@@ -70,6 +71,18 @@ _BY_METRIC = {
     "NME box": Protocol("nme", "box_size", FAILURE["wflw"]),
     "MPJPE": Protocol("space"),
 }
+
+
+def labelled(dataset: Dataset, own: Skeleton) -> Skeleton:
+    """Return the skeleton of labels as a model with skeleton ``own`` sees it.
+
+    People's own labels do not say which joints of which subject they are: keypoints of the same name are the same.
+    """
+    if dataset.card.skeleton:
+        return dataset.skeleton
+    pairs = zip(dataset.skeleton.keypoints, dataset.skeleton.joints, strict=True)
+    return replace(dataset.skeleton, joints=tuple(own.joints[own.index[name]] if name in own.index else joint
+                                                  for name, joint in pairs))
 
 
 def of(dataset: Dataset) -> Protocol:

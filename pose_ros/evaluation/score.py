@@ -95,7 +95,7 @@ def score(truth: Dataset, estimates: Estimates, own: Skeleton, resamples: int = 
     Raises:
         ConfigError: The model does not say what the data set is judged by.
     """
-    protocol, skeleton = protocols.of(truth), truth.skeleton
+    protocol, skeleton = protocols.of(truth), protocols.labelled(truth, own)
     samples = truth[: len(estimates.counts)]
     for sample in samples:
         if len(sample):
@@ -184,7 +184,7 @@ def _matches(samples: Sequence[Sample], rows: Sequence[np.ndarray], estimates: E
 
 def _precision(case: _Case) -> _Judged:
     truth, poses, estimates, shared = case.truth, case.poses, case.estimates, case.shared
-    skeleton = truth.skeleton
+    skeleton = poses.skeleton
     labels = gather.labels(skeleton, enumerate(case.samples))
     if truth.name == "crowdpose":
         # CrowdPose counts only keypoints that can be seen (xtcocotools).

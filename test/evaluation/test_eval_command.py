@@ -80,6 +80,15 @@ def test_average_precision_is_what_pycocotools_makes_of_the_same_answers(testdat
 
 
 @pytest.mark.usefixtures("models")
+def test_labels_of_ones_own_are_matched_by_name(cli, mini):
+    code, out, _ = cli("eval", "--data", mini.replace("coco", "coco-format", 1), "--model", "simplepose-ultralight",
+                       "--json", "--resamples", 0)
+    assert code == OK
+    assert value(out, "PCK@0.2") > 0.8
+    assert json.loads(out)["results"][0]["unknown_keypoints"] == []
+
+
+@pytest.mark.usefixtures("models")
 def test_hands_in_pixels_and_in_metres(cli, testdata):
     model = "mediapipe-hand-landmark-full"
     code, out, _ = cli("eval", "--data", f"freihand/test_freihand.json:{testdata}/hand/freihand",
