@@ -34,8 +34,9 @@ def machine() -> dict[str, Any]:
             if (found := re.search(r"Model:\s*(.+)", _text(file)))]  # fmt: skip
     return {
         "cpu": model[1] if model else platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None, "governor": governor or None,
-        "memory_gb": round(int(memory[1]) / 1e6, 1) if memory else None, "gpus": gpus, "system": platform.platform(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "governor": governor or None, "memory_gb": round(int(memory[1]) / 1e6, 1) if memory else None, "gpus": gpus,
+        "system": platform.platform(),
     }  # fmt: skip
 
 
