@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,8 @@ def run(args: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, Any],
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         others = {name: stack.enter_context(Other(name, pythons[name])) for name in {known[w]: 0 for w in work}}
         frames, fps = clip(args.source) if set(work) != {"boxes"} else ([], 0.0)
+        # The others know no camera, and place nobody in front of it.
+        frames = [replace(frame, camera=None) for frame in frames]
         file = save(frames, folder) if frames else ""
         for name in work:
             console.note(f"{name} ...")
