@@ -41,7 +41,7 @@ from pose_ros.runtime import open_session
 
 CONFIGS = Path(__file__).parents[2] / "config"
 NODES = {"player_node": PlayerNode, "pose_node": PoseNode, "multiview_node": MultiviewNode}
-MOMENTS = 7
+MOMENTS = 6
 HANDS = "mediapipe-hand-landmark-full"
 
 
@@ -59,6 +59,7 @@ def opened(monkeypatch):
     monkeypatch.setattr(wiring, "open_session", open_once)
     monkeypatch.setattr(answers, "_CALM_S", 0.3)
     monkeypatch.setattr("pose_ros.nodes.player_node._LINGER_S", 0.1)
+    monkeypatch.setattr("pose_ros.nodes.player_node._DELIVERY_S", 0.3)
     return opened
 
 
