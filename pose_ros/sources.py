@@ -220,8 +220,11 @@ class TopDown:
             poses = poses.replace(boxes=np.where(np.isnan(poses.boxes), found.boxes, poses.boxes))
             if len(found) < len(self._scores) and not self._missing(frame.stamp_ns):
                 self._lost_of, self._lost_ns = len(self._scores), frame.stamp_ns
-            self._framing, self._scores, self._apart = Framing(poses, found.boxes), found.scores, len(distinct(poses))
-            regions = boxes_to_regions(self._framing.boxes(poses))
+            framing = Framing(poses, found.boxes)
+            # Of nobody, other estimators tell no regions either.
+            self._framing = framing if len(poses) else None
+            self._scores, self._apart = found.scores, len(distinct(poses))
+            regions = boxes_to_regions(framing.boxes(poses))
         else:
             assert self._framing is not None
             boxes = self._framing.boxes(poses)

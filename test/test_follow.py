@@ -162,6 +162,23 @@ def test_a_world_without_people_asks_the_detector_each_time():
     assert world.detections == 3
 
 
+class Teller(World):
+    """An estimator that says where to look next, of those whom it sees."""
+
+    def estimate(self, image: np.ndarray, regions: np.ndarray, sides: np.ndarray | None = None) -> Poses:
+        poses = super().estimate(image, regions)
+        return poses.replace(regions=boxes_to_regions(poses.boxed().boxes)) if len(poses) else poses
+
+
+def test_an_estimator_that_says_where_to_look_is_believed_after_images_without_anybody():
+    world = Teller()
+    source = follow(world, detect_every=10)
+    look(source, 0)
+    world.people.append(np.array([100, 200], np.float32))
+    assert [len(look(source, i * STEP)) for i in range(1, 20)] == [1] * 19
+    assert world.detections == 2
+
+
 def test_a_box_is_framed_by_the_keypoints_that_were_sure():
     poses = Poses(BODY, SHAPE[None] + 100, np.array([[0.9, 0.8, 0.8, 0.1]]))
     framing = Framing(poses, BOX[None] + 100)

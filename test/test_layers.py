@@ -29,7 +29,7 @@ MAY_USE = {
     "plugin": {"core", "errors", "models", "runtime"},
     "registry": {"errors", "plugin"},
     "media": {"core", "errors", "folders", "skeletons"},
-    "view": {"core", "errors", "media"},
+    "viewer": {"core", "errors", "media"},
     "detectors": {"core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "estimators": {"anatomy", "core", "decode", "errors", "models", "plugin", "runtime", "skeletons"},
     "lifters": {"anatomy", "core", "errors", "models", "plugin", "runtime", "skeletons", "tracking"},
@@ -177,3 +177,11 @@ def test_no_import_circles() -> None:
 
     for module in SOURCES:
         walk(module)
+
+
+def test_no_room_takes_a_public_name():
+    """An imported room becomes an attribute of the package, in place of what bears its name there."""
+    import pose_ros
+
+    rooms = {path.stem for path in (ROOT / "pose_ros").iterdir()}
+    assert not rooms & set(pose_ros.__all__)

@@ -117,7 +117,7 @@ def choose(topics: Mapping[str, str], patterns: Sequence[str], known: Collection
 
 def _messages(args: argparse.Namespace, viewer: Viewer) -> Messages:
     from pose_ros.cli.view_messages import Messages
-    from pose_ros.view.scene import Scene
+    from pose_ros.viewer.scene import Scene
 
     return Messages(Scene(viewer.recording, min_score=args.min_score), lambda text: console.note(f"pose-ros: {text}"))
 
@@ -169,7 +169,7 @@ def _video(args: argparse.Namespace, viewer: Viewer) -> Counter[str]:
     from pose_ros.cli.runner import Runner
     from pose_ros.core.kinds import PARTS
     from pose_ros.media.sources import open_source
-    from pose_ros.view.scene import Scene
+    from pose_ros.viewer.scene import Scene
 
     args.model = args.model or "blazepose-full"
     count = 0

@@ -17,7 +17,7 @@ from pose_ros.ros.image_file import size
 from pose_ros.ros.images import image_to_rgb
 from pose_ros.ros.reading import array_to_poses, info_to_skeleton
 from pose_ros.skeletons import catalogue
-from pose_ros.view.scene import Scene
+from pose_ros.viewer.scene import Scene
 
 _LEVELS = {0: "OK", 1: "WARN", 2: "ERROR", 3: "STALE"}
 #: Levels of rcl_interfaces/Log, and those that are shown.

@@ -23,7 +23,7 @@ from pose_ros.cli.main import main
 from pose_ros.cli.view import choose, is_bag
 from pose_ros.core.poses import Poses
 from pose_ros.skeletons import catalogue
-from pose_ros.view import shapes
+from pose_ros.viewer import shapes
 
 COCO = catalogue.get("coco17")
 #: Of the first image, and how much later things were recorded.

@@ -17,8 +17,8 @@ import numpy as np
 from pose_ros.core.camera import Camera
 from pose_ros.core.poses import SIDE_NAMES, Poses
 from pose_ros.core.skeleton import Skeleton
-from pose_ros.view import shapes
-from pose_ros.view.layout import Layout
+from pose_ros.viewer import shapes
+from pose_ros.viewer.layout import Layout
 
 if TYPE_CHECKING:
     import rerun as rr
