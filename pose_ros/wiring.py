@@ -54,8 +54,8 @@ class ComputeOptions:
         "always take one.", low=0, high=1000,
     )
     exact: bool = option(
-        False, "The same images give the same bits, however fast they come: nothing depends on the clock, or on what is "
-        "ready by now.",
+        False, "The same images give the same bits, however fast they come: nothing depends on the clock, or on what "
+        "is ready by now.",
     )
 
 

@@ -135,6 +135,7 @@ def test_a_killed_estimator_comes_back_while_camera_and_recorder_go_on(robot: Ro
     seen = len(robot.images)
     robot.kill("pose")
     robot.flows(robot.arrays)
+    robot.flows(robot.images)
     robot.records()
     assert longest(robot.images[seen - 1:]) < longest(robot.arrays), "images did not wait for it"
     assert {n["node"]: n["restarts"] for n in robot.end()["nodes"]}["/pose"] == 1

@@ -24,8 +24,8 @@ LONELY = {"facemesh468": 316, "facemesh478": 318, "holistic543": 316, "holistic5
 
 #: Of so many lines: a face is jaw, brows, nose (and its bridge), eyes, lips; BlazePose's face is apart from its body.
 PIECES = {"aflw19": 6, "body135": 10, "cofw29": 6, "eye76": 2, "face68": 9, "facemesh468": 10, "facemesh478": 12,
-          "halpe136": 12, "holistic543": 15, "holistic553": 17, "lapa106": 9, "mediapipe33": 3, "openpose_face70": 9, "wflw98": 9,
-          "wholebody133": 12}  # fmt: skip
+          "halpe136": 12, "holistic543": 15, "holistic553": 17, "lapa106": 9, "mediapipe33": 3, "openpose_face70": 9,
+          "wflw98": 9, "wholebody133": 12}  # fmt: skip
 
 
 def recorded(name: str, column: str) -> np.ndarray:
