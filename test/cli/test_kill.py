@@ -23,7 +23,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 from diagnostic_msgs.msg import DiagnosticArray
 from pose_ros.msg import SkeletonArray
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import Image
 
 from pose_ros.errors import SourceError
 from pose_ros.ros.bag_reader import BagReader
@@ -48,8 +48,9 @@ class Robot:
         self.recorded = 0
         node = ros.node("listener")
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 100)
+        # Images themselves: a camera whose images nobody hears rests.
         for kind, topic, heard in (
-            (CameraInfo, "/camera/camera_info", self.images), (SkeletonArray, "/pose/skeletons", self.arrays)
+            (Image, "/camera/image", self.images), (SkeletonArray, "/pose/skeletons", self.arrays)
         ):
             take = partial(self._take, heard)
             node.create_subscription(kind, topic, take, sensor("reliable", 100))
@@ -132,6 +133,7 @@ def robot(tmp_path: Path, toy: str, ros: Any) -> Iterator[Robot]:
 
 def test_a_killed_estimator_comes_back_while_camera_and_recorder_go_on(robot: Robot) -> None:
     robot.records(1)
+    robot.flows(robot.images)
     seen = len(robot.images)
     robot.kill("pose")
     robot.flows(robot.arrays)
