@@ -149,6 +149,8 @@ def test_a_bag_that_is_played_slowly_is_not_silent(cell, ros):
 
     pass_on(10**9)
     play(10**9)
+    # What was said before it may still be on its way.
+    assert ros.spin_until(lambda: cell.separations and cell.separations[-1].reason == "")
     count = len(cell.separations)
     ros.spin_for(0.6)
     assert {array.reason for array in cell.separations[count:]} <= {""}
