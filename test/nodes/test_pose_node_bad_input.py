@@ -183,8 +183,8 @@ def test_watchdog_names_the_qos_that_does_not_match(scene):
 def test_watchdog_tells_raw_from_compressed(scene, transport, topic, kind):
     scene = scene(watchdog=0.2, image_transport=transport)
     expected, other = ("Image", "compressed") if transport == "raw" else ("CompressedImage", "raw")
-    # One DDS participant cannot have a topic with two types, so the camera needs one of its own. On a busy machine a new
-    # participant is now and then never found; the next one is.
+    # One DDS participant cannot have a topic with two types, so the camera needs one of its own. On a busy machine a
+    # new participant is now and then never found; the next one is.
     for last in (False, False, True):
         context = Context()
         context.init()
