@@ -18,27 +18,19 @@ from numbered import frames_of
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 import lz4.frame
+from republished import republished
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from test_bags import TYPES, image, write
 
 from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media import unpack
-from pose_ros.ros.bag_reader import BagReader
 
 MIB = 1 << 20
 #: The limit of all tests here, MiB.
 LIMIT = 8
 
 
-def _republished(path: str) -> int:
-    reader = BagReader(path)
-    try:
-        return len(list(reader.messages()))
-    finally:
-        reader.close()
-
-
-READERS = pytest.mark.parametrize("read", [lambda path: len(frames_of(path)), _republished], ids=["source", "player"])
+READERS = pytest.mark.parametrize("read", [lambda path: len(frames_of(path)), republished], ids=["source", "player"])
 Read = Callable[[str], int]
 
 
@@ -138,7 +130,7 @@ def test_memory_stays_where_it_was(tmp_path: Path) -> None:
     assert Path(spec).stat().st_size < MIB
     before = _peak_kib()
     with pytest.raises(SourceError, match="unpacks to more"):
-        _republished(spec)
+        republished(spec)
     assert _peak_kib() - before < 64 << 10
 
 
@@ -171,7 +163,7 @@ MODES = pytest.mark.parametrize(("mode", "storage"), [
 def test_whatever_is_compressed_honestly_is_read(tmp_path: Path, mode: CompressionMode, storage: StoragePlugin) -> None:
     spec = _compressed(tmp_path / "bag", mode, storage)
     assert [int(frame.image[0, 0, 0]) for frame in frames_of(spec)] == [0, 1, 2, 3, 4]
-    assert _republished(spec) == 5
+    assert republished(spec) == 5
 
 
 @READERS
@@ -223,7 +215,7 @@ def test_metadata_that_repeats_itself_without_end(tmp_path: Path) -> None:
     lines = ["a0: &a0 {k: 1}", *(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 12))]
     (tmp_path / "bag" / "metadata.yaml").write_text("\n".join(lines))
     with pytest.raises(SourceError, match="1000000 values"):
-        _republished(spec)
+        republished(spec)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1e3", "9" * 30])
@@ -231,7 +223,7 @@ def test_a_limit_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, te
     spec = write(tmp_path / "bag", {"/image": [image(1, 1)]})
     monkeypatch.setenv(unpack.VARIABLE, text)
     with pytest.raises(ConfigError, match="expected a number of MiB"):
-        _republished(spec)
+        republished(spec)
 
 
 def test_another_rosbags_is_refused_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,4 +232,4 @@ def test_another_rosbags_is_refused_not_trusted(tmp_path: Path, monkeypatch: pyt
     spec = write(tmp_path / "bag", {"/image": [image(1, 1)]})
     monkeypatch.delattr(storage_mcap, "DECOMPRESSORS")
     with pytest.raises(SourceError, match=r"version of rosbags whose unpacking can be limited"):
-        _republished(spec)
+        republished(spec)

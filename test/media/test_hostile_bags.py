@@ -14,22 +14,14 @@ import pytest
 from numbered import frames_of
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
+from republished import republished
 from rosbags.rosbag2 import StoragePlugin
 from test_bags import image, write
 
 from pose_ros.errors import SourceError
-from pose_ros.ros.bag_reader import BagReader
 
 #: Sizes that a file promises and does not have; the last one is a signed -1.
 _SIZES = (1 << 62, 1 << 40, 1 << 33, (1 << 64) - 1)
-
-
-def _republished(path: str) -> int:
-    reader = BagReader(path)
-    try:
-        return len(list(reader.messages()))
-    finally:
-        reader.close()
 
 
 def _damaged(whole: bytes, rng: np.random.Generator) -> Iterator[bytes]:
@@ -56,7 +48,7 @@ def little_memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("storage", list(StoragePlugin), ids=lambda s: s.name)
-@pytest.mark.parametrize("read", [lambda path: len(frames_of(path)), _republished], ids=["source", "player"])
+@pytest.mark.parametrize("read", [lambda path: len(frames_of(path)), republished], ids=["source", "player"])
 def test_damage_is_an_error_or_fewer_images(
     tmp_path: Path, rng: np.random.Generator, storage: StoragePlugin, read: Callable[[str], int], little_memory: None
 ) -> None:
@@ -80,7 +72,7 @@ def test_a_bag_reads_no_file_outside_its_folder(tmp_path: Path, lead: str) -> No
     meta = tmp_path / "bag" / "metadata.yaml"
     named = json.dumps(lead.format(folder=tmp_path))
     meta.write_text(meta.read_text().replace("bag.mcap", named.strip('"')))
-    for read in (frames_of, _republished):
+    for read in (frames_of, republished):
         with pytest.raises(SourceError, match="files are missing"):
             read(spec)
 
@@ -89,6 +81,6 @@ def test_a_bag_reads_no_file_outside_its_folder(tmp_path: Path, lead: str) -> No
 def test_metadata_is_data(tmp_path: Path, text: str) -> None:
     spec = write(tmp_path / "bag", {"/image": [image(1, 1)]})
     (tmp_path / "bag" / "metadata.yaml").write_text(text)
-    for read in (frames_of, _republished):
+    for read in (frames_of, republished):
         with pytest.raises(SourceError, match="cannot be read as a ROS 2 bag"):
             read(spec)
