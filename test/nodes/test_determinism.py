@@ -15,8 +15,8 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 
 import numpy as np
 from depth_room import COLOUR, DEPTH, STEP_NS, header, raw, standing, transform
+from made import made
 from pose_ros.msg import SkeletonArray
-from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from scenes import EPOCH_NS, at
 from scenes.depth import render
@@ -78,9 +78,9 @@ def played(ros, opened):
             other.create_subscription(SkeletonArray, topic, heard[topic].append, sensor("reliable", 1000), raw=True)
         specs = compose.load(config, settings, str(bag), exact=True)
         player, *others = [spec for spec in specs if spec.plugin in NODES]
-        nodes = [ros.add(_made(spec, ros.context)) for spec in others]
+        nodes = [ros.add(made(NODES, spec, ros.context)) for spec in others]
         assert ros.spin_until(lambda: all(node._state == "active" for node in nodes), 90.0)
-        nodes.append(ros.add(_made(player, ros.context, stop=codes.append)))
+        nodes.append(ros.add(made(NODES, player, ros.context, stop=codes.append)))
         assert ros.spin_until(lambda: codes and len(heard[end]) >= MOMENTS, 60.0), {t: len(m) for t, m in heard.items()}
         ros.spin_for(0.1)
         for node in reversed(nodes):
@@ -88,13 +88,6 @@ def played(ros, opened):
         return dict(heard)
 
     return play
-
-
-def _made(spec, context, **more):
-    overrides = [Parameter(key, value=value) for key, value in spec.parameters.items()]
-    if spec.plugin != "player_node":
-        more["name"] = spec.name
-    return NODES[spec.plugin](context=context, namespace=spec.namespace, parameter_overrides=overrides, **more)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ pytest.importorskip("hri_msgs", reason="hri_msgs is not installed")
 import numpy as np
 from geometry_msgs.msg import PointStamped
 from hri_msgs.msg import IdsList
+from made import made
 from pose_ros.msg import ActionArray, HandoverArray, SeparationArray, SkeletonArray, SkeletonInfo
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
@@ -56,9 +56,9 @@ def heard(ros, models, testdata):
         other.create_subscription(kind, topic, heard[topic].append, sensor("reliable", 1000))
     other.create_subscription(SkeletonInfo, "/multiview/skeleton_info", heard["info"].append, LATCHED)
     player, *specs = compose.load(CONFIG, SETTINGS, str(testdata / "bags" / "pose2sim_single_4cam"))
-    nodes = [ros.add(_made(spec, ros.context)) for spec in specs]
+    nodes = [ros.add(made(NODES, spec, ros.context)) for spec in specs]
     assert ros.spin_until(lambda: all(node._state == "active" for node in nodes), 90.0)
-    nodes.append(ros.add(_made(player, ros.context, stop=codes.append)))
+    nodes.append(ros.add(made(NODES, player, ros.context, stop=codes.append)))
     done = ("/action/actions", "/manipulation/handovers", "/multiview/skeletons", "/humans/bodies/tracked")
     assert ros.spin_until(lambda: codes and all(len(heard[topic]) >= 20 for topic in done), 100.0), {
         topic: len(messages) for topic, messages in heard.items()}
@@ -66,13 +66,6 @@ def heard(ros, models, testdata):
     for node in reversed(nodes):
         node.close()
     return heard
-
-
-def _made(spec, context, **more):
-    overrides = [Parameter(key, value=value) for key, value in spec.parameters.items()]
-    if spec.plugin != "player_node":
-        more["name"] = spec.name
-    return NODES[spec.plugin](context=context, namespace=spec.namespace, parameter_overrides=overrides, **more)
 
 
 def stamp(message):
