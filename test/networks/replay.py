@@ -103,6 +103,8 @@ class Exported:
         """Export it."""
         export(network, size_wh, folder / "net.onnx")
         self.session = open_session(folder / "net.onnx", device="cpu", runtime="onnxruntime")
+        # Hundreds of megabytes that the folder of a whole module would keep until the last test.
+        (folder / "net.onnx").unlink()
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Run it."""
