@@ -158,10 +158,10 @@ def test_two_that_run_into_one_leave_the_elder():
     run(top_down, 0)
     world.people = [200, 250]
     assert run(top_down, 0.1) == [200, 250]
-    elder = top_down._keys[0]
+    elder = top_down._following._keys[0]
     world.people = [225]
     assert run(top_down, 0.2) == [225]
-    assert top_down._keys.tolist() == [elder]
+    assert top_down._following._keys.tolist() == [elder]
 
 
 def test_doubles_are_told_by_what_both_are_sure_of():
@@ -279,5 +279,5 @@ def test_a_tremble_of_the_region_is_smoothed(n, rng):
     for step in range(60):
         world.people = [x + rng.normal(0, 2) for x in still]
         run(top_down, step / 30)
-        looked_at.append(top_down._regions[:, 0])
+        looked_at.append(top_down._following._regions[:, 0])
     assert np.std(looked_at[20:], axis=0).max() < 1.4
