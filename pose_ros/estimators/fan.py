@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pose_ros.core.crops import Crops
 from pose_ros.core.options import option
 from pose_ros.core.poses import Poses
 from pose_ros.core.regions import check_regions
@@ -73,7 +74,7 @@ class Fan(TopDownEstimator):
             regions[:, 1] += shift * np.cos(regions[:, 4])
         return super().estimate(image, regions, sides)
 
-    def _outputs(self, crops: np.ndarray) -> Outputs:
+    def _outputs(self, crops: Crops) -> Outputs:
         (heatmaps,) = super()._outputs(crops).values()
         if not self._depth:
             return {"heatmaps": heatmaps}
@@ -81,7 +82,7 @@ class Fan(TopDownEstimator):
         # The authors count the middle of the first pixel as 0.5.
         scale = np.array(self.card.input_wh) / heatmaps.shape[:1:-1]
         blobs = _drawn((points + 0.5) * scale, self.card.input_wh)
-        batch = np.concatenate([self.card.preprocess(crops), blobs], axis=1)
+        batch = np.concatenate([self.card.preprocess(crops.pixels()), blobs], axis=1)
         (depth,) = self._depth.session.run(batch).values()
         return {"heatmaps": heatmaps, "depth": depth}
 

@@ -11,12 +11,14 @@ from typing import ClassVar, cast
 import numpy as np
 
 from pose_ros.core import warp
+from pose_ros.core.crops import Crops
 from pose_ros.core.frame import check_image
 from pose_ros.core.options import option
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.core.regions import check_regions, check_sides
 from pose_ros.estimators.base import CropEstimator
 from pose_ros.plugin import Model, read_params
+from pose_ros.runtime.session import CuttingSession
 
 #: What is mirrored: the side that a network does not know. No subject is on side 255.
 _OTHER_SIDE = {"": 255, "left": RIGHT, "right": LEFT}
@@ -70,6 +72,7 @@ class TopDownEstimator(CropEstimator):
         """
         super().__init__(model, options)
         self.params = read_params(self.Params, self.card)
+        self._cutter = self.session if isinstance(self.session, CuttingSession) and self.session.cuts else None
         resized = self.params.align == "resized"
         #: By which rule keypoints come back from the crop, and pixels get into it.
         self.align = cast(warp.Align, "corner" if resized else self.params.align)
@@ -100,10 +103,9 @@ class TopDownEstimator(CropEstimator):
         if len(rows):
             padding = self.options.padding or self.params.padding
             padded = warp.fit_aspect(regions[rows], self.card.input_wh, padding)
-            crops = self._crops(image, padded)
             other = sides[rows] == _OTHER_SIDE[self.params.side]
-            crops[other] = crops[other, :, ::-1]
-            outputs = self._outputs(crops)
+            matrices = warp.region_matrix(padded, self.card.input_wh, self._crop_align)
+            outputs = self._outputs(Crops(image, matrices, self.card.input_wh, other))
             found, values, grid_wh = self._decode(outputs)
             found = np.array(found)
             # Crops were mirrored about the middle between their first and last pixel.
@@ -125,18 +127,15 @@ class TopDownEstimator(CropEstimator):
         """
         return poses
 
-    def _crops(self, image: np.ndarray, regions: np.ndarray) -> np.ndarray:
-        """Return (N, H, W, 3)."""
-        size_wh = self.card.input_wh
-        crops = np.empty((len(regions), size_wh[1], size_wh[0], 3), np.uint8)
-        for target, matrix in zip(crops, warp.region_matrix(regions, size_wh, self._crop_align), strict=True):
-            warp.crop(image, matrix, size_wh, out=target)
-        return crops
-
-    def _outputs(self, crops: np.ndarray) -> Outputs:
+    def _outputs(self, crops: Crops) -> Outputs:
         if not self.options.flip_test:
-            return self.session.run(self.card.preprocess(crops))
-        both = self.session.run(self.card.preprocess(np.concatenate([crops, crops[:, :, ::-1]])))
+            return self._see(crops)
+        both = self._see(crops.both_ways())
         straight = {name: values[: len(crops)] for name, values in both.items()}
         mirrored = self._mirrored({name: values[len(crops) :] for name, values in both.items()})
         return {name: (values + mirrored[name]) / 2 for name, values in straight.items()}
+
+    def _see(self, crops: Crops) -> Outputs:
+        if self._cutter:
+            return self._cutter.run_crops(crops, self.card.preprocess)
+        return self.session.run(self.card.preprocess(crops.pixels()))

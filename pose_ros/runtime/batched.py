@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,16 +56,20 @@ class BatchedSession(ABC):
                                      for x in (inputs, outputs))
 
     @abstractmethod
-    def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
+    def _infer(self, batch: Any, names: Sequence[str]) -> Sequence[np.ndarray]:
         """Run once and return the outputs ``names``; the arrays belong to the caller."""
 
-    def _infer_each(self, parts: Sequence[np.ndarray], names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
+    def _infer_each(self, parts: Sequence[Any], names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
         """Run once for each part and return the outputs of each; a library that can do this better overrides it."""
         return [self._infer(part, names) for part in parts]
 
     def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Run the network; see :class:`pose_ros.runtime.session.Session`."""
         check_batch(self.inputs[0], batch)
+        return self._run_all(batch, outputs)
+
+    def _run_all(self, batch: Any, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Run the network on whatever a library takes as a batch, which has a length and parts."""
         wanted = select(self.name, self.outputs, outputs or ())
         if not len(batch):
             return {t.name: np.empty((0, *(max(d, 0) for d in t.shape[1:])), t.dtype) for t in wanted}
@@ -77,7 +82,7 @@ class BatchedSession(ABC):
         """Most subjects in one run; 0 where there is no limit."""
         return self._most
 
-    def _in_parts(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
+    def _in_parts(self, batch: Any, names: Sequence[str]) -> Sequence[Sequence[np.ndarray]]:
         """Run in as many parts as memory needs; return the outputs of each."""
         step = self._most or len(batch)
         parts = [batch[i : i + step] for i in range(0, len(batch), step)]

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from pose_ros.core.crops import Crops
 from pose_ros.errors import ShapeError
 
 
@@ -41,6 +42,8 @@ class Settings:
     precision: str = "float32"
     #: Whether how something is computed may depend on nothing but what is computed: not on what is ready by now.
     exact: bool = False
+    #: Whether a GPU is to record what it does for each number of subjects, and to replay that (CUDA graphs).
+    graphs: bool = False
     #: What a checkpoint needs besides its weights: ``architecture`` and its arguments, and the input's size.
     network: Mapping[str, Any] = field(default_factory=dict)
     input_wh: tuple[int, int] = (0, 0)
@@ -74,6 +77,42 @@ class Session(Protocol):
 
         Raises:
             ShapeError: When the batch does not fit the input.
+        """
+        ...
+
+
+class Scaling(Protocol):
+    """How pixels become the network's input, as a card says it: colours in a dimension of their own, float32."""
+
+    @property
+    def color(self) -> str:
+        """``rgb`` or ``bgr``."""
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """What is taken from pixels of 0 .. 255 first, in the order of ``color``."""
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """What they are divided by then."""
+
+
+@runtime_checkable
+class CuttingSession(Session, Protocol):
+    """A session that can cut crops where its network runs: an image travels to a GPU once, and not in many pieces."""
+
+    #: Whether that is faster here than crops that come cut.
+    cuts: bool
+
+    def run_crops(self, crops: Crops, scaling: Scaling) -> dict[str, np.ndarray]:
+        """Cut crops and run the network on them.
+
+        Args:
+            crops: N of them.
+            scaling: What the network wants of their pixels.
+
+        Returns:
+            Output name -> (N, ...).
         """
         ...
 

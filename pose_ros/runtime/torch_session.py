@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from pose_ros import formats
 from pose_ros.errors import DeviceError
 from pose_ros.networks import catalogue
 from pose_ros.runtime.batched import BatchedSession, select
-from pose_ros.runtime.session import PRECISIONS, Settings, Tensor
+from pose_ros.runtime.session import PRECISIONS, Scaling, Settings, Tensor
+
+if TYPE_CHECKING:
+    from pose_ros.core.crops import Crops
+    from pose_ros.runtime.torch_gpu import Cuts, Replayed
 
 FORMATS = formats.CHECKPOINTS
 
@@ -59,6 +63,7 @@ class TorchSession(BatchedSession):
         import torch
 
         from pose_ros.networks import checkpoint
+        from pose_ros.runtime import torch_gpu
 
         name = settings.name or path.name
         if device == "cpu" and not _fast(settings.precision):
@@ -68,34 +73,49 @@ class TorchSession(BatchedSession):
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._torch, self._dtype, self._place = torch, getattr(torch, settings.precision), device
-        self._network = catalogue.build(settings.network, settings.input_wh)
-        self._network.load(checkpoint.read(path), name)
-        self._network.to(device, self._dtype)
-        self._names = self._network.outputs
-        shape = self._network.input_shape(settings.input_wh)
-        sample = np.zeros((1, *shape), np.float32)
-        shapes = [tuple(output.shape[1:]) for output in self._run(sample).values()]
-        if self._network.any_size:
+        network = catalogue.build(settings.network, settings.input_wh)
+        network.load(checkpoint.read(path), name)
+        self._network: Callable[[Any], tuple[Any, ...]] = network.to(device, self._dtype)
+        self._names = network.outputs
+        shape = network.input_shape(settings.input_wh)
+        self._replayed: Replayed | None = None
+        shapes = [tuple(output.shape[1:]) for output in self._run(np.zeros((1, *shape), np.float32)).values()]
+        #: A processor has OpenCV, which cuts faster.
+        self.cuts = device != "cpu" and len(shape) == 3 and shape[0] == 3
+        if network.any_size:
             # The maps' sizes follow the input's.
             shape = (shape[0], *(-1 for _ in shape[1:]))
             shapes = [(s[0], *(-1 for _ in s[1:])) for s in shapes]
+        self._replayed = torch_gpu.Replayed(self._network) if settings.graphs else None
         image = Tensor("image", (-1, *shape))
         found = [Tensor(output, (-1, *shape)) for output, shape in zip(self._names, shapes, strict=True)]
         super().__init__(name, [image], select(name, found, settings.outputs), f"torch {version()}", device,
                          most=settings.batch)
 
-    def _infer(self, batch: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
+    def run_crops(self, crops: Crops, scaling: Scaling) -> dict[str, np.ndarray]:
+        """Cut crops and run the network; see :class:`pose_ros.runtime.session.CuttingSession`."""
+        from pose_ros.runtime.torch_gpu import Cuts
+
+        return self._run_all(Cuts(crops, scaling))
+
+    def _infer(self, batch: np.ndarray | Cuts, names: Sequence[str]) -> Sequence[np.ndarray]:
         made = self._run(batch)
         return [made[name].float().cpu().numpy() for name in names]
 
     def _release(self) -> None:
         if self._place.startswith("cuda"):
+            if self._replayed:
+                self._replayed.forget()
             self._torch.cuda.empty_cache()
 
-    def _run(self, batch: np.ndarray) -> dict[str, Any]:
+    def _run(self, batch: np.ndarray | Cuts) -> dict[str, Any]:
+        from pose_ros.runtime import torch_gpu
+
         torch = self._torch
         # NVIDIA's GPUs would multiply 10-bit fractions where float32 was asked for.
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         with torch.inference_mode(), exact:
-            image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._place, self._dtype)
-            return dict(zip(self._names, self._network(image), strict=True))
+            given = (torch_gpu.cut(batch, self._place) if isinstance(batch, torch_gpu.Cuts)
+                     else torch_gpu.sent(batch, self._place))
+            made = (self._replayed or self._network)(given.to(self._dtype))
+            return dict(zip(self._names, made, strict=True))

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pose_ros.core.crops import Crops
 from pose_ros.core.poses import LEFT, RIGHT
 from pose_ros.decode.heatmap import dark
 from pose_ros.errors import CardError, ConfigError
 from pose_ros.estimators.heatmap import HeatmapEstimator, HeatmapOptions
 from pose_ros.models.card import Licence, ModelCard, ModelFile
 from pose_ros.plugin import Model
-from pose_ros.runtime.session import FakeSession, Tensor
+from pose_ros.runtime import torch_gpu
+from pose_ros.runtime.session import FakeSession, Scaling, Tensor
 from pose_ros.skeletons import catalogue
 
 SIZE, MAP = (192, 256), (48, 64)
@@ -49,10 +51,12 @@ def card(**params: Any) -> ModelCard:
                      skeleton="coco17", params=params)
 
 
-def estimator(align: str, flip_test: bool = False, **params: Any) -> HeatmapEstimator:
-    session = FakeSession(Tensor("image", (-1, 3, 256, 192)), [Tensor("heatmaps", (-1, 17, 64, 48))],
-                          lambda batch: network(batch, align))
-    return HeatmapEstimator(Model(card(align=align, decoder="dark", **params), session), HeatmapOptions(flip_test))
+def estimator(
+    align: str, flip_test: bool = False, session: type[FakeSession] = FakeSession, **params: Any
+) -> HeatmapEstimator:
+    opened = session(Tensor("image", (-1, 3, 256, 192)), [Tensor("heatmaps", (-1, 17, 64, 48))],
+                     lambda batch: network(batch, align))
+    return HeatmapEstimator(Model(card(align=align, decoder="dark", **params), opened), HeatmapOptions(flip_test))
 
 
 def scene(places: dict[int, tuple[float, float]]) -> np.ndarray:
@@ -61,6 +65,15 @@ def scene(places: dict[int, tuple[float, float]]) -> np.ndarray:
     for channel, (u, v) in places.items():
         image[..., channel] = 250 * np.exp(-((x - u) ** 2 + (y - v) ** 2) / 18)
     return image.round().astype(np.uint8)
+
+
+class Cutting(FakeSession):
+    """As a session on a GPU, which is given crops that are not cut yet."""
+
+    cuts = True
+
+    def run_crops(self, crops: Crops, scaling: Scaling) -> dict[str, np.ndarray]:
+        return self.run(torch_gpu.cut(torch_gpu.Cuts(crops, scaling), "cpu").numpy())
 
 
 PLACES = {0: (200.3, 100.6), 1: (231.4, 150.2), 2: (170.7, 147.9)}
@@ -186,3 +199,14 @@ def test_a_map_of_the_background_is_no_keypoint_and_may_be_mirrored():
     poses = made.estimate(scene(PLACES), REGIONS[:1])
     for channel, name in enumerate(PAINTED):
         np.testing.assert_allclose(poses.keypoint(name)[0], PLACES[channel], atol=0.1, err_msg=name)
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+@pytest.mark.parametrize(("align", "side"), [("corner", ""), ("udp", "left"), ("area", "right")])
+def test_crops_that_are_cut_where_the_network_runs_say_the_same(align, side, flip_test):
+    image, sides = scene(PLACES), np.array([LEFT, RIGHT, LEFT], np.uint8)
+    here, there = (estimator(align, flip_test, session, side=side).estimate(image, REGIONS, sides)
+                   for session in (FakeSession, Cutting))
+    assert np.isfinite(here.keypoints).any(axis=(1, 2)).all()
+    np.testing.assert_allclose(there.keypoints, here.keypoints, atol=0.05)
+    np.testing.assert_allclose(there.scores, here.scores, atol=0.01)
