@@ -152,10 +152,20 @@ class FrameTree:
         edges = [self._edges[name] for name in (*path[0], *path[1])] if path is not None else []
         return min((edge.stamps_ns[-1] + self._reach_ns for edge in edges if not edge.static), default=None)
 
-    def behind(self, target: str, source: str, stamp_ns: int) -> bool:
-        """Return whether a way is known and only the newest transforms are lacking, which may be under way."""
+    def behind(self, target: str, source: str, stamp_ns: int, *, exact: bool = False) -> bool:
+        """Return whether a way is known and only the newest transforms are lacking, which may be under way.
+
+        Args:
+            target: See :meth:`lookup`.
+            source: See :meth:`lookup`.
+            stamp_ns: At which moment.
+            exact: Whether all counts that may still change what :meth:`lookup` returns: a way that may come, and the
+                transforms after the moment, between which and those before it frames move.
+        """
         path = self._path(target.lstrip("/"), source.lstrip("/"))
         edges = [self._edges[name] for name in (*path[0], *path[1])] if path is not None else []
+        if exact:
+            return path is None or any(not edge.static and edge.stamps_ns[-1] < stamp_ns for edge in edges)
         unknown = [edge for edge in edges if not edge.knows(stamp_ns, self._reach_ns)]
         return bool(unknown) and all(edge.stamps_ns[-1] < stamp_ns for edge in unknown)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers: whether all that hear the images of a bag have said what they see in them."""
+"""Answers: whether all that hear the images of a bag have said what they see in them, and others what follows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from importlib import import_module
 
 from rclpy.node import Node
 
@@ -18,18 +19,23 @@ from pose_ros.ros.wire import stamp_ns
 #: Time between two looks at who is there; when nobody came or went for so long, everybody has found everybody; seconds.
 _LOOK_S, _CALM_S = 0.1, 1.0
 _WAITING = 100
+#: What follows from images may be told so much later, seconds of the bag: several cameras wait for one that is silent.
+_LEAD_S = 6.0
 
 
 class Answers:
     """Hears skeletons, and knows which images they belong to by their stamps."""
 
-    def __init__(self, node: Node, rules: Sequence[str], closing: threading.Event) -> None:
+    def __init__(
+        self, node: Node, rules: Sequence[str], closing: threading.Event, followers: Sequence[str] = ()
+    ) -> None:
         """Subscribe.
 
         Args:
             node: Subscribes.
             rules: ``images:=skeletons``, names of topics.
             closing: Set when nothing is to be waited for any more.
+            followers: Topics of messages that begin with a header, and tell of images some time after their skeletons.
 
         Raises:
             ConfigError: A rule is none.
@@ -41,6 +47,10 @@ class Answers:
         self._awaited: dict[str, int] = {}
         #: Images that got no answer.
         self.missing = 0
+        #: Follower -> newest stamp that it told of; None before the first, and of one that has given up.
+        self._told: dict[str, int | None] = dict.fromkeys(map(node.resolve_topic_name, followers))
+        self._followed: set[str] = set()
+        self._told_at = time.monotonic()
         for rule in rules:
             images, _, skeletons = rule.partition(":=")
             if not (images and skeletons):
@@ -77,6 +87,7 @@ class Answers:
         began = since = time.monotonic()
         seen: object = None
         while not self._closing.wait(_LOOK_S):
+            self._follow()
             now, around, missing = time.monotonic(), self._around(), self._lacking()
             if missing or around != seen:
                 seen, since = around, now
@@ -88,7 +99,8 @@ class Answers:
 
     def _lacking(self) -> str:
         deaf = [topic for topic in self._of if not self._node.count_subscribers(topic)]
-        mute = [topic for topics in self._of.values() for topic in topics if not self._node.count_publishers(topic)]
+        said = [*(topic for topics in self._of.values() for topic in topics), *self._told]
+        mute = [topic for topic in said if not self._node.count_publishers(topic)]
         return "; ".join([*(f"nobody hears {topic}" for topic in deaf), *(f"nobody says {topic}" for topic in mute)])
 
     def _around(self) -> list[tuple[str, int, int]]:
@@ -97,10 +109,47 @@ class Answers:
         return [(topic, node.count_publishers(topic), node.count_subscribers(topic))
                 for topic, _ in node.get_topic_names_and_types()]
 
-    def ask(self, topic: str, data: bytes) -> None:
-        """Note that an image is about to be published."""
+    def _follow(self) -> None:
+        """Subscribe to followers as soon as they are there, and so is what they are made of."""
+        if not self._told.keys() - self._followed:
+            return
+        for topic, (kind, *_) in self._node.get_topic_names_and_types():
+            if topic in self._told and topic not in self._followed:
+                package, _, name = kind.partition("/msg/")
+                self._followed.add(topic)
+                self._node.create_subscription(
+                    getattr(import_module(f"{package}.msg"), name), topic,
+                    lambda data, topic=topic: self._follows(topic, data), sensor("reliable", _WAITING), raw=True,
+                )
+
+    def _follows(self, topic: str, data: bytes) -> None:
         with self._came:
-            self._awaited.update(dict.fromkeys(self._of[topic], stamp_ns(data)))
+            self._told[topic], self._told_at = stamp_ns(data), time.monotonic()
+            self._came.notify_all()
+
+    def ask(self, topic: str, data: bytes, timeout_s: float) -> None:
+        """Note that an image is about to be published; waits while followers are too far behind it."""
+        stamp, end = stamp_ns(data), time.monotonic() + timeout_s
+        with self._came:
+            while (late := self._late(stamp)) and not self._closing.is_set() and time.monotonic() < end:
+                self._came.wait(_LOOK_S)
+            for follower in late if not self._closing.is_set() else ():
+                self._node.get_logger().warning(f"{follower} has said nothing for {timeout_s:g} s; goes on without")
+                self._told[follower] = None
+            self._awaited.update(dict.fromkeys(self._of[topic], stamp))
+
+    def _late(self, stamp: int) -> list[str]:
+        return [topic for topic, told in self._told.items() if told is not None and stamp - told > _LEAD_S * 1e9]
+
+    def finished(self, timeout_s: float) -> None:
+        """Wait until followers have no more to say, which is when they say nothing for a while."""
+        end = time.monotonic() + timeout_s
+        with self._came:
+            self._told_at = time.monotonic()
+            while self._told and (now := time.monotonic()) < min(end, self._told_at + _CALM_S):
+                self._came.wait(min(end, self._told_at + _CALM_S) - now)
+                if self._closing.is_set():
+                    return
 
     def _heard(self, topic: str, data: bytes) -> None:
         with self._came:

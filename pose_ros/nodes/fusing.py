@@ -24,7 +24,7 @@ from pose_ros.nodes.looking import Looking
 from pose_ros.nodes.multiview_options import MultiviewOptions
 from pose_ros.nodes.tally import stamp_ns
 from pose_ros.nodes.viewpoint import Sight, Viewpoint
-from pose_ros.ros.frames import Frames
+from pose_ros.ros.frames import EXACT_S, Frames
 from pose_ros.ros.health import Health
 from pose_ros.ros.outputs import SkeletonOutputs
 from pose_ros.skeletons import catalogue
@@ -33,8 +33,6 @@ from pose_ros.skeletons import catalogue
 _LOOK_S, _SOON_S = 0.1, 0.02
 #: Newest stamps of cameras that send at the same time lie less than this apart; seconds.
 _ONE_CLOCK_S = 1.0
-#: Least wait for transforms that were sent before the images, where nothing may depend on the moment; seconds.
-_EXACT_S = 0.5
 
 
 @dataclass
@@ -113,7 +111,7 @@ class Fusing(Looking):
     def _listen(self, wanted: bool) -> None:
         if wanted and not self.viewpoints:
             if self._known is None:
-                self._frames = Frames(self._node, self._health.say)
+                self._frames = Frames(self._node, self._health.say, exact=self._exact)
             for name in self.sync.cameras:
                 known = self._known[name] if self._known is not None else None
                 self.viewpoints[name] = Viewpoint(self._node, name, self._options, known, self._take, self._health)
@@ -137,7 +135,7 @@ class Fusing(Looking):
             return
         views = self.sync(name, stamp_ns(sight), sight)
         while views is not None:
-            wait = max(self._options().tf_wait, _EXACT_S * self._exact)
+            wait = max(self._options().tf_wait, EXACT_S * self._exact)
             self._held.append(_Held(views, time.monotonic() + wait))
             views = self.sync.more()
         self._turn()

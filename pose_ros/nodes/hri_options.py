@@ -32,6 +32,10 @@ class HriOptions:
     face_size: int = option(128, "Width and height of cropped faces.", unit="px", low=16, high=1024, live=True)
     silence: float = option(2.0, "After so long without skeletons nobody is tracked any more; 0 never.", unit="s",
                             low=0.0, high=3600.0, live=True)
+    exact: bool = option(
+        False, "The same skeletons give the same bits, however fast they come: silence is that between stamps, and "
+        "topics of people are kept for those who subscribe to them late.",
+    )
     autostart: bool = option(True, "Configure and activate at start; otherwise a lifecycle manager does.")
     watchdog: float = option(3.0, "Say why, when no skeletons have come for this long; 0 never.", unit="s", low=0.0,
                              high=3600.0, live=True)

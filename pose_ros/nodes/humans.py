@@ -14,6 +14,7 @@ from hri_msgs.msg import FacialLandmarks, IdsList, IdsMatch, NormalizedRegionOfI
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.time import Time
 from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header, String
@@ -44,6 +45,8 @@ _IMAGES = 10
 #: Sights of a trunk before the first URDF, and over which lengths are averaged; parts by which one may be off before a
 #: new URDF says so.
 _FEW, _SIGHTS, _OFF = 5, 60, 0.1
+#: Of topics that keep what was said before somebody subscribed.
+_KEPT = sensor("reliable", RESULT.depth, latched=True)
 _ROI = ("roi", NormalizedRegionOfInterest2D, RESULT)
 _CROPPED = ("cropped", Image, SENSOR_OUT)
 _BODY = (_ROI, ("skeleton2d", Skeleton2D, RESULT), ("joint_states", JointState, RESULT),
@@ -58,6 +61,7 @@ class _Tracked:
         self, node: Node, kind: str, namespace: str, topics: Iterable[tuple[str, type, QoSProfile]]
     ) -> None:
         self._node, self.kind, self._namespace, self._topics = node, kind, namespace, tuple(topics)
+        self._newest_ns = 0
         self._list = node.create_publisher(IdsList, f"{namespace}/tracked", RESULT)
         self._each: dict[int, dict[str, Publisher]] = {}
         self._seen_ns: dict[int, int] = {}
@@ -72,7 +76,7 @@ class _Tracked:
 
     def update(self, msg: SkeletonArray, poses: Poses) -> np.ndarray:
         """Say who is tracked, with topics for all of them; returns the rows of those that are seen."""
-        stamp = stamp_ns(msg)
+        stamp = self._newest_ns = stamp_ns(msg)
         there = (poses.ids > 0) & ~np.isin(poses.states, (TrackState.UNTRACKED, TrackState.LOST))
         tracks = poses.ids[there].tolist()
         # New topics first: whoever hears of an id can subscribe at once.
@@ -99,9 +103,18 @@ class _Tracked:
             for publisher in self._each.pop(track, {}).values():
                 self._node.destroy_publisher(publisher)
 
-    def nobody(self, header: Header) -> None:
-        """Say that nobody is tracked any more."""
-        self._list.publish(hri.ids_list(header, ()))
+    def silent(self, msg: SkeletonArray, longest_s: float) -> bool:
+        """Return whether nobody has been heard of for so long before an array; then says so, as of when it was."""
+        before, stamp, longest = self._newest_ns, stamp_ns(msg), round(longest_s * 1e9)
+        if not longest or not self._each or 0 <= stamp - before <= longest:
+            return False
+        self.nobody(Header(stamp=Time(nanoseconds=before + longest).to_msg(), frame_id=msg.header.frame_id))
+        return True
+
+    def nobody(self, header: Header | None) -> None:
+        """Let nobody be tracked any more, and say so with this header."""
+        if header is not None:
+            self._list.publish(hri.ids_list(header, ()))
         self.end(list(self._each))
 
     def close(self) -> None:
@@ -140,10 +153,16 @@ class Humans:
     def __init__(self, node: Node, options: Callable[[], HriOptions], health: Health) -> None:
         """Advertise; :meth:`start` starts."""
         self._node, self._options, self._health = node, options, health
-        start = options()
+        start, self._exact = options(), options().exact
         more = (_CROPPED,) if start.cropped else ()
-        self._bodies = _Tracked(node, "body", f"{start.prefix}/bodies", (*_BODY, *more))
-        self._faces = _Tracked(node, "face", f"{start.prefix}/faces", (*_FACE, *more)) if start.faces else None
+
+        def tracked(kind: str, of: str, topics: Iterable[tuple[str, type, QoSProfile]]) -> _Tracked:
+            # What is said of somebody before anybody has subscribed to it would depend on the moment of that.
+            kept = ((name, type_, _KEPT if self._exact and qos == RESULT else qos) for name, type_, qos in topics)
+            return _Tracked(node, kind, f"{start.prefix}/{of}", kept)
+
+        self._bodies = tracked("body", "bodies", (*_BODY, *more))
+        self._faces = tracked("face", "faces", (*_FACE, *more)) if start.faces else None
         self._kinds = [kind for kind in (self._bodies, self._faces) if kind is not None]
         self._matches = node.create_publisher(IdsMatch, f"{start.prefix}/candidate_matches", RESULT)
         self._tf = node.create_publisher(TFMessage, "/tf", RESULT)
@@ -184,7 +203,9 @@ class Humans:
 
     def reset(self) -> None:
         """Let everybody end; who is still there comes back with the next array."""
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._header.frame_id)
+        # There is no moment of the skeletons at which it could be said.
+        header = None if self._exact else Header(stamp=self._node.get_clock().now().to_msg(),
+                                                 frame_id=self._header.frame_id)
         for kind in self._kinds:
             if kind.anybody:
                 kind.nobody(header)
@@ -194,8 +215,11 @@ class Humans:
         options = self._options()
         wanted = self._matches.get_subscription_count() or any(kind.listened() for kind in self._kinds)
         self._listen(self.enabled and bool(wanted or (options.publish_tf and self._tf.get_subscription_count())))
-        if options.silence and abs(elapsed_s(self._node) - self._heard) > options.silence:
+        if not self._exact and options.silence and abs(elapsed_s(self._node) - self._heard) > options.silence:
             self.reset()
+
+    def _silent(self, kind: _Tracked, msg: SkeletonArray) -> bool:
+        return self._exact and kind.silent(msg, self._options().silence)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -248,6 +272,8 @@ class Humans:
         stages, self._stages = self._stages, Stages()
         stages.add("transport", (self._node.get_clock().now().nanoseconds - stamp_ns(msg)) * 1e-6)
         with stages("tracked"):
+            if self._silent(self._bodies, msg):
+                self._builds = {}
             rows = self._bodies.update(msg, poses)
         self._builds = {track: build for track, build in self._builds.items() if track in set(poses.ids.tolist())}
         seen = poses.select(rows).boxed()
@@ -284,6 +310,7 @@ class Humans:
     def _hear_faces(self, msg: SkeletonArray, poses: Poses) -> None:
         assert self._faces is not None
         options = self._options()
+        self._silent(self._faces, msg)
         rows = self._faces.update(msg, poses)
         seen = poses.select(rows).boxed()
         known = hri.knows_landmarks(seen.skeleton)

@@ -36,6 +36,10 @@ class ManipulationOptions(WatchOptions):
     stop_rate: float = option(20.0, "How often to say it.", unit="Hz", low=1.0, high=1000.0)
     publish_tf: bool = option(True, "Publish valid hands as TF frames handover_<id>_<side>.", live=True)
     tf_prefix: str = option("", "Put before every TF frame, such as 'robot1/'.", live=True)
+    exact: bool = option(
+        False, "The same skeletons and transforms give the same bits, however fast they come: nothing depends on the "
+        "clock, and silence is that between stamps. For bags, not for robots.",
+    )
     autostart: bool = option(True, "Configure and activate at start; otherwise a lifecycle manager does.")
     watchdog: float = option(3.0, "Say why, when no skeletons have come for this long; 0 never.", unit="s", low=0.0,
                              high=3600.0, live=True)

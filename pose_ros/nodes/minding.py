@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from rclpy.time import Time
 from rclpy.timer import Timer
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -26,7 +27,7 @@ from pose_ros.nodes.companions import Companions
 from pose_ros.nodes.manipulation_options import ManipulationOptions
 from pose_ros.nodes.stream import Stream, beside
 from pose_ros.nodes.tally import stamp_ns
-from pose_ros.ros.frames import Frames
+from pose_ros.ros.frames import EXACT_S, Frames
 from pose_ros.ros.handovers import (
     separations_to_array,
     sight_to_handovers,
@@ -69,7 +70,7 @@ class Minding:
         Raises:
             ConfigError: A part of the robot cannot be read.
         """
-        self._node, self._options, self._health = node, options, health
+        self._node, self._options, self._health, self._exact = node, options, health, options().exact
         self._parts = options().parts
         self._watch = Watch(options())
         self._handovers = node.create_publisher(HandoverArray, "~/handovers", RESULT)
@@ -86,6 +87,8 @@ class Minding:
         self._reset = False
         #: When skeletons were answered last, by the time of silence, and when any zone was said, by steady time.
         self._answered_at = self._said_at = -np.inf
+        #: Stamp of the skeletons that were answered last; None before the first.
+        self._newest_ns: int | None = None
         #: Zone and reason that were said last.
         self.zone, self.reason = Zone.STOP, ""
         #: Whether skeletons are wanted at all.
@@ -109,7 +112,8 @@ class Minding:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
-            self._guarded(lambda: self._say_stop("the node is not active"))
+            if not self._exact:
+                self._guarded(lambda: self._say_stop("the node is not active"))
         self._listen(False)
 
     def close(self) -> None:
@@ -142,7 +146,7 @@ class Minding:
     def _listen(self, wanted: bool) -> None:
         if wanted and not self._streams:
             options = self._options()
-            self._frames = Frames(self._node, self._health.say)
+            self._frames = Frames(self._node, self._health.say, exact=self._exact)
             self._streams = [Stream(self._node, options.skeletons_topic, lambda *_: None, self._take)]
             if options.hands:
                 topic = beside(options.skeletons_topic, "hands")
@@ -156,11 +160,14 @@ class Minding:
             self._held.clear()
             self._hands.clear()
             self._watch.reset()
+            self._newest_ns = None
 
     def _take(self, msg: SkeletonArray, poses: Poses) -> None:
         options, now = self._options(), time.monotonic()
         self._health.took(0)
-        self._held.append(_Held(msg, poses, self._hands.until(options.hands_wait), now + options.tf_wait))
+        exactly = self._streams[-1] if self._exact and options.hands else None
+        tf_wait = max(options.tf_wait, EXACT_S * self._exact)
+        self._held.append(_Held(msg, poses, self._hands.until(options.hands_wait, exactly), now + tf_wait))
         self._guarded(self._turn)
 
     def _take_hands(self, msg: SkeletonArray, poses: Poses) -> None:
@@ -175,7 +182,7 @@ class Minding:
 
     def _ready(self, held: _Held) -> bool:
         now, stamp = time.monotonic(), stamp_ns(held.msg)
-        if now < held.hands_until and self._hands.of(held.msg) is None:
+        if now < held.hands_until and self._hands.awaited(held.msg):
             return False
         assert self._frames is not None
         base, behind = self._options().base_frame, self._frames.behind
@@ -193,9 +200,11 @@ class Minding:
         if self._reset:
             self._reset = False
             self._watch.reset()
+        self._mind_stamps(stamp)
         header = Header(stamp=msg.header.stamp, frame_id=options.base_frame)
-        delay_s, began, stages = self._since_s(stamp), time.perf_counter(), Stages()
-        stages.add("transport", delay_s * 1e3)
+        since_s, began, stages = self._since_s(stamp), time.perf_counter(), Stages()
+        stages.add("transport", since_s * 1e3)
+        delay_s = 0.0 if self._exact else since_s
         places = {name: self._frames.lookup(options.base_frame, name, stamp) for name in self._needed(msg)}
         lacking = next((name for name, place in places.items() if place is None), None)
         if lacking is not None:
@@ -247,20 +256,30 @@ class Minding:
         )  # fmt: skip
 
     def _mind(self) -> None:
-        """Say STOP for as long as it is not known where people are."""
+        """Say STOP for as long as it is not known where people are; exact ones say so by stamps."""
         now, options = time.monotonic(), self._options()
         if now - self._said_at < 1 / options.stop_rate:
             return
         if not self.enabled:
             self._say_stop("paused: no input is taken")
         # What came meanwhile and was not good enough has said why. Time that runs backwards is of another bag.
-        elif self.listening and (silence := abs(elapsed_s(self._node) - self._answered_at)) > options.max_silence:
+        elif self._heeds_clock and (silence := abs(elapsed_s(self._node) - self._answered_at)) > options.max_silence:
             lasting = f" for {silence:.1f} s" if self._answered_at > -np.inf else " yet"
             self._say_stop(f"no skeletons{lasting}")
 
-    def _say_stop(self, reason: str) -> None:
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._options().base_frame)
-        self._say(separations_to_array(header, Zone.STOP, reason))
+    @property
+    def _heeds_clock(self) -> bool:
+        return self.listening and not self._exact
+
+    def _mind_stamps(self, stamp: int) -> None:
+        """Say STOP once of a silence before this stamp, as of when it began, where no clock may say it."""
+        before, self._newest_ns, longest_s = self._newest_ns, stamp, self._options().max_silence
+        if self._exact and before is not None and stamp - before > longest_s * 1e9:
+            self._say_stop(f"no skeletons for {longest_s:.1f} s", Time(nanoseconds=before + round(longest_s * 1e9)))
+
+    def _say_stop(self, reason: str, at: Time | None = None) -> None:
+        stamp = (at or self._node.get_clock().now()).to_msg()
+        self._say(separations_to_array(Header(stamp=stamp, frame_id=self._options().base_frame), Zone.STOP, reason))
 
     def _say(self, array: SeparationArray) -> None:
         self._said_at, self.zone, self.reason = time.monotonic(), Zone(array.zone), array.reason

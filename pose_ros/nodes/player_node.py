@@ -55,6 +55,10 @@ class PlayerOptions:
         (), "Which skeletons answer which images, such as [/camera/image:=/pose/skeletons]: then nothing more is "
         "played until an image has been answered.",
     )
+    followers: tuple[str, ...] = option(
+        (), "Topics that tell of the images some time after their skeletons, such as [/action/actions]: images are not "
+        "played much sooner.",
+    )
     answer_timeout: float = option(30.0, "Longest wait for an answer.", unit="s", low=0.1, high=3600.0)
     ahead: float = option(
         0.1, "How much earlier than images that are answered all else is played: what belongs to an image is often "
@@ -86,7 +90,7 @@ class PlayerNode(Manners):
         if not self._options.source:
             raise ConfigError("source", "expected a bag: a folder with metadata.yaml, or a .mcap or .db3 file")
         self._stop, self._closing = stop, threading.Event()
-        self._answers = Answers(self, self._options.answers, self._closing)
+        self._answers = Answers(self, self._options.answers, self._closing, self._options.followers)
         self._bag = BagReader(self._options.source, self._options.topics)
         try:
             self._answers.refuse_unknown(tuple(self._bag.topics))
@@ -132,6 +136,7 @@ class PlayerNode(Manners):
             self._publish(topic, data)
         self._answers.wait(self._options.answer_timeout)
         self._delivered()
+        self._answers.finished(self._options.answer_timeout)
         self._closing.wait(_LINGER_S)
         missing = f", {self._answers.missing} images were not answered" if self._answers.missing else ""
         self.get_logger().info(f"end of '{self._options.source}': {self.published} messages{missing}")
@@ -148,7 +153,7 @@ class PlayerNode(Manners):
                 # Once: a small message may be confirmed as late as 3 s after it has arrived. Later ones come in order.
                 self._asked = True
                 self._delivered()
-            self._answers.ask(topic, data)
+            self._answers.ask(topic, data, self._options.answer_timeout)
         publisher.publish(data)
         self.published += 1
         self._health.sent()

@@ -29,7 +29,7 @@ from pose_ros.recognisers.aim import Targets
 from pose_ros.recognisers.window import Place
 from pose_ros.recognition import Recognition, Sees, looks_at_hands
 from pose_ros.ros.actions import actions_to_array, actions_to_markers
-from pose_ros.ros.frames import Frames
+from pose_ros.ros.frames import EXACT_S, Frames
 from pose_ros.ros.health import Health
 from pose_ros.ros.qos import RESULT, sensor
 from pose_ros.ros.watchdog import why_silent
@@ -66,7 +66,7 @@ class Recognising(Looking):
             health: Counts.
         """
         super().__init__(node, health)
-        self._options, self._sees = options, sees
+        self._options, self._sees, self._exact = options, sees, options().exact
         wanted = [part for part in PARTS if getattr(options(), part)]
         #: Kind of subjects, "" for whole ones -> what looks at them.
         self.looking = {
@@ -129,7 +129,7 @@ class Recognising(Looking):
         if wanted and not self.streams:
             options = self._options()
             if options.gravity_frame:
-                self._frames = Frames(self._node, self._health.say)
+                self._frames = Frames(self._node, self._health.say, exact=self._exact)
             kinds = dict.fromkeys(self.looking)
             if options.hands and any(looks_at_hands(one.takes) for one in self._sees.values()):
                 kinds["hands"] = None
@@ -153,8 +153,10 @@ class Recognising(Looking):
         if kind == "hands":
             self._hands.take(msg, poses)
         if kind in self.looking:
-            hands_until = now if kind else self._hands.until(options.hands_wait)
-            self._held.append(_Held(kind, msg, poses, now + options.tf_wait, hands_until))
+            exactly = self.streams.get("hands") if self._exact else None
+            hands_until = now if kind else self._hands.until(options.hands_wait, exactly)
+            tf_wait = max(options.tf_wait, EXACT_S * self._exact)
+            self._held.append(_Held(kind, msg, poses, now + tf_wait, hands_until))
         self._guarded(self._turn)
 
     def _turn(self) -> None:
@@ -169,13 +171,14 @@ class Recognising(Looking):
 
     def _ready(self, held: _Held) -> bool:
         now = time.monotonic()
-        if now < held.hands_until and self._hands.of(held.msg) is None:
+        if now < held.hands_until and self._hands.awaited(held.msg):
             return False
         return now > held.until or not self._behind(held.msg)
 
     def _behind(self, msg: SkeletonArray) -> bool:
-        gravity = self._options().gravity_frame
-        return self._frames is not None and self._frames.behind(gravity, msg.header.frame_id, stamp_ns(msg))
+        options, frames = self._options(), self._frames
+        names = options.gravity_frame, *(options.target_frames if self._exact else ())
+        return frames is not None and any(frames.behind(name, msg.header.frame_id, stamp_ns(msg)) for name in names)
 
     def _recognise(self, held: _Held) -> None:
         msg, poses, stamp = held.msg, held.poses, stamp_ns(held.msg)
@@ -201,7 +204,8 @@ class Recognising(Looking):
             poses, stamp, (msg.image_width, msg.image_height), msg.ended_ids, place, targets, stages,
             None if held.kind else self._hands.of(msg),
         )  # fmt: skip
-        self._arrays[held.kind].publish(actions_to_array(actions, msg.header, msg.schema, stages.ms))
+        told = {} if self._exact else stages.ms
+        self._arrays[held.kind].publish(actions_to_array(actions, msg.header, msg.schema, told))
         if self._markers.get_subscription_count():
             up = _LEVEL if place is None else place[0][2]
             prefix = f"{held.kind}/" if held.kind else ""

@@ -53,6 +53,11 @@ class Stream:
         """Full names of the topics of infos and arrays."""
         return self._infos.topic_name, self._arrays.topic_name
 
+    @property
+    def published(self) -> bool:
+        """Whether anybody offers arrays."""
+        return bool(self._node.count_publishers(self.topics[1]))
+
     def _on_info(self, data: bytes) -> None:
         self._record(self._infos.topic_name, SkeletonInfo, data, True)
         try:

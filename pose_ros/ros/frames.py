@@ -17,6 +17,8 @@ from pose_ros.ros.qos import TF, TF_STATIC
 
 #: Time between two looks while a transform is under way, seconds.
 _LOOK_S = 0.005
+#: Least wait for what was sent by then, where nothing may depend on the moment; seconds.
+EXACT_S = 0.5
 
 
 class Frames:
@@ -25,15 +27,16 @@ class Frames:
     The executor's thread writes, any thread may ask.
     """
 
-    def __init__(self, node: Node, say: Callable[[str], None], keep_s: float = 10.0) -> None:
+    def __init__(self, node: Node, say: Callable[[str], None], keep_s: float = 10.0, *, exact: bool = False) -> None:
         """Subscribe.
 
         Args:
             node: Subscribes.
             say: Told what is wrong with TF.
             keep_s: How long transforms are kept.
+            exact: Whether what is looked up may not depend on what has come by then: see :meth:`behind`.
         """
-        self._node, self._say = node, say
+        self._node, self._say, self._exact = node, say, exact
         self._lock, self._tree = threading.Lock(), FrameTree(keep_s)
         self._subscriptions = [
             node.create_subscription(TFMessage, "/tf", lambda msg: self._heard(msg, static=False), TF),
@@ -73,9 +76,12 @@ class Frames:
             return self._tree.newest(target, source)
 
     def behind(self, target: str, source: str, stamp_ns: int) -> bool:
-        """Return whether :meth:`lookup` returns None only because transforms of that moment have not come yet."""
+        """Return whether :meth:`lookup` returns None only because transforms of that moment have not come yet.
+
+        With ``exact``: whether anything that may still come could change what it returns.
+        """
         with self._lock:
-            return self._tree.behind(target, source, stamp_ns)
+            return self._tree.behind(target, source, stamp_ns, exact=self._exact)
 
     def why_not(self, target: str, source: str, stamp_ns: int) -> str:
         """Say why :meth:`lookup` returns None for these."""

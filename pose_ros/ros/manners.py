@@ -21,8 +21,8 @@ _POLICIES = {
     "history": HistoryPolicy, "reliability": ReliabilityPolicy, "durability": DurabilityPolicy,
     "liveliness": LivelinessPolicy,
 }
-#: Messages that may wait where none is passed over.
-_EXACT_DEPTH = 100
+#: Messages that may wait where none is passed over: so many, or so many times those that may otherwise.
+_EXACT_DEPTH, _EXACT_TIMES = 100, 10
 _DURATIONS = ("deadline", "lifespan", "liveliness_lease_duration")
 
 
@@ -69,7 +69,8 @@ def elapsed_s(node: Node) -> float:
 def overridden(node: Node, topic: str, qos: QoSProfile | int, kind: str) -> QoSProfile:
     """Return the quality of service of a topic as the parameters of its node say.
 
-    With its parameter ``exact`` all that it hears is heard reliably, and waits until there is time for it.
+    With its parameter ``exact`` all that it hears is heard reliably, and that and its results wait until there is time
+    for them.
 
     Args:
         node: Has the parameters.
@@ -81,8 +82,11 @@ def overridden(node: Node, topic: str, qos: QoSProfile | int, kind: str) -> QoSP
         ConfigError: A value is none that the policy has.
     """
     result = QoSProfile(depth=qos) if isinstance(qos, int) else copy.copy(qos)
-    if kind == "subscription" and node.has_parameter("exact") and node.get_parameter("exact").value:
-        result.reliability, result.depth = ReliabilityPolicy.RELIABLE, max(result.depth, _EXACT_DEPTH)
+    if node.has_parameter("exact") and node.get_parameter("exact").value:
+        if kind == "subscription":
+            result.reliability = ReliabilityPolicy.RELIABLE
+        if kind == "subscription" or result.depth > 1:  # images and what is latched are the newest one alone
+            result.depth = max(result.depth * _EXACT_TIMES, _EXACT_DEPTH)
     start = f"qos_overrides.{node.resolve_topic_name(topic)}.{kind}."
     for policy in ("depth", *_POLICIES, *_DURATIONS):
         if not node.has_parameter(start + policy):

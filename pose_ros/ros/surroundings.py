@@ -19,7 +19,7 @@ from pose_ros.core.options import option
 from pose_ros.rgbd.options import DepthOptions
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.depth_source import DepthSource, DepthSourceOptions
-from pose_ros.ros.frames import Frames
+from pose_ros.ros.frames import EXACT_S, Frames
 from pose_ros.space import Moment
 from pose_ros.tracking.point_filter import FilterOptions
 
@@ -27,8 +27,6 @@ from pose_ros.tracking.point_filter import FilterOptions
 _DISCOVERY_S = 1.0
 #: Nobody knows where people are after so long; stamps that are older are of another clock, seconds.
 _PREDICTABLE_S = 1.0
-#: Least wait for what was sent before an image that must not depend on the moment; seconds.
-_EXACT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,11 @@ class Surroundings:
 
     def _hear_frames(self) -> Frames:
         if self._frames is None:
-            self._frames, self._heard_since = Frames(self._node, self._listener), time.monotonic()
+            self._frames, self._heard_since = Frames(self._node, self._listener, exact=self._exact), time.monotonic()
         return self._frames
 
     def _patience(self, seconds: float) -> float:
-        return max(seconds, _EXACT_S) if self._exact else seconds
+        return max(seconds, EXACT_S) if self._exact else seconds
 
     def close(self) -> None:
         """Unsubscribe."""
