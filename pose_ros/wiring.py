@@ -232,13 +232,12 @@ def recogniser(
     return found
 
 
-def estimator(
-    config: Mapping[str, Any], store: Store | None = None, *, allow_fetch: bool = True
-) -> CropEstimator | ImageEstimator:
-    """Open an estimator without what finds subjects for it, for those who know where they are.
+def alone(config: Mapping[str, Any], store: Store | None = None, *, allow_fetch: bool = True) -> NetworkPlugin:
+    """Open an estimator, detector or lifter without what stands around it in a pipeline.
 
     Args:
-        config: Keys of :class:`RunOptions` and a block ``estimator`` with the plugin's options.
+        config: Keys of :class:`RunOptions` and a block of the kind's name, such as ``estimator``, with the plugin's
+            options. Of ``DETECTOR+ESTIMATOR`` it is the estimator.
         store: Where cards and files are; the default store when left out.
         allow_fetch: Whether missing files may be downloaded.
 
@@ -246,12 +245,10 @@ def estimator(
         PoseRosError: Anything that does not fit, named.
     """
     values, store = dict(config), store or Store()
-    blocks = {"estimator": dict(values.pop("estimator", {}) or {})}
+    blocks = {kind: dict(values.pop(kind, {}) or {}) for kind in ("detector", "estimator", "lifter")}
     options = from_mapping(RunOptions, values)
-    card = parse_model(options.model, store)[1]
-    found = _Pieces(options, blocks, store, allow_fetch).plugin("estimators", "estimator", card)
-    assert isinstance(found, CropEstimator | ImageEstimator)
-    return found
+    card = store.card(options.model) if "+" not in options.model else parse_model(options.model, store)[1]
+    return _Pieces(options, blocks, store, allow_fetch).plugin(f"{card.kind}s", card.kind, card)
 
 
 def looks_where_told(card: ModelCard) -> bool:

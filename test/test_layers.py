@@ -43,8 +43,8 @@ MAY_USE = {
     "multiview": {"anatomy", "core", "errors", "media"},
     "datasets": {"core", "errors", "skeletons"},
     "evaluation": {
-        "core", "datasets", "decode", "errors", "estimators", "media", "metrics", "models", "pipeline", "skeletons",
-        "wiring"
+        "core", "datasets", "decode", "detectors", "errors", "estimators", "lifters", "media", "metrics", "models",
+        "multiview", "pipeline", "skeletons", "wiring"
     },
     "web": {"errors"},
     "exports": {"anatomy", "core", "errors", "skeletons"},

@@ -25,6 +25,10 @@ examples:
   pose-ros eval --data coco/val2017:~/coco --model vitpose-b --boxes truth --set estimator.flip_test=true
   pose-ros eval --data wflw:~/wflw --data 300w:~/300w --model pfld-68 dlib-68 --boxes keypoints
   pose-ros eval --data freihand:~/freihand --model mediapipe-hand-landmark-full --output out --plot --worst 12
+  pose-ros eval --data coco:~/data/coco --model yolox-nano rtmdet-nano                   # detectors alone
+  pose-ros eval --data h36m:~/h36m --model videopose3d-243 martinez-h36m                # lifters, by given keypoints
+  pose-ros eval --data posetrack18:~/posetrack --model yolox-nano+rtmpose-m --protocol tracks
+  pose-ros eval --data panoptic:~/panoptic --model yolox-nano+rtmpose-m --protocol views
   pose-ros eval --data coco:~/data/coco --model vitpose-b --output out --jobs 8         # eight processes
   pose-ros eval --data coco:~/data/coco --model vitpose-b --output out --jobs 8 --resume      # ... was killed: go on
   pose-ros eval --data coco:/data/coco --model vitpose-b --output out --engine dask --scheduler tcp://head:8786
@@ -48,7 +52,10 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
                         help="data set, its split or a label file below FOLDER, and where it lies (default: a folder "
                              "of its name in $POSE_ROS_DATA); may be repeated")
     parser.add_argument("--model", metavar="MODEL", nargs="+", action="extend", required=True,
-                        help="[detector+]estimator; any number of them")
+                        help="[detector+]estimator, a detector or a lifter; any number of them")
+    parser.add_argument("--protocol", default="",
+                        help="where a set can be judged in several ways: tracks (ids over its videos), views (all its "
+                             "cameras at once), or one of docs/evaluation.md (default: by the first metric of the set)")
     parser.add_argument("--boxes", default="",
                         help="who says where subjects are: truth (boxes of the labels), keypoints (boxes that just "
                              "contain the labelled keypoints) or detector (default: as the data set is usually judged, "
@@ -106,7 +113,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     settings: dict[str, Any] = {}
     set_all(settings, args.set)
     wanted = [(*_place(text), model) for text in args.data for model in args.model]
-    return [Job(name, folder, model, split, args.boxes, json.dumps(settings, sort_keys=True), args.limit)
+    return [Job(name, folder, model, split, args.boxes, json.dumps(settings, sort_keys=True), args.limit, args.protocol)
             for name, split, folder, model in dict.fromkeys(wanted)]
 
 
@@ -135,16 +142,13 @@ def _check_plots() -> None:
 def _entry(job: Job, args: argparse.Namespace) -> Entry:
     from pose_ros.evaluation import estimate, score
     from pose_ros.evaluation.report import Entry
-    from pose_ros.models.store import Store
-    from pose_ros.skeletons import catalogue
-    from pose_ros.wiring import parse_model
 
-    card = parse_model(job.model, Store())[1]
     folder = None if args.output is None else args.output / "answers" / _slug(job)
     with console.progress(job.name) as told:
         found = estimate(job, folder, resume=args.resume, jobs=args.jobs, engine=args.engine,
                          scheduler=args.scheduler, progress=told)
-    return Entry(job, score(job.dataset(), found, catalogue.get(card.skeleton), args.resamples), card, job.where())
+    scores = score(job.dataset(), found, job.skeleton(), args.resamples, job.protocol())
+    return Entry(job, scores, job.cards()[1], job.where())
 
 
 def _slug(job: Job) -> str:

@@ -54,8 +54,10 @@ class Sample:
     boxes: np.ndarray = None  # type: ignore[assignment]
     #: (N,) float64, square pixels, as the set says; left out: :data:`AREA_OF_BOX` of the boxes.
     areas: np.ndarray = None  # type: ignore[assignment]
-    #: (N,) bool: crowds and regions where whatever is found counts neither for nor against an estimator.
+    #: (N,) bool: whoever is found there counts neither for nor against an estimator. Crowds always are.
     ignore: np.ndarray = None  # type: ignore[assignment]
+    #: (N,) bool: outlines of several subjects (COCO's ``iscrowd``), where any number may be found; else it is one.
+    crowd: np.ndarray = None  # type: ignore[assignment]
     #: (N,) int64, of the label; left out: counted from 0.
     ids: np.ndarray = None  # type: ignore[assignment]
     #: (N,) int64, index into the categories of the data set.
@@ -102,7 +104,9 @@ class Sample:
         self._set("boxes", boxes, np.float64, (n, 4))
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         self._set("areas", AREA_OF_BOX * sides.prod(axis=1) if self.areas is None else self.areas, np.float64, (n,))
+        self._set("crowd", np.zeros(n) if self.crowd is None else self.crowd, bool, (n,))
         self._set("ignore", np.zeros(n) if self.ignore is None else self.ignore, bool, (n,))
+        object.__setattr__(self, "ignore", self.ignore | self.crowd)
         self._set("ids", np.arange(n) if self.ids is None else self.ids, np.int64, (n,))
         self._set("categories", np.zeros(n) if self.categories is None else self.categories, np.int64, (n,))
         for name, dtype, shape in (("tracks", np.int64, (n,)), ("sides", np.uint8, (n,)),

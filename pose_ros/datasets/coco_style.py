@@ -100,7 +100,8 @@ def sampler(
             visibility=visibility,
             boxes=boxes,  # type: ignore[arg-type]
             areas=_areas(rows, boxes, options),  # type: ignore[arg-type]
-            ignore=np.array([bool(row.get("iscrowd") or row.get("ignore")) for row in rows], bool),
+            ignore=np.array([bool(row.get("ignore")) for row in rows], bool),
+            crowd=np.array([bool(row.get("iscrowd")) for row in rows], bool),
             ids=[row.get("id", i) for i, row in enumerate(rows)],  # type: ignore[arg-type]
             categories=[order[row.get("category_id", 1)] for row in rows],  # type: ignore[arg-type]
             tracks=_column(rows, "track_id"),

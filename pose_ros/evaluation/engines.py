@@ -13,19 +13,19 @@ from contextlib import ExitStack
 
 from pose_ros.errors import ConfigError, PoseRosError
 from pose_ros.evaluation.estimates import Estimates
-from pose_ros.evaluation.job import Job
+from pose_ros.evaluation.job import Job, Shard
 from pose_ros.evaluation.predict import answers
 
 ENGINES = ("processes", "dask")
-Done = Iterator[tuple[range, Estimates]]
+Done = Iterator[tuple[Shard, Estimates]]
 
 
-def each(job: Job, shards: Sequence[range], jobs: int = 1, engine: str = "processes", scheduler: str = "") -> Done:
+def each(job: Job, shards: Sequence[Shard], jobs: int = 1, engine: str = "processes", scheduler: str = "") -> Done:
     """Yield what a model says about each shard, in whatever order they are done.
 
     Args:
         job: What to do.
-        shards: Images.
+        shards: Groups of images.
         jobs: Workers on this machine.
         engine: ``processes`` or ``dask``.
         scheduler: Address of a Dask cluster that is running already; one of ``jobs`` workers is started when left out.
@@ -48,7 +48,7 @@ def each(job: Job, shards: Sequence[range], jobs: int = 1, engine: str = "proces
         yield from _processes(job, shards, jobs)
 
 
-def _processes(job: Job, shards: Sequence[range], jobs: int) -> Done:
+def _processes(job: Job, shards: Sequence[Shard], jobs: int) -> Done:
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
@@ -80,7 +80,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _dask(job: Job, shards: Sequence[range], jobs: int, scheduler: str) -> Done:
+def _dask(job: Job, shards: Sequence[Shard], jobs: int, scheduler: str) -> Done:
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError as error:

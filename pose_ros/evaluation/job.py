@@ -14,15 +14,21 @@ from typing import Any
 import pose_ros
 from pose_ros import datasets, wiring
 from pose_ros.core.convert import converts
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.datasets import Dataset
 from pose_ros.errors import ConfigError
-from pose_ros.evaluation import protocol
+from pose_ros.evaluation import judges
+from pose_ros.evaluation import protocol as protocols
+from pose_ros.evaluation.protocol import Protocol
+from pose_ros.models.card import ModelCard
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 
 BOXES = ("truth", "keypoints", "detector")
 #: Images in one file of answers: what a killed run loses at most, for each process.
 SHARD = 32
+#: Groups of images; those of a group are asked together, in that order.
+Shard = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Job:
 
     data: str
     folder: Path
-    #: ``[detector+]estimator``.
+    #: ``[detector+]estimator``, or a detector or a lifter alone.
     model: str
     #: Split or label file; the first one that is there when left out.
     split: str = ""
@@ -46,6 +52,8 @@ class Job:
     settings: str = "{}"
     #: Only the first so many images; 0: all.
     limit: int = 0
+    #: Kind of protocol, where the set can be judged in several ways: what its first metric means when left out.
+    judged_by: str = ""
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
@@ -67,16 +75,55 @@ class Job:
         """Return the images that are looked at."""
         return range(min(self.limit or len(self.dataset()), len(self.dataset())))
 
+    def shards(self) -> list[Shard]:
+        """Return all images in parts that one worker answers at a time, :data:`SHARD` images or one group at least."""
+        judge, groups = judges.get(self.protocol().kind), {}  # type: ignore[var-annotated]
+        alone = type(judge).together is judges.Judge.together
+        for i in self.indices():  # no label is read where each image is a group
+            key, moment = (i, 0) if alone else ((sample := self.dataset()[i]) and judge.together(sample), sample.moment)
+            groups.setdefault(i if key is None else key, []).append((moment, i))
+        shards: list[list[tuple[int, ...]]] = []
+        for group in groups.values():
+            if not shards or sum(map(len, shards[-1])) >= SHARD:
+                shards.append([])
+            shards[-1].append(tuple(i for _, i in sorted(group)))
+        return [tuple(shard) for shard in shards]
+
+    def cards(self, store: Store | None = None) -> tuple[ModelCard | None, ModelCard]:
+        """Return the cards of the detector, if there is one, and of the model that is judged."""
+        store, name = store or Store(), self.model.strip()
+        if "+" not in name and (card := store.card(name)).kind in ("detector", "lifter"):
+            return None, card
+        return wiring.parse_model(name, store)
+
+    def protocol(self, store: Store | None = None) -> Protocol:
+        """Return how the model is judged."""
+        return protocols.of(self.dataset(), self.cards(store)[1], self.judged_by)
+
+    def skeleton(self, store: Store | None = None) -> Skeleton:
+        """Return what the answers are in; the skeleton of the labels where a detector says boxes."""
+        card = self.cards(store)[1]
+        return self.dataset().skeleton if card.kind == "detector" else catalogue.get(card.skeleton)
+
     def where(self, store: Store | None = None) -> str:
-        """Return who says where subjects are.
+        """Return who says where subjects are, and to a lifter where their keypoints are.
 
         Raises:
             ConfigError: That is not known, or the model does not ask.
         """
-        detector, card = wiring.parse_model(self.model, store or Store())
+        detector, card = self.cards(store)
+        judge = judges.get(self.protocol(store).kind)
+        usual = judge.boxes
+        if self.boxes not in ("", "detector") and not judge.tells:
+            raise ConfigError("--boxes", "tracks are of subjects that the model finds itself; leave --boxes away")
+        if card.kind != "estimator":
+            if self.boxes not in ("", usual):
+                raise ConfigError("--boxes", f"'{card.name}' is a {card.kind} and is not told where subjects are; "
+                                             "leave --boxes away")
+            return usual
         asks = wiring.looks_where_told(card)
         named = "+" in self.model or not asks
-        boxes = self.boxes or ("detector" if named else protocol.of(self.dataset()).boxes)
+        boxes = self.boxes or ("detector" if named else usual)
         if boxes != "detector" and not asks:
             raise ConfigError("--boxes", f"'{card.name}' looks at whole images and is not told where subjects are; "
                                          "leave --boxes away")
@@ -94,21 +141,20 @@ class Job:
             PoseRosError: They do not, or something is missing.
         """
         store, truth = Store(), self.dataset()
+        card, protocol = self.cards(store)[1], self.protocol(store)
         first = next((sample for i in self.indices() if len(sample := truth[i])), None)
         if first is not None:
-            protocol.of(truth).check(truth.name, first)
-        card = wiring.parse_model(self.model, store)[1]
-        own = catalogue.get(card.skeleton)
-        if not converts(own, protocol.labelled(truth, own)):
+            judges.get(protocol.kind).check(protocol, truth.name, first)
+        own = self.skeleton(store)
+        if not converts(own, protocols.labelled(truth, own)):
             others = catalogue.targets(own)
             fitting = [name for name in datasets.names() if datasets.get(name).skeleton in {own.name, *others}]
             raise ConfigError("--model", f"'{card.name}' says keypoints of '{own.name}', of which none are known in "
                                          f"'{truth.skeleton.name}' of {truth.name}. '{own.name}' converts to "
                                          f"{', '.join(others) or 'nothing else'}; data sets it can be judged by: "
                                          f"{', '.join(fitting) or 'none'}")
-        boxes = self.where(store)
-        config = self.config(store)
-        if boxes == "detector":
+        boxes, config = self.where(store), self.config(store)
+        if boxes == "detector" and card.kind == "estimator":
             wiring.models(config, store)
         if first is None:
             raise ConfigError("--data", f"{truth.name} in {truth.folder} has no labels in {truth.split}, or not in the "
@@ -116,17 +162,13 @@ class Job:
 
     def config(self, store: Store) -> dict[str, Any]:
         """Return the configuration of the model: what the protocol says, and the settings on top of it."""
-        precision = protocol.of(self.dataset()).kind == "precision"
-        detector, card = wiring.parse_model(self.model, store)
+        detector, card = self.cards(store)
         # One thread, so that the number of processes changes nothing, not even how sums are rounded.
         config: dict[str, Any] = {"model": self.model, "threads": 1, "exact": True}
-        if self.where(store) == "detector":
-            config |= {"track": False, "smooth": False, "top_down": {"follow": False, "max_subjects": 100}}
-            if precision and detector is not None:
-                # A detector is judged with nearly all it has to say: average precision weighs its doubts itself.
-                config["detector"] = wiring.known_options(
-                    detector, {"score_threshold": 0.01, "nms_iou": 0.65, "max_detections": 100})
-        config["estimator"] = wiring.known_options(card, {"follow": False})
+        options = judges.get(self.protocol(store).kind).options(detector, card)
+        if card.kind == "estimator" and self.where(store) != "detector":  # it runs alone
+            options = {"estimator": options.get("estimator", {})}
+        config |= options
         for key, value in json.loads(self.settings).items():
             if isinstance(value, Mapping) and isinstance(config.get(key), Mapping):
                 value = {**config[key], **value}
@@ -136,14 +178,14 @@ class Job:
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that answers depend on, to refuse those of something else."""
         store, truth = Store(), self.dataset()
-        detector, card = wiring.parse_model(self.model, store)
+        detector, card = self.cards(store)
         boxes = self.where(store)
         used = [card, *map(store.card, card.needs.values()), *([detector] if boxes == "detector" and detector else [])]
         return {
             "package": pose_ros.__version__, "data": truth.name, "split": truth.split,
             "labels": _hash(truth.labels), "images": len(self.indices()), "shard": SHARD, "model": self.model,
             "files": {one.name: _hash([store.fetch(one)]) for one in used}, "boxes": boxes,
-            "settings": self.config(store),
+            "protocol": self.protocol(store).kind, "settings": self.config(store),
         }  # fmt: skip
 
 

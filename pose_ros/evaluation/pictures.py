@@ -32,20 +32,20 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
     except ImportError as error:
         raise ConfigError("--plot", "needs the package matplotlib: pip install 'pose_ros[record]'") from error
     scores = entries[0].scores
-    shown = np.flatnonzero(np.isfinite([e.scores.per_keypoint for e in entries]).any(axis=0))
+    shown = np.flatnonzero(np.isfinite([e.scores.per_part for e in entries]).any(axis=0))
     height = 1.5 + _BAR * max(len(shown), 4) * (1 if len(shown) > _MOST_NAMES else max(1.0, 0.6 * len(entries)))
     figure = Figure(figsize=(_WIDTH, min(height, 40)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     thick = 0.8 / len(entries)
     for i, entry in enumerate(entries):
-        axes.barh(np.arange(len(shown)) + (i - (len(entries) - 1) / 2) * thick, entry.scores.per_keypoint[shown],
+        axes.barh(np.arange(len(shown)) + (i - (len(entries) - 1) / 2) * thick, entry.scores.per_part[shown],
                   thick, label=entry.job.model)
     if len(shown) <= _MOST_NAMES:
-        axes.set_yticks(np.arange(len(shown)), [scores.skeleton.keypoints[i] for i in shown], fontsize=7)
+        axes.set_yticks(np.arange(len(shown)), [scores.parts[i] for i in shown], fontsize=7)
     axes.invert_yaxis()
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlabel(scores.per_keypoint_name)
+    axes.set_xlabel(scores.part_measure)
     axes.set_title(f"{entries[0].job.data}: {scores.images} images, {len(scores.subjects)} subjects")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", frameon=False)

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from pose_ros.core.skeleton import Skeleton
     from pose_ros.datasets.base import Dataset, Sample
     from pose_ros.metrics.pck import Rule
+    from pose_ros.models.card import ModelCard
 
-Kind = Literal["precision", "share", "nme", "space"]
+Kind = Literal["precision", "share", "nme", "space", "lifted", "boxes", "tracks", "views"]
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How results on a data set become numbers."""
 
-    #: ``precision``: average precision by OKS; ``share``: PCK, EPE; ``nme``: faces; ``space``: MPJPE.
+    #: Name of its judge, see :mod:`pose_ros.evaluation.judges`.
     kind: Kind
     #: Key of ``Sample.normalisers``; ``box``: the longer side, ``box_size``: the root of its area, where a set has no
     #: length of that name.
@@ -36,24 +37,8 @@ class Protocol:
     #: Whether the mean distance in pixels comes first.
     pixels_first: bool = False
 
-    @property
-    def boxes(self) -> str:
-        """Who says where subjects are unless told otherwise."""
-        return "detector" if self.kind == "precision" else "truth"
-
-    def check(self, name: str, sample: Sample) -> None:
-        """Check that labels of a data set say what it is judged by.
-
-        Raises:
-            ConfigError: They do not.
-        """
-        if self.kind == "space" and sample.points is None:
-            raise ConfigError("--data", f"{name} is judged in metres, and the labels of {sample.where} have none")
-        named = self.kind in ("share", "nme") and self.length not in ("box", "box_size")
-        if named and self.length not in sample.normalisers:
-            raise ConfigError("--data", f"{name} is judged by the length '{self.length}', which the labels of "
-                                        f"{sample.where} do not have; `pose-ros datasets show {name}` says which files "
-                                        "there are")
+    #: Categories of the set that are judged, where a detector tells them apart; all as one where there is none.
+    kinds: tuple[int, ...] = ()
 
 
 #: What differs from what the first metric of a card means. MPII: pelvis and thorax are left out, as by its authors and
@@ -70,7 +55,22 @@ _BY_METRIC = {
     "NME inter-ocular": Protocol("nme", "inter_ocular", FAILURE["wflw"]),
     "NME box": Protocol("nme", "box_size", FAILURE["wflw"]),
     "MPJPE": Protocol("space"),
+    "3D PCP": Protocol("views"),
 }
+#: What pipelines can also be judged by, where the labels of a set allow it.
+_MORE: dict[str, Protocol] = {"tracks": Protocol("tracks"), "views": Protocol("views")}
+
+
+def needs_length(protocol: Protocol, name: str, sample: Sample) -> None:
+    """Check that labels of the data set ``name`` have the length that errors are measured by.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if protocol.length not in ("box", "box_size", *sample.normalisers):
+        raise ConfigError("--data", f"{name} is judged by the length '{protocol.length}', which the labels of "
+                                    f"{sample.where} do not have; `pose-ros datasets show {name}` says which files "
+                                    "there are")
 
 
 def labelled(dataset: Dataset, own: Skeleton) -> Skeleton:
@@ -85,20 +85,55 @@ def labelled(dataset: Dataset, own: Skeleton) -> Skeleton:
                                                   for name, joint in pairs))
 
 
-def of(dataset: Dataset) -> Protocol:
-    """Return how a data set is judged: by the first metric of its card that single images and its skeleton allow.
+def of(dataset: Dataset, card: ModelCard | None = None, wanted: str = "") -> Protocol:
+    """Return how a model is judged on a data set.
+
+    Args:
+        dataset: The labels.
+        card: Of the model, an estimator when left out: these are judged by the first metric of the set that single
+            images and its skeleton allow, detectors by boxes, lifters by metres.
+        wanted: Kind of protocol; that one when left out.
 
     Raises:
         ConfigError: There is none.
     """
+    if card is not None and card.kind == "detector":
+        possible = {"boxes": Protocol("boxes", kinds=_kinds(dataset, card))}
+    elif card is not None and card.kind == "lifter":
+        possible = {"lifted": Protocol("lifted")}
+    else:
+        possible = {protocol.kind: protocol for protocol in reversed(_by_metrics(dataset))}
+        possible = dict(reversed(possible.items()))
+        if not possible and not wanted:
+            raise ConfigError("--data", f"'{dataset.name}' is judged by {', '.join(dataset.card.metrics)}, which needs "
+                                        "tolerances (sigmas) of its skeleton; see `pose-ros datasets list` for others")
+        possible = {**_MORE, **possible} if wanted else possible
+    if wanted and wanted not in possible:
+        raise ConfigError("--protocol", f"expected one of {', '.join(sorted(possible))} with this model on "
+                                        f"{dataset.name}, got '{wanted}'")
+    return possible[wanted or next(iter(possible))]
+
+
+def _by_metrics(dataset: Dataset) -> list[Protocol]:
+    """Return what the metrics of a card mean, the first one first."""
     card = dataset.card
     if card.name in _OWN:
-        return _OWN[card.name]
+        return [_OWN[card.name]]
     if card.name.startswith("300"):
-        return Protocol("nme", "inter_ocular", FAILURE["300w"])
-    for metric in card.metrics:
-        # Skeletons of people's own labels have no tolerances.
-        if metric in _BY_METRIC and (metric != "OKS AP" or dataset.skeleton.sigmas):
-            return _BY_METRIC[metric]
-    raise ConfigError("--data", f"'{card.name}' is judged by {', '.join(card.metrics)}, which needs several cameras at "
-                                "once or tolerances (sigmas) of its skeleton; see `pose-ros datasets list` for others")
+        return [Protocol("nme", "inter_ocular", FAILURE["300w"])]
+    # Skeletons of people's own labels have no tolerances.
+    return [_BY_METRIC[metric] for metric in card.metrics
+            if metric in _BY_METRIC and (metric != "OKS AP" or dataset.skeleton.sigmas)]
+
+
+def _kinds(dataset: Dataset, card: ModelCard) -> tuple[int, ...]:
+    """Return the categories of a set that a detector knows; none where it only knows them as one.
+
+    Raises:
+        ConfigError: It looks for something else.
+    """
+    kinds = tuple(i for i, name in enumerate(dataset.categories) if name in card.classes)
+    if not kinds and dataset.skeleton.subject not in card.classes:
+        raise ConfigError("--model", f"'{card.name}' finds {', '.join(card.classes[:8])}; the labels of {dataset.name} "
+                                     f"are of {', '.join(dataset.categories[:8])}")
+    return kinds

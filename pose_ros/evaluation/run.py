@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pose_ros.errors import ConfigError
 from pose_ros.evaluation import engines
 from pose_ros.evaluation.estimates import Estimates, concatenate
-from pose_ros.evaluation.job import SHARD, Job
+from pose_ros.evaluation.job import Job, Shard
 
 _DESCRIPTION = "job.json"
 
@@ -36,25 +38,30 @@ def estimate(
         ConfigError: The folder holds answers of something else, or nobody said that they are to be taken.
         PoseRosError: The model or the data cannot be read.
     """
-    images = job.indices()
-    shards = [images[start : start + SHARD] for start in range(0, len(images), SHARD)]
-    found: dict[range, Estimates] = {}
+    images, shards = job.indices(), job.shards()
+    found: dict[Shard, Estimates] = {}
     if folder is not None:
         _claim(folder, json.loads(json.dumps(job.fingerprint())), resume)
         found = {shard: Estimates.load(path) for shard in shards if (path := _file(folder, shard)).is_file()}
-    done = sum(map(len, found))
+    done = sum(map(_size, found))
     for shard, estimates in engines.each(job, [s for s in shards if s not in found], jobs, engine, scheduler):
         if folder is not None:
             estimates.save(_file(folder, shard))
         found[shard] = estimates
-        done += len(shard)
+        done += _size(shard)
         if progress is not None:
             progress(done, len(images))
-    return concatenate([found[shard] for shard in shards])
+    order = np.array([i for shard in shards for group in shard for i in group], np.int64)
+    whole = concatenate([found[shard] for shard in shards])
+    return whole if (order == images).all() else whole.select(np.argsort(order))
 
 
-def _file(folder: Path, shard: range) -> Path:
-    return folder / f"{shard.start:08d}.npz"
+def _size(shard: Shard) -> int:
+    return sum(map(len, shard))
+
+
+def _file(folder: Path, shard: Shard) -> Path:
+    return folder / f"{shard[0][0]:08d}.npz"
 
 
 def _claim(folder: Path, wanted: dict[str, Any], resume: bool) -> None:

@@ -65,7 +65,7 @@ class Lifting:
         Raises:
             ConfigError: The lifter's keypoints cannot be made of the skeleton's.
         """
-        _to_lift(skeleton, self.lifter.takes)
+        to_lift(skeleton, self.lifter.takes)
 
     def reset(self) -> None:
         """Forget everybody."""
@@ -87,16 +87,16 @@ class Lifting:
         Raises:
             ConfigError: The lifter's keypoints cannot be made of the skeleton's.
         """
-        way = _to_lift(poses.skeleton, self.lifter.takes)
-        pixels = way.points(_undistorted(poses.keypoints, frame.camera))
+        way = to_lift(poses.skeleton, self.lifter.takes)
+        pixels = way.points(undistorted(poses.keypoints, frame.camera))
         keypoints, scores = self._history(poses.ids, pixels, way.scores(poses.scores), frame.stamp_ns)
         known = np.isfinite(keypoints[:, -1]).all(axis=2)
         enough = known.mean(axis=1) >= _LEAST_KNOWN
         local = np.full((len(poses), len(self.lifter.skeleton), 3), np.nan, np.float32)
         if enough.any():
-            filled = _filled(keypoints[enough], known[enough], self.lifter.takes)
-            lifted = self.lifter.lift(filled, scores[enough], frame.size_wh)
-            local[enough] = self._shape(lifted, filled, frame)
+            given = filled(keypoints[enough], known[enough], self.lifter.takes)
+            lifted = self.lifter.lift(given, scores[enough], frame.size_wh)
+            local[enough] = self.shape(lifted, given, frame.size_wh, frame.camera)
             local[_unseen(known, self.lifter)] = np.nan
         own = conversion(self.lifter.skeleton, poses.skeleton).points(local)
         poses, sigma = self._size(poses.replace(local_points=own), frame.stamp_ns)
@@ -105,24 +105,33 @@ class Lifting:
         poses = poses.replace(sources=np.where(found, Source.INFERRED, poses.sources))
         return poses if frame.camera is None else placed(poses, frame.camera, sigma, self.options.shape_sigma)
 
-    def _shape(self, lifted: np.ndarray, keypoints: np.ndarray, frame: Frame) -> np.ndarray:
-        """Return shapes (N, K, 3) of lifted points; what is seen as in an image is put on its rays."""
-        scale = self.lifter.metres_per_pixel(frame.size_wh)
-        if not scale or frame.camera is None:
+    def shape(
+        self, lifted: np.ndarray, keypoints: np.ndarray, size_wh: tuple[int, int], camera: Camera | None
+    ) -> np.ndarray:
+        """Return shapes (N, K', 3) of lifted points; what is seen as in an image is put on its rays.
+
+        Args:
+            lifted: (N, K', 3), what the lifter said.
+            keypoints: (N, T, K, 2), what it was given.
+            size_wh: Of the image, pixels.
+            camera: That took it; without one, what is seen as in an image stays so.
+        """
+        scale = self.lifter.metres_per_pixel(size_wh)
+        if not scale or camera is None:
             return lifted
         # What is nearer than the root looks larger. With f / z pixels to a metre at the root, a point that is d pixels
         # behind it is 1 + d / f times as far away, whatever z is.
-        focal = frame.camera.K[0, 0]
+        focal = camera.K[0, 0]
         root = keypoints[:, [-1 - self.lifter.ahead], self.lifter.takes.root]
         pixels = root + lifted[..., :2] / scale
-        rays = Camera(frame.camera.K, frame.camera.size_wh).rays(pixels)
+        rays = Camera(camera.K, camera.size_wh).rays(pixels)
         points = rays * (1 + lifted[..., 2:] / scale / focal)
         centre = points[:, [self.lifter.skeleton.root]]
         return np.asarray((points - centre) * scale * focal, np.float32)
 
 
 @lru_cache(maxsize=64)
-def _to_lift(source: Skeleton, takes: Skeleton) -> Conversion:
+def to_lift(source: Skeleton, takes: Skeleton) -> Conversion:
     """Return how to make a lifter's keypoints.
 
     Raises:
@@ -150,14 +159,14 @@ def _unseen(known: np.ndarray, lifter: Lifter) -> np.ndarray:
     return (way.scores(known.astype(np.float32)) == 0) & ~_lacking(way)
 
 
-def _undistorted(keypoints: np.ndarray, camera: Camera | None) -> np.ndarray:
+def undistorted(keypoints: np.ndarray, camera: Camera | None) -> np.ndarray:
     """Return pixels as a camera without distortion would see them."""
     if camera is None or camera.ideal:
         return keypoints
     return np.asarray((camera.rays(keypoints) @ camera.K.T)[..., :2], np.float32)
 
 
-def _filled(keypoints: np.ndarray, known: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+def filled(keypoints: np.ndarray, known: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Return keypoints (N, T, K, 2) where those that are not known are where the nearest known one of the body is."""
     if known.all():
         return keypoints

@@ -16,7 +16,7 @@ from pose_ros.metrics.columns import GroundTruth, Predictions, concatenate
 #: Keypoints below this do not count for the score of a subject, as in mmpose (``keypoint_score_thr``).
 MIN_KEYPOINT_SCORE = 0.2
 #: COCO measures boxes from the edge of the image, half a pixel before the centre of the first pixel.
-_EDGE_PX = 0.5
+EDGE_PX = 0.5
 
 
 class Labelled(Protocol):
@@ -40,7 +40,11 @@ class Labelled(Protocol):
 
     @property
     def ignore(self) -> np.ndarray:
-        """(N,) bool; counts as a crowd."""
+        """(N,) bool: who counts neither for nor against."""
+
+    @property
+    def crowd(self) -> np.ndarray:
+        """(N,) bool: outlines of crowds, to which any number of results may belong."""
 
     @property
     def categories(self) -> np.ndarray:
@@ -56,8 +60,8 @@ def labels(skeleton: Skeleton, samples: Iterable[tuple[int, Labelled]]) -> Groun
     """
     parts = [GroundTruth(np.empty(0), np.empty((0, 4)), np.empty(0), np.empty((0, len(skeleton), 2)))]
     parts += [
-        GroundTruth(np.full(len(s.boxes), number), s.boxes, s.areas, s.keypoints, s.visibility, s.ignore,
-                    categories=s.categories)
+        GroundTruth(np.full(len(s.boxes), number), s.boxes, s.areas, s.keypoints, s.visibility, s.crowd, s.ignore,
+                    s.categories)
         for number, s in samples
     ]  # fmt: skip
     return concatenate(parts)
@@ -84,7 +88,7 @@ def boxes(found: Iterable[tuple[int, Detections]], category: int = 0) -> Predict
     parts = [Predictions(np.empty(0), np.empty(0), np.empty((0, 4)))]
     for number, own in found:
         n = len(own)
-        parts.append(Predictions(np.full(n, number), own.scores, own.boxes.astype(np.float64) + _EDGE_PX,
+        parts.append(Predictions(np.full(n, number), own.scores, own.boxes.astype(np.float64) + EDGE_PX,
                                  categories=np.full(n, category)))  # fmt: skip
     return concatenate(parts)
 

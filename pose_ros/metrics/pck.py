@@ -128,11 +128,20 @@ def pcp(
     Returns:
         Counts (L,) of limbs of which both ends are labelled.
     """
+    right, labelled = limbs_right(found, truth, limbs, fraction, ends)
+    return Correct(right.sum(axis=0), labelled.sum(axis=0))
+
+
+def limbs_right(
+    found: np.ndarray, truth: np.ndarray, limbs: np.ndarray, fraction: float = 0.5,
+    ends: Literal["both", "mean"] = "both",
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return which limbs of each subject are correct, and which are labelled, (N, L) bool; see :func:`pcp`."""
     limbs = np.asarray(limbs).reshape(-1, 2)
     off = np.linalg.norm(found[:, limbs] - truth[:, limbs], axis=-1)
     length = np.linalg.norm(truth[:, limbs[:, 0]] - truth[:, limbs[:, 1]], axis=-1)
     error = off.max(axis=2) if ends == "both" else off.mean(axis=2)
-    return Correct((error <= fraction * length).sum(axis=0), np.isfinite(length).sum(axis=0))
+    return error <= fraction * length, np.isfinite(length)
 
 
 def head_sizes(boxes: np.ndarray) -> np.ndarray:
