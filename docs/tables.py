@@ -21,6 +21,7 @@ from pose_ros import datasets as labelled
 from pose_ros.core.convert import conversion, converts
 from pose_ros.core.options import specs
 from pose_ros.core.skeleton import Skeleton
+from pose_ros.models.accuracy import told
 from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 
@@ -75,7 +76,7 @@ def models(_: str) -> str:
     rows = []
     for name in sorted(Store().names()):
         card = Store().card(name)
-        accuracy = "; ".join(f"{metric} {value:g}" for metric, value in card.accuracy.items())
+        accuracy = "; ".join(told(card.accuracy))
         licence = card.licence.weights + (" (not for commercial use)" if card.licence.non_commercial else "")
         rows.append((f"`{name}`", card.kind, f"`{card.plugin}`", card.skeleton, "x".join(map(str, card.input_wh)),
                      accuracy, licence))

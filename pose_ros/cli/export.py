@@ -264,7 +264,7 @@ def _write_card(card: ModelCard, name: str, target: Path, args: argparse.Namespa
         "file": {"path": file, "sha256": sha256(target), "size": target.stat().st_size},
         "network": {},
         # Published figures are those of the network as it was.
-        "accuracy": {} if args.int8 else dict(card.accuracy),
+        "accuracy": () if args.int8 else tuple(one.plain() for one in card.accuracy),
     }
     plain = {f.name: f.default for f in dataclasses.fields(card)}
     data = {**dataclasses.asdict(card), **changed}

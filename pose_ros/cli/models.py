@@ -177,7 +177,11 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         console.show_json(found)
     else:
-        said = ([[key, _words(value)] for key, value in card.items() if value] for card in found)
+        from pose_ros.models.accuracy import told
+
+        texts = ({**info, "accuracy": "; ".join(told(store.card(info["name"]).accuracy)),
+                  "accuracy_source": _sources(info)} for info in found)
+        said = ([[key, _words(value)] for key, value in info.items() if value] for info in texts)
         console.show(*(console.Table(["key", "value"], rows) for rows in said))
     return _OK
 
@@ -185,8 +189,13 @@ def _show(args: argparse.Namespace) -> int:
 def _info(store: Store, card: ModelCard) -> dict[str, Any]:
     info = dataclasses.asdict(card)
     del info["folder"]
-    return {**info, "licence": licence_text(card), "state": store.state(card), "place": str(store.place(card)),
-            "checked": _checked(store, card)}
+    return {**info, "accuracy": [one.plain() for one in card.accuracy], "licence": licence_text(card),
+            "state": store.state(card), "place": str(store.place(card)), "checked": _checked(store, card)}
+
+
+def _sources(info: dict[str, Any]) -> str:
+    """Return where the published accuracy stands, where that is not the card's own source."""
+    return " ".join(dict.fromkeys(one["source"] for one in info["accuracy"] if "source" in one))
 
 
 def _checked(store: Store, card: ModelCard) -> str:

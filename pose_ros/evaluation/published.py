@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers that authors of a model printed for a data set, as its card has them."""
+"""The numbers that authors of a model printed for a data set, beside what was measured here."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
+from dataclasses import replace
 
+from pose_ros.models.accuracy import Result
 from pose_ros.models.card import ModelCard
 
-#: What cards call data sets.
-_TITLES = {
-    "300w-lp": "300W-LP", "aic": "AI Challenger", "animalpose": "Animal-Pose", "ap10k": "AP-10K", "coco": "COCO",
-    "coco-wholebody": "COCO-WholeBody", "crowdpose": "CrowdPose", "freihand": "FreiHAND", "humanart": "Human-Art",
-    "lapa": "LaPa", "mpii": "MPII", "onehand10k": "OneHand10K", "wflw": "WFLW",
-}
 _PERCENT = 100
 
 
-def published(card: ModelCard, data: str, measure: str) -> list[tuple[str, float]]:
-    """Return what the card of a model says of a measure on a data set, whatever the split and the boxes.
+def published(card: ModelCard, data: str, measures: Iterable[str]) -> list[Result]:
+    """Return what the card of a model says of some measures on a data set, whatever the split and the boxes.
 
     Returns:
-        The words of the card, and the number in the unit of ours: fractions where the card has percent.
+        Results in the unit of ours: fractions where the card has percent.
     """
-    title = _TITLES.get(data)
-    if title is None:
-        return []
-    words = re.compile(rf"{re.escape(title)}( test| val| val2017| test-dev)? {re.escape(measure)}( %| px)?"
-                       r"( with true boxes| \(.*\))?")
-    return [(key, value / _PERCENT if " %" in key else value)
-            for key, value in card.accuracy.items() if words.fullmatch(key)]  # fmt: skip
+    known = set(measures)
+    return [replace(one, value=one.value / _PERCENT, unit="") if one.unit == "%" else one
+            for one in card.accuracy if one.data == data and one.measure in known]  # fmt: skip
+
+
+def comparable(result: Result, split: str, boxes: str) -> bool:
+    """Return whether a result is of this split and these boxes, as far as its authors say."""
+    return result.split in ("", split) and result.boxes in ("", boxes)

@@ -12,11 +12,12 @@ import numpy as np
 
 import pose_ros
 from pose_ros.evaluation.job import Job
-from pose_ros.evaluation.published import published
+from pose_ros.evaluation.published import comparable, published
 from pose_ros.evaluation.score import Measure, Scores
+from pose_ros.models.accuracy import Result, told
 from pose_ros.models.card import ModelCard
 
-SCHEMA = "pose_ros.eval/1"
+SCHEMA = "pose_ros.eval/2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +30,17 @@ class Entry:
     #: Who said where subjects are.
     boxes: str
 
-    @property
-    def published(self) -> dict[str, list[tuple[str, float]]]:
-        """Measure -> what authors printed for it; only of models that know every keypoint of the data set."""
+    def published(self, *, alike: bool) -> list[Result]:
+        """Return what authors printed for these measures; only of models that know every keypoint of the data set.
+
+        Args:
+            alike: Whether for this split and these boxes, as far as they say, or for others.
+        """
         if not self.scores.shared.all():
-            return {}
-        return {m.name: said for m in self.scores.measures
-                if (said := published(self.card, self.job.data, m.name))}  # fmt: skip
+            return []
+        split = self.job.dataset().split
+        return [one for one in published(self.card, self.job.data, (m.name for m in self.scores.measures))
+                if comparable(one, split, self.boxes) == alike]  # fmt: skip
 
 
 def text(measure: Measure) -> str:
@@ -56,28 +61,38 @@ def tables(entries: Sequence[Entry]) -> list[tuple[str, list[str], list[list[str
         first = same[0].scores
         title = (f"{same[0].job.data} ({same[0].job.dataset().split}): {first.images} images, "
                  f"{len(first.subjects)} subjects, boxes of the {'labels' if key[3] == 'truth' else key[3]}")
-        columns = ["model", *(m.name for m in first.measures), "found", "keypoints", "published"]
+        other = any(e.published(alike=False) for e in same)
+        columns = ["model", *(m.name for m in first.measures), "found", "keypoints", "published",
+                   *["published for other conditions"] * other]
         rows = [[e.job.model, *(text(m) for m in e.scores.measures), f"{e.scores.found}/{len(e.scores.subjects)}",
-                 f"{int(e.scores.shared.sum())}/{len(e.scores.shared)}", _published(e)] for e in same]
+                 f"{int(e.scores.shared.sum())}/{len(e.scores.shared)}", *_published(e)[: 1 + other]] for e in same]
         found.append((title, columns, rows))
     return found
 
 
-def _published(entry: Entry) -> str:
-    return "; ".join(f"{value:g} ({key})" for said in entry.published.values() for key, value in said) or "-"
+def _published(entry: Entry) -> tuple[str, str]:
+    alike, other = ("; ".join(told(entry.published(alike=alike))) or "-" for alike in (True, False))
+    return alike, other
+
+
+def _sources(entry: Entry) -> list[str]:
+    """Return where all of its published numbers stand."""
+    results = [one for alike in (True, False) for one in entry.published(alike=alike)]
+    return list(dict.fromkeys(one.source or entry.card.source for one in results))
 
 
 def markdown(entries: Sequence[Entry]) -> str:
     """Return the tables as Markdown."""
     parts = [f"# Evaluation\n\npose_ros {pose_ros.__version__}. In brackets: 95 % interval by drawing images again. "
-             "Published: what the authors of a model printed, for the whole data set and by their own protocol."]
+             "Published: what the authors of a model printed, for the whole split and by their own protocol; apart "
+             "where they say another split, or other boxes."]
     for title, columns, rows in tables(entries):
         lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
                  for row in (columns, ["---"] * len(columns), *rows)]
         parts.append(f"## {title}\n\n" + "\n".join(lines))
-    sources = {e.card.name: e.card.source for e in entries if e.published and e.card.source}
+    sources = {e.card.name: " ".join(urls) for e in entries if (urls := _sources(e))}
     if sources:
-        parts.append("Sources of published numbers: " + "; ".join(f"{name}: {url}" for name, url in sources.items()))
+        parts.append("Sources of published numbers: " + "; ".join(f"{name}: {urls}" for name, urls in sources.items()))
     return "\n\n".join(parts) + "\n"
 
 
@@ -94,8 +109,8 @@ def _result(entry: Entry) -> dict[str, Any]:
         "judged_by": scores.measures[0].name,
         "measures": {m.name: {"value": m.value, "unit": m.unit, "interval95": [m.low, m.high]}
                      for m in scores.measures},
-        "published": {name: [{"says": key, "value": value, "source": entry.card.source} for key, value in said]
-                      for name, said in entry.published.items()},
+        "published": [{"source": entry.card.source, **one.plain(), "comparable": alike}
+                      for alike in (True, False) for one in entry.published(alike=alike)],
         "keypoints": {"measure": scores.per_keypoint_name, "values": {
             name: float(value) for name, value, known in
             zip(truth.skeleton.keypoints, scores.per_keypoint, scores.shared, strict=True) if known}},

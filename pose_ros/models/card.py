@@ -17,6 +17,7 @@ import numpy as np
 
 from pose_ros.errors import CardError
 from pose_ros.formats import CASCADES, CHECKPOINTS, NETWORKS
+from pose_ros.models.accuracy import Result
 
 _KINDS = ("detector", "estimator", "lifter", "recogniser")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -184,8 +185,8 @@ class ModelCard:
     network: Mapping[str, Any] = field(default_factory=dict)
     #: Architecture details that the plugin reads (decoder, padding, anchors, ...).
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: Published accuracy, such as ``{"COCO val2017 AP": 0.518}``.
-    accuracy: Mapping[str, float] = field(default_factory=dict)
+    #: What its authors published.
+    accuracy: tuple[Result, ...] = ()
     #: Millions.
     parameters_m: float = 0.0
     gflops: float = 0.0

@@ -16,7 +16,8 @@ file: {{url: "https://example.org/net.onnx", sha256: {sha}, size: 18}}
 licence: {{weights: {licence}, source: "https://example.org/licence"}}
 input_wh: [8, 8]
 skeleton: coco17
-accuracy: {{Some AP: 0.5}}
+accuracy:
+  - {{data: coco, split: val2017, measure: AP, value: 0.5, source: 'https://example.org/table'}}
 """
 
 
@@ -91,9 +92,11 @@ def test_verify_of_a_missing_file_is_3(cli, net):
 def test_info_shows_card_state_and_accuracy(cli, net):
     (info,) = json.loads(cli("models", "info", "free", "--json").out)
     assert info["state"] == "missing"
-    assert info["accuracy"] == {"Some AP": 0.5}
+    assert info["accuracy"] == [{"data": "coco", "split": "val2017", "measure": "AP", "value": 0.5,
+                                 "source": "https://example.org/table"}]
     text = cli("models", "info", "free").out
-    assert "Some AP 0.5" in text
+    assert "coco val2017: AP 0.5" in text
+    assert "https://example.org/table" in text
     assert "weights MIT" in text
 
 

@@ -21,6 +21,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.core.regions import Detections
 from pose_ros.errors import ModelError
 from pose_ros.media.video import write_image
+from pose_ros.models.accuracy import Result
 from pose_ros.models.store import Store
 from pose_ros.networks import catalogue, quantise
 from pose_ros.networks.network import Network
@@ -36,7 +37,7 @@ file: {{path: {path}}}
 licence: {{weights: MIT, non_commercial: true}}
 input_wh: [48, 64]
 preprocess: {{mean: [20, 20, 20], std: [50, 50, 50]}}
-accuracy: {{COCO val2017 AP: 0.5}}
+accuracy: [{{data: coco, split: val2017, options: {{flip_test: true}}, measure: AP, value: 0.5}}]
 {more}
 """
 
@@ -110,7 +111,8 @@ def test_file_is_used_by_its_name_at_once(cli, folder):
     assert (card.name, card.file.path, card.folder) == ("spots-onnx", "spots-onnx.onnx", folder)
     assert (card.summary, card.licence.non_commercial) == (
         "The brightest spot of the crop. As ONNX in float32.", True)
-    assert card.accuracy == {"COCO val2017 AP": 0.5}
+    assert card.accuracy == Store().card("spots").accuracy == (
+        Result("coco", "AP", 0.5, split="val2017", options={"flip_test": True}),)
     assert (card.preprocess, card.skeleton, card.outputs) == (Store().card("spots").preprocess, "coco17", ("heatmaps",))
     session = open_session(Store().path(card), device="cpu")
     batch = card.preprocess(np.random.default_rng(0).integers(0, 255, (3, 64, 48, 3), np.uint8))
@@ -150,7 +152,7 @@ def test_8_bit_version_says_what_it_cost(cli, folder, pictures):
     assert report["AP with true boxes"]["after"] > 0.9
     assert set(report["ms for one subject"]) == set(report["MB"]) == {"before", "after"}
     card = Store().card("spots-int8")
-    assert (card.accuracy, card.summary) == ({}, "The brightest spot of the crop. In 8 bits.")
+    assert (card.accuracy, card.summary) == ((), "The brightest spot of the crop. In 8 bits.")
 
     import onnx
 

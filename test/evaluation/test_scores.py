@@ -16,10 +16,8 @@ from pose_ros.errors import ConfigError, DatasetMissingError, UnknownNameError
 from pose_ros.evaluation import score
 from pose_ros.evaluation.estimates import Estimates, concatenate
 from pose_ros.evaluation.predict import judged
-from pose_ros.evaluation.published import published
 from pose_ros.metrics.distance import distances
 from pose_ros.metrics.pck import longer_side, pck
-from pose_ros.models import cards
 from pose_ros.skeletons import catalogue
 
 #: Data set, folder of the test data, label file, what it is judged by, and the best there is.
@@ -126,22 +124,6 @@ def test_only_shared_keypoints_are_judged(testdata):
     scores = score(dataset, nobody, own, resamples=0)
     assert 12 <= scores.shared.sum() < 14
     assert np.isnan(scores.per_keypoint[~scores.shared]).all()
-
-
-def test_published_numbers_are_those_of_the_card():
-    assert published(cards.get("simplepose-ultralight"), "coco", "AP") == [("COCO val2017 AP", 0.518)]
-    assert published(cards.get("simplepose-ultralight"), "coco", "AP50") == []
-    assert published(cards.get("simplepose-ultralight"), "coco-wholebody", "AP") == []
-    assert published(cards.get("simplepose-ultralight"), "my-own", "AP") == []
-
-
-def test_percent_becomes_a_fraction():
-    for name in cards.names():
-        card = cards.get(name)
-        if "WFLW test NME %" in card.accuracy:
-            assert published(card, "wflw", "NME") == [("WFLW test NME %", card.accuracy["WFLW test NME %"] / 100)]
-            return
-    raise AssertionError("no card says percent")
 
 
 @pytest.mark.parametrize("error", [

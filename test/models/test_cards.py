@@ -11,6 +11,7 @@ import pytest
 from pose_ros import registry
 from pose_ros.errors import CardError, UnknownNameError
 from pose_ros.models import cards
+from pose_ros.models.accuracy import Result
 from pose_ros.models.store import Store
 from pose_ros.networks.catalogue import ARCHITECTURES
 from pose_ros.skeletons import catalogue
@@ -34,13 +35,13 @@ def own(tmp_path, monkeypatch):
 
 
 def test_defaults_and_conversions(own):
-    extra = "preprocess: {std: [255, 255, 255]}\naccuracy: {AP: 1}\nparams: {a: [1, x]}\n"
+    extra = "preprocess: {std: [255, 255, 255]}\naccuracy: [{data: coco, measure: AP, value: 1}]\nparams: {a: [1, x]}\n"
     (own / "mine.yaml").write_text(_CARD + extra)
     card = cards.get("mine")
     assert (card.name, card.kind, card.input_wh, card.folder) == ("mine", "detector", (416, 320), own)
     assert card.file.suffix == ".onnx"
     assert card.preprocess.std == (255.0, 255.0, 255.0)
-    assert card.accuracy == {"AP": 1.0}
+    assert card.accuracy == (Result("coco", "AP", 1.0),)
     assert card.params == {"a": [1, "x"]}
     assert card.outputs == card.classes == ()
 
@@ -66,7 +67,15 @@ def test_defaults_and_conversions(own):
         ((_SHA, "123"), "file.sha256: expected str, got int 123"),
         (("{url:", "{path: net.onnx, url:"), "file: expected exactly one of url, wheel, path; got url, path"),
         (("A test.", "yes"), "summary: expected str, got bool True"),
-        (("summary: A test.", "summary: A test.\naccuracy: {AP: high}"), "accuracy.AP: expected float, got str 'high'"),
+        *((("summary: A test.", f"summary: A test.\naccuracy: {wrong}"), problem) for wrong, problem in (
+            ("{AP: 1}", "accuracy: expected a list of Result, got {'AP': 1}"),
+            ("[{data: coco, measure: AP, value: high}]", "accuracy[0].value: expected float, got str 'high'"),
+            ("[{data: coco, measure: AP, value: 1, unit: cm}]", "accuracy: unit: expected one of %, px, mm; got 'cm'"),
+            ("[{data: coco, measure: AP, value: 1, boxes: mine}]", "accuracy: boxes: expected one of truth, detector; "
+                                                                  "got 'mine'"),
+            ("[{data: coco, measure: AP, value: 1, detector: x}]", "accuracy: detector: expected with boxes: detector, "
+                                                                  "got 'x'"),
+        )),
         (("summary:", "params: [1]\nsummary:"), "params: expected a mapping with words as keys, got [1]"),
         (("summary: A test.", "summary: A test.\nclasses: person"), "classes: expected a list of str, got 'person'"),
     ],
