@@ -56,23 +56,36 @@ def text(measure: Measure) -> str:
 def tables(entries: Sequence[Entry]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Return title, columns and rows of one table for each data set, a row for each model."""
     found = []
-    for key in dict.fromkeys((e.job.data, e.job.folder, e.job.split, e.boxes) for e in entries):
-        same = [e for e in entries if (e.job.data, e.job.folder, e.job.split, e.boxes) == key]
+    for key in dict.fromkeys(map(_table, entries)):
+        same = [e for e in entries if _table(e) == key]
         first = same[0].scores
-        title = (f"{same[0].job.data} ({same[0].job.dataset().split}): {first.images} images, "
-                 f"{len(first.subjects)} subjects, boxes of the {'labels' if key[3] == 'truth' else key[3]}")
+        what = "keypoints" if same[0].card.kind == "lifter" else "boxes"
+        title = (f"{same[0].job.data} ({same[0].job.dataset().split}): {first.images} images, {len(first.subjects)} "
+                 f"subjects, {what} of the {'labels' if same[0].boxes == 'truth' else same[0].boxes}")
         other = any(e.published(alike=False) for e in same)
         columns = ["model", *(m.name for m in first.measures), "found", "keypoints", "published",
                    *["published for other conditions"] * other]
         rows = [[e.job.model, *(text(m) for m in e.scores.measures), f"{e.scores.found}/{len(e.scores.subjects)}",
-                 f"{int(e.scores.shared.sum())}/{len(e.scores.shared)}", *_published(e)[: 1 + other]] for e in same]
+                 _keypoints(e), *_published(e)[: 1 + other]] for e in same]
         found.append((title, columns, rows))
     return found
+
+
+def _table(entry: Entry) -> tuple[Any, ...]:
+    """Return what entries of one table have in common."""
+    job = entry.job
+    names = tuple(measure.name for measure in entry.scores.measures)
+    return job.data, job.folder, job.split, entry.boxes, entry.card.kind, names
 
 
 def _published(entry: Entry) -> tuple[str, str]:
     alike, other = ("; ".join(told(entry.published(alike=alike))) or "-" for alike in (True, False))
     return alike, other
+
+
+def _keypoints(entry: Entry) -> str:
+    shared = entry.scores.shared
+    return "-" if entry.card.kind == "detector" else f"{int(shared.sum())}/{len(shared)}"
 
 
 def _sources(entry: Entry) -> list[str]:
@@ -111,9 +124,9 @@ def _result(entry: Entry) -> dict[str, Any]:
                      for m in scores.measures},
         "published": [{"source": entry.card.source, **one.plain(), "comparable": alike}
                       for alike in (True, False) for one in entry.published(alike=alike)],
-        "keypoints": {"measure": scores.per_keypoint_name, "values": {
-            name: float(value) for name, value, known in
-            zip(truth.skeleton.keypoints, scores.per_keypoint, scores.shared, strict=True) if known}},
+        scores.parts_of: {"measure": scores.part_measure, "values": {
+            name: float(value) for name, value in zip(scores.parts, scores.per_part, strict=True)
+            if scores.parts_of != "keypoints" or scores.shared[truth.skeleton.index[name]]}},
         "unknown_keypoints": [name for name, known in zip(truth.skeleton.keypoints, scores.shared, strict=True)
                               if not known],
     }  # fmt: skip

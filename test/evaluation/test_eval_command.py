@@ -19,7 +19,8 @@ import pytest
 
 from pose_ros.cli.main import FAILED, MISSING, OK, USAGE, main
 from pose_ros.errors import PoseRosError
-from pose_ros.evaluation import Job, engines, estimate, run, score
+from pose_ros.evaluation import Job, engines, estimate, score
+from pose_ros.evaluation import job as jobs
 
 MINI = "coco/person_keypoints.json"
 
@@ -101,7 +102,7 @@ def test_hands_in_pixels_and_in_metres(cli, testdata):
 
 @pytest.mark.usefixtures("models")
 def test_every_engine_gives_the_same_answers(testdata, monkeypatch):
-    monkeypatch.setattr(run, "SHARD", 3)
+    monkeypatch.setattr(jobs, "SHARD", 3)
     folder = testdata / "body2d/coco_mini"
     job = Job("coco", folder, "simplepose-ultralight", "person_keypoints.json", "truth", limit=10)
     here = estimate(job)
@@ -125,8 +126,8 @@ def test_killed_run_goes_on_where_it_was_and_leaves_no_process(cli, mini, tmp_pa
     script.write_text("if __name__ == '__main__':\n"
                       "    import sys\n"
                       "    from pose_ros.cli.main import main\n"
-                      "    from pose_ros.evaluation import job, run\n"
-                      "    job.SHARD = run.SHARD = 1\n"
+                      "    from pose_ros.evaluation import job\n"
+                      "    job.SHARD = 1\n"
                       "    sys.exit(main(sys.argv[1:]))\n")
 
     def start(*extra: str) -> subprocess.Popen[str]:
@@ -200,7 +201,7 @@ def test_reports_and_pictures(cli, mini, tmp_path):
     assert "coco val2017: AP 0.518" in text
     assert "https://github.com/dog-qiuqiu/Ultralight-SimplePose" in text
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["schema"] == "pose_ros.eval/1"
+    assert report["schema"] == "pose_ros.eval/2"
     plot = cv2.imread(str(tmp_path / "keypoints_coco_person_keypoints.json.png"))
     assert plot.std() > 10
     pictures = sorted((tmp_path / "worst/coco_person_keypoints.json_simplepose-ultralight").iterdir())
@@ -249,7 +250,7 @@ def test_killed_worker_is_told(testdata, monkeypatch):
     job = Job("coco", testdata / "body2d/coco_mini", "simplepose-ultralight", "person_keypoints.json", "truth")
     monkeypatch.setattr(engines, "answers", _dies)
     with pytest.raises(PoseRosError, match="fewer --jobs"):
-        list(engines.each(job, [range(2), range(2, 4)], jobs=2))
+        list(engines.each(job, [((0,), (1,)), ((2,), (3,))], jobs=2))
 
 
 def _dies(*_: object) -> None:

@@ -15,7 +15,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.errors import ConfigError, DatasetMissingError, UnknownNameError
 from pose_ros.evaluation import score
 from pose_ros.evaluation.estimates import Estimates, concatenate
-from pose_ros.evaluation.predict import judged
+from pose_ros.evaluation.judges.base import judged
 from pose_ros.metrics.distance import distances
 from pose_ros.metrics.pck import longer_side, pck
 from pose_ros.skeletons import catalogue
@@ -64,7 +64,7 @@ def test_labels_themselves_are_the_best_answers(name, folder, file, measure, bes
     if told:
         assert scores.found == len(scores.subjects) == sum(len(judged(sample)) for sample in dataset)
         np.testing.assert_allclose(scores.errors, 0, atol=1e-3)
-        known = scores.per_keypoint[np.isfinite(scores.per_keypoint)]
+        known = scores.per_part[np.isfinite(scores.per_part)]
         np.testing.assert_allclose(known, 0 if measure in ("MPJPE", "NME") else 1, atol=1e-3)
     else:  # of a person of whom one keypoint is labelled, a box around it says nothing
         assert scores.found >= 0.85 * len(scores.subjects)
@@ -123,7 +123,7 @@ def test_only_shared_keypoints_are_judged(testdata):
     nobody = concatenate([Estimates.of(Poses.empty(own)) for _ in dataset])
     scores = score(dataset, nobody, own, resamples=0)
     assert 12 <= scores.shared.sum() < 14
-    assert np.isnan(scores.per_keypoint[~scores.shared]).all()
+    assert np.isnan(scores.per_part[~scores.shared]).all()
 
 
 @pytest.mark.parametrize("error", [
