@@ -13,6 +13,9 @@ import yaml
 
 from pose_ros import wiring
 from pose_ros.cli import compose
+from pose_ros.cli.node_options import options_of, pipeline_config
+from pose_ros.cli.node_spec import NodeSpec
+from pose_ros.cli.params_file import flat
 from pose_ros.models.store import Store
 from pose_ros.wiring import PARTS
 
@@ -23,7 +26,7 @@ ELSEWHERE = {"rtmpose-m-ap10k"}
 LAUNCHES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
-def of(config: Path) -> list[compose.NodeSpec]:
+def of(config: Path) -> list[NodeSpec]:
     pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed, and the options of nodes are read from them")
     return compose.load(config)
 
@@ -56,7 +59,7 @@ def test_a_pipeline_can_be_built(config, models):
     for spec in of(config):
         if spec.plugin != "pose_node":
             continue
-        options = compose.pipeline_config(spec.parameters)
+        options = pipeline_config(spec.parameters)
         cards = wiring.models(options, store)
         if any(card.name in ELSEWHERE for card in cards):
             continue
@@ -68,7 +71,7 @@ def test_a_pipeline_can_be_built(config, models):
 def test_the_nodes_of_the_demo_are_connected():
     specs = {spec.plugin: spec.parameters for spec in of(ROOT / "config" / "demo.yaml")}
     assert specs["pose_node"]["image_topic"] == "camera/image"
-    recorder = {**{k: s.default for k, s in compose.options_of("recorder_node", {}).items()}, **specs["recorder_node"]}
+    recorder = {**{k: s.default for k, s in options_of("recorder_node", {}).items()}, **specs["recorder_node"]}
     assert (recorder["image_topic"], recorder["skeletons_topic"]) == ("camera/image", "pose/skeletons")
 
 
@@ -77,7 +80,7 @@ def opened(config):
     head, body = config.read_text().split("ros__parameters:\n")
     # A commented key is `# key: value # words` in the place where it would stand.
     text = re.sub(r"^( *)# (( {2})?[a-z_]+:( |$))", r"\1\2", body, flags=re.MULTILINE)
-    return dict(compose._flat(yaml.safe_load(f"{head}ros__parameters:\n{text}")["pose"]["ros__parameters"], "", "pose"))
+    return dict(flat(yaml.safe_load(f"{head}ros__parameters:\n{text}")["pose"]["ros__parameters"], "", "pose"))
 
 
 def test_commented_keys_of_the_robots_file_are_real_and_show_their_defaults():
@@ -85,7 +88,7 @@ def test_commented_keys_of_the_robots_file_are_real_and_show_their_defaults():
     config = ROOT / "config" / "body.yaml"
     (spec,) = of(config)
     shown = opened(config)
-    known = compose.options_of("pose_node", spec.parameters)
+    known = options_of("pose_node", spec.parameters)
     assert shown.keys() == known.keys()
     different = {k for k, s in known.items() if s.check(shown[k]) != s.default}
     assert different == {"image_topic", "camera_info_topic"}
@@ -135,7 +138,7 @@ def test_commented_keys_are_real_and_show_their_defaults(name):
     config = ROOT / "config" / f"{name}.yaml"
     (spec,) = of(config)
     shown = opened(config)
-    known = compose.options_of("pose_node", {**spec.parameters, "lifting.model": "videopose3d-27"})
+    known = options_of("pose_node", {**spec.parameters, "lifting.model": "videopose3d-27"})
     assert shown.keys() <= known.keys()
     different = {k for k in shown if shown[k] != known[k].default}
     assert different == {"image_topic", "camera_info_topic", *({"depth_topic", "rgbd.max_range"} if name == "rgbd"

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pose_ros.cli.compose import NodeSpec
 from pose_ros.cli.live import Display
+from pose_ros.cli.node_spec import NodeSpec
 from pose_ros.cli.supervise import Child, describe, environment
 
 #: After so long a life the next death is the first one again; the longest wait before a start; seconds.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-    from pose_ros.cli.compose import NodeSpec
+    from pose_ros.cli.node_spec import NodeSpec
 
 #: Launch argument -> parameter of pose_nodes; an empty argument leaves the parameter file its say.
 _TOPICS = {

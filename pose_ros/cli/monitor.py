@@ -19,7 +19,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
-from pose_ros.cli.compose import NodeSpec
+from pose_ros.cli.node_spec import NodeSpec
 from pose_ros.core.kinds import PARTS
 from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.ros.qos import LATCHED, sensor

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pose_ros.cli.bring_up import BringUp
-from pose_ros.cli.compose import SOURCES, NodeSpec
 from pose_ros.cli.household import household
 from pose_ros.cli.leftovers import sweep
 from pose_ros.cli.live import Display
 from pose_ros.cli.monitor import Monitor, Watched
+from pose_ros.cli.node_spec import SOURCES, NodeSpec
 from pose_ros.cli.supervise import Child, describe, stop
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130

@@ -16,7 +16,7 @@ from pose_ros.cli import console, live
 from pose_ros.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from pose_ros.cli.compose import NodeSpec
+    from pose_ros.cli.node_spec import NodeSpec
 
 _FAILED = 1
 
@@ -155,8 +155,8 @@ def _find(config: Path) -> Path:
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
     """Bring the models here before any node starts: nodes never wait for a network."""
-    from pose_ros.cli.compose import pipeline_config
     from pose_ros.cli.models import fetch
+    from pose_ros.cli.node_options import pipeline_config
     from pose_ros.models.store import Store
     from pose_ros.wiring import models
 
@@ -169,7 +169,7 @@ def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
 
 def _value(spec: NodeSpec, key: str) -> Any:
     """Return a parameter of a node, or its default."""
-    from pose_ros.cli.compose import options_of
+    from pose_ros.cli.node_options import options_of
 
     return spec.parameters.get(key, options_of(spec.plugin, spec.parameters)[key].default)
 

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from pose_ros.cli import compose
+from pose_ros.cli.node_options import check, options_of, pipeline_config
+from pose_ros.cli.node_spec import NodeSpec
 from pose_ros.errors import ConfigError, SourceError, UnknownNameError
 
 CONFIGS = Path(__file__).parents[2] / "config"
 POSE = "{ros__parameters: {plugin: pose_node, model: blazepose-full}}"
 
 
-def load(tmp_path: Path, text: str, *overrides: str) -> dict[str, compose.NodeSpec]:
+def load(tmp_path: Path, text: str, *overrides: str) -> dict[str, NodeSpec]:
     path = tmp_path / "config.yaml"
     path.write_text(text)
     return {spec.path: spec for spec in compose.load(path, overrides)}
@@ -155,11 +157,11 @@ def test_a_file_without_a_camera_gets_one_that_all_hear(tmp_path, ros):
     path.write_text(f"robot: {{pose: {POSE}}}\nrecorder: {{ros__parameters: {{plugin: recorder_node}}}}\n")
     camera, pose, recorder = compose.load(path, source="a clip.mp4")
     assert (camera.path, camera.plugin, camera.parameters["wait_for_subscribers"]) == ("/camera", "camera_node", 2)
-    compose.check(camera.path, camera.parameters, compose.options_of("camera_node", {}))
+    check(camera.path, camera.parameters, options_of("camera_node", {}))
     for spec in (pose, recorder):
         assert spec.parameters["image_topic"] == spec.overrides["image_topic"] == "/camera/image"
         assert spec.parameters["camera_info_topic"] == "/camera/camera_info"
-        compose.check(spec.path, spec.parameters, compose.options_of(spec.plugin, spec.parameters))
+        check(spec.path, spec.parameters, options_of(spec.plugin, spec.parameters))
     node = ros.add(Node("other", context=ros.context, cli_args=camera.arguments(path), use_global_arguments=False,
                         automatically_declare_parameters_from_overrides=True))
     assert node.get_fully_qualified_name() == "/camera"
@@ -212,7 +214,7 @@ def test_a_bag_of_several_cameras_is_played(tmp_path):
         assert spec.overrides == {"use_sim_time": True, "reliability": "reliable", "depth": 100}
     assert fusing.overrides.keys() == {"use_sim_time", "sync.max_wait", "sync.max_silence"}
     for spec in (player, one, other, fusing):
-        compose.check(spec.path, spec.parameters, compose.options_of(spec.plugin, spec.parameters))
+        check(spec.path, spec.parameters, options_of(spec.plugin, spec.parameters))
     path.write_text(f"eye: {{ros__parameters: {{plugin: player_node, source: old}}}}\nmultiview: {room}\n")
     assert compose.load(path, source="bag")[0].overrides == {"source": "bag"}
     path.write_text(f"player: {POSE}\nmultiview: {room}\n")
@@ -232,12 +234,12 @@ def test_parameters_of_parts_are_those_of_their_models(tmp_path):
     hands = "hands: {model: mediapipe-hand-landmark-full, retry: 1.0}"
     text = f"pose: {{ros__parameters: {{plugin: pose_node, model: blazepose-full, {hands}}}}}"
     spec = load(tmp_path, text)["/pose"]
-    known = compose.options_of("pose_node", spec.parameters)
+    known = options_of("pose_node", spec.parameters)
     assert {"hands.model", "hands.retry", "faces.model", "faces.detect_every"} <= known.keys()
-    without = compose.options_of("pose_node", {"model": "blazepose-full"})
+    without = options_of("pose_node", {"model": "blazepose-full"})
     assert {"hands.model", "faces.model"} <= without.keys()
     assert not any(name.startswith(("hand_estimator", "face_estimator")) for name in without)
-    assert compose.pipeline_config(spec.parameters)["hands"] == {"model": "mediapipe-hand-landmark-full", "retry": 1.0}
+    assert pipeline_config(spec.parameters)["hands"] == {"model": "mediapipe-hand-landmark-full", "retry": 1.0}
     with pytest.raises(UnknownNameError, match="did you mean 'mediapipe-hand-landmark-full'"):
         load(tmp_path, text.replace("landmark-full", "landmark-ful"))
     with pytest.raises(UnknownNameError, match=r"hands\.retyr.*did you mean 'hands\.retry'"):

@@ -24,8 +24,8 @@ def test_lines_of_nodes(capsys, line, expected):
 
 def test_how_nodes_do(capsys):
     pytest.importorskip("rclpy", reason="the monitor needs ROS 2")
-    from pose_ros.cli.compose import NodeSpec
     from pose_ros.cli.monitor import Watched
+    from pose_ros.cli.node_spec import NodeSpec
 
     watched = Watched(NodeSpec("pose", "", "pose_node", {}))
     watched.told({"state": "active", "model": "stub", "dropped": "3"})

@@ -112,7 +112,7 @@ def test_who_refuses_to_be_configured_ends_the_run_with_the_reason(config, spawn
 
 def test_a_node_waits_longer_after_each_death_and_a_wrong_configuration_is_no_accident(monkeypatch, tmp_path):
     from pose_ros.cli import household
-    from pose_ros.cli.compose import NodeSpec
+    from pose_ros.cli.node_spec import NodeSpec
 
     clock = [1000.0]
     monkeypatch.setattr(household.time, "monotonic", lambda: clock[0])

@@ -16,6 +16,7 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 from pose_ros.cli import compose
 from pose_ros.cli.monitor import Monitor
+from pose_ros.cli.node_spec import NodeSpec
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config" / "security"
@@ -55,7 +56,7 @@ def with_stubs(content: Any) -> Any:
     return {**{key: value for key, value in content.items() if key not in networks}, "model": "stub", **stubs}
 
 
-def observe(ros: Any, config: Path, specs: list[compose.NodeSpec]) -> tuple[Graph, dict[str, str]]:
+def observe(ros: Any, config: Path, specs: list[NodeSpec]) -> tuple[Graph, dict[str, str]]:
     """Run the nodes of a composition in a namespace, let somebody hear all that they publish, and watch the graph."""
     made: list[Any] = []
     looker = ros.node("looker")
