@@ -60,6 +60,8 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
                         help="who says where subjects are: truth (boxes of the labels), keypoints (boxes that just "
                              "contain the labelled keypoints) or detector (default: as the data set is usually judged, "
                              "and detector where the model names one)")
+    parser.add_argument("--views", metavar="CAMERA", nargs="+", default=[],
+                        help="only what these cameras saw, where a set has several, such as 00_03 00_06 of panoptic")
     parser.add_argument("--limit", metavar="N", type=int, default=0, help="only the first N images")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                         help="parameter of the models, such as estimator.flip_test=true or runtime=onnxruntime")
@@ -113,7 +115,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     settings: dict[str, Any] = {}
     set_all(settings, args.set)
     wanted = [(*_place(text), model) for text in args.data for model in args.model]
-    return [Job(name, folder, model, split, args.boxes, json.dumps(settings, sort_keys=True), args.limit, args.protocol)
+    return [Job(name, folder, model, split, args.boxes, json.dumps(settings, sort_keys=True), args.limit,
+                args.protocol, tuple(args.views))
             for name, split, folder, model in dict.fromkeys(wanted)]
 
 

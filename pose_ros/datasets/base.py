@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -175,6 +176,7 @@ class Dataset(Sequence[Sample]):
         self.skeleton = skeleton
         self.categories = tuple(categories) or (skeleton.subject,)
         self._entries, self._build = entries, build
+        self._rows: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -194,6 +196,13 @@ class Dataset(Sequence[Sample]):
             raise DatasetError(self.name, f"sample {index} of {self.split} does not fit the layout "
                                           f"'{self.layout.reader}': {type(error).__name__}: {error}") from error
 
+    def select(self, rows: Sequence[int]) -> Dataset:
+        """Return the samples at ``rows``, in that order."""
+        chosen = copy.copy(self)
+        chosen._rows = tuple(rows if self._rows is None else (self._rows[i] for i in rows))
+        chosen._entries = [self._entries[i] for i in rows]
+        return chosen
+
     def walk(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Sample]:
         """Return all samples, and tell ``progress`` after each how many are done, of how many."""
         for done in range(len(self)):
@@ -203,9 +212,14 @@ class Dataset(Sequence[Sample]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as a name: they open the files themselves."""
-        from pose_ros.datasets.catalogue import open as open_again
+        return _open_again, (self.name, self.folder, self.split, self._rows)
 
-        return open_again, (self.name, self.folder, self.split)
+
+def _open_again(name: str, folder: Path, split: str, rows: tuple[int, ...] | None) -> Dataset:
+    from pose_ros.datasets import catalogue
+
+    whole = catalogue.open(name, folder, split)
+    return whole if rows is None else whole.select(rows)
 
 
 def with_normalisers(sample: Sample, card: DatasetCard) -> Sample:

@@ -54,6 +54,8 @@ class Job:
     limit: int = 0
     #: Kind of protocol, where the set can be judged in several ways: what its first metric means when left out.
     judged_by: str = ""
+    #: Only what these cameras saw, by the names that the set gives them; all when left out.
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
@@ -69,7 +71,7 @@ class Job:
 
     def dataset(self) -> Dataset:
         """Return the labels; kept for the next call in this process."""
-        return _dataset(self.data, self.folder, self.split)
+        return _dataset(self.data, self.folder, self.split, self.views)
 
     def indices(self) -> range:
         """Return the images that are looked at."""
@@ -185,7 +187,7 @@ class Job:
             "package": pose_ros.__version__, "data": truth.name, "split": truth.split,
             "labels": _hash(truth.labels), "images": len(self.indices()), "shard": SHARD, "model": self.model,
             "files": {one.name: _hash([store.fetch(one)]) for one in used}, "boxes": boxes,
-            "protocol": self.protocol(store).kind, "settings": self.config(store),
+            "protocol": self.protocol(store).kind, "views": list(self.views), "settings": self.config(store),
         }  # fmt: skip
 
 
@@ -200,5 +202,12 @@ def _hash(paths: Iterable[Path]) -> str:
 
 
 @lru_cache(maxsize=4)
-def _dataset(name: str, folder: Path, split: str) -> Dataset:
-    return datasets.open(name, folder, split)
+def _dataset(name: str, folder: Path, split: str, views: tuple[str, ...]) -> Dataset:
+    whole = datasets.open(name, folder, split)
+    if not views:
+        return whole
+    names = [sample.view for sample in whole]
+    if missing := set(views) - set(names):
+        known = ", ".join(sorted(set(names) - {""})) or "which has one"
+        raise ConfigError("--views", f"expected cameras of {name} ({known}), got {', '.join(sorted(missing))}")
+    return whole.select([i for i, view in enumerate(names) if view in views])

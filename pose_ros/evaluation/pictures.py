@@ -61,18 +61,20 @@ def write_worst(entry: Entry, count: int, folder: Path) -> list[Path]:
     import cv2
 
     scores, truth = entry.scores, entry.job.dataset()
+    outlines = entry.card.kind == "detector"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for rank, case in enumerate(worst(scores, count), 1):
         sample, row = truth[int(scores.subjects[case, 0])], int(scores.subjects[case, 1])
         image, box = sample.read(), sample.boxes[row : row + 1]
-        there = (sample.visibility[row : row + 1] > 0).astype(np.float32) * scores.shared
-        labelled = Poses(scores.skeleton, sample.keypoints[row : row + 1], there)
+        there = (sample.visibility[row : row + 1] > 0).astype(np.float32) * scores.shared * (not outlines)
+        labelled = Poses(scores.skeleton, sample.keypoints[row : row + 1], there, box)
         match = int(scores.matches[case])
         found = scores.poses.select(np.array([match] if match >= 0 else [], np.int64))
         # Whatever was said is drawn, however unsure.
         found = found.replace(scores=np.isfinite(found.keypoints).all(axis=2).astype(np.float32))
-        pair = np.concatenate([square(image, box, poses, _SQUARE_PX, labels=False) for poses in (labelled, found)], 1)
+        sides = [square(image, box, poses, _SQUARE_PX, labels=outlines) for poses in (labelled, found)]
+        pair = np.concatenate(sides, axis=1)
         pair = cv2.copyMakeBorder(pair, _LINE_PX, 0, 0, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
         says = f"image {sample.id}, subject {sample.ids[row]}: {scores.error_name} {scores.errors[case]:.3g}"
         for x, words in ((8, f"labelled   {says}"), (_SQUARE_PX + 180, "found" if match >= 0 else "not found")):

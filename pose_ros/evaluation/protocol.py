@@ -58,7 +58,7 @@ _BY_METRIC = {
     "3D PCP": Protocol("views"),
 }
 #: What pipelines can also be judged by, where the labels of a set allow it.
-_MORE: dict[str, Protocol] = {"tracks": Protocol("tracks"), "views": Protocol("views")}
+_MORE = (Protocol("tracks"), Protocol("views"))
 
 
 def needs_length(protocol: Protocol, name: str, sample: Sample) -> None:
@@ -98,20 +98,20 @@ def of(dataset: Dataset, card: ModelCard | None = None, wanted: str = "") -> Pro
         ConfigError: There is none.
     """
     if card is not None and card.kind == "detector":
-        possible = {"boxes": Protocol("boxes", kinds=_kinds(dataset, card))}
+        usual = [Protocol("boxes", kinds=_kinds(dataset, card))]
     elif card is not None and card.kind == "lifter":
-        possible = {"lifted": Protocol("lifted")}
+        usual = [Protocol("lifted")]
     else:
-        possible = {protocol.kind: protocol for protocol in reversed(_by_metrics(dataset))}
-        possible = dict(reversed(possible.items()))
-        if not possible and not wanted:
-            raise ConfigError("--data", f"'{dataset.name}' is judged by {', '.join(dataset.card.metrics)}, which needs "
-                                        "tolerances (sigmas) of its skeleton; see `pose-ros datasets list` for others")
-        possible = {**_MORE, **possible} if wanted else possible
-    if wanted and wanted not in possible:
-        raise ConfigError("--protocol", f"expected one of {', '.join(sorted(possible))} with this model on "
-                                        f"{dataset.name}, got '{wanted}'")
-    return possible[wanted or next(iter(possible))]
+        usual = _by_metrics(dataset)
+    possible = [*usual, *_MORE] if wanted and (card is None or card.kind == "estimator") else usual
+    for protocol in possible:
+        if wanted in ("", protocol.kind):
+            return protocol
+    if wanted:
+        kinds = ", ".join(dict.fromkeys(protocol.kind for protocol in possible))
+        raise ConfigError("--protocol", f"expected one of {kinds} with this model on {dataset.name}, got '{wanted}'")
+    raise ConfigError("--data", f"'{dataset.name}' is judged by {', '.join(dataset.card.metrics)}, which needs "
+                                "tolerances (sigmas) of its skeleton; see `pose-ros datasets list` for others")
 
 
 def _by_metrics(dataset: Dataset) -> list[Protocol]:
