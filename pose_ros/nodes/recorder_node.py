@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from rclpy.context import Context
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from pose_ros.core.kinds import PARTS
@@ -28,18 +29,22 @@ from pose_ros.msg import SkeletonArray, SkeletonInfo
 from pose_ros.nodes.run import FAILED, Stop, run
 from pose_ros.nodes.stream import Stream
 from pose_ros.nodes.tally import Tally, stamp_ns
+from pose_ros.ros import wire
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.calibration import Calibration, CalibrationOptions
 from pose_ros.ros.health import Health
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
+from pose_ros.ros.process import stand_back
 from pose_ros.ros.qos import sensor
 
 #: What the summary says of parts.
 _OF_PARTS = ("arrays", "models", "subjects_mean", "subjects_max", "ids")
 #: Time between two looks for room on the disk, seconds.
 _LOOK_S = 1.0
+#: How far drawing yields to those who wait for an answer: a video may be late.
+_NICE = 5
 #: Images that may wait for their arrays: so many bytes, and numbers from .. to.
 _REPORT_S = 1.0
 _BYTES_WAITING, _FEWEST, _MOST = 128_000_000, 4, 32
@@ -95,8 +100,8 @@ class RecorderNode(Manners):
         self._stop, self.folder = stop, Path(options.output).expanduser()
         #: Frames that came faster than they could be drawn, and images that could not be read.
         self.not_drawn = self.unreadable = 0
-        self._pairs: Pairs[Any, Poses] = Pairs(_MOST)
-        self._moments: Moments[tuple[Any, Poses]] = Moments()
+        self._pairs: Pairs[bytes, Poses] = Pairs(_MOST)
+        self._moments: Moments[tuple[bytes, Poses]] = Moments()
         self._queue_bytes = options.queue * 1_000_000
         self._recording = Recording(self.folder, options.fps, options.min_score)
         self._bag = BagWriter(self.folder / "skeletons") if options.bag else None
@@ -114,9 +119,10 @@ class RecorderNode(Manners):
             where = CalibrationOptions(camera_info_topic=options.camera_info_topic, camera_info_max_age=0.0)
             self._calibration = Calibration(self, lambda: where, self.get_logger().warning)
         if options.image_topic:
-            message = CompressedImage if options.image_topic.endswith("/compressed") else Image
+            kind = CompressedImage if options.image_topic.endswith("/compressed") else Image
+            self._read = partial(deserialize_message, message_type=kind) if kind is CompressedImage else wire.read_image
             qos = sensor(options.reliability, options.depth)
-            self.create_subscription(message, options.image_topic, self._on_image, qos)
+            self.create_subscription(kind, options.image_topic, self._on_image, qos, raw=True)
         #: Why recording ended before the node; empty while it goes on.
         self.ended = ""
         self._missing: dict[str, str] = {}
@@ -124,7 +130,7 @@ class RecorderNode(Manners):
         self._least_mb = options.min_free
         if options.min_free:
             self.create_timer(_LOOK_S, self._look_for_room)
-        self._work: SimpleQueue[Moment[tuple[Any, Poses]] | None] = SimpleQueue()
+        self._work: SimpleQueue[Moment[tuple[bytes, Poses]] | None] = SimpleQueue()
         self._health = Health(self, "recording", answers=False)
         self.create_timer(_REPORT_S, self._report)
         self._thread = threading.Thread(target=self._draw_all, name="draw")
@@ -194,21 +200,22 @@ class RecorderNode(Manners):
         """Return the parts that are looked at, as far as they have explained themselves."""
         return [name for name, stream in self.parts.items() if stream.skeleton is not None]
 
-    def _on_image(self, msg: Any) -> None:
+    def _on_image(self, data: bytes) -> None:
+        """Keep an image as it came: most of its cost is in reading it, and not every one gets an answer."""
         if self.ended:
             return
         self.tally.images += 1
-        stamp = stamp_ns(msg)
-        self._pairs.depth = min(max(_BYTES_WAITING // max(len(msg.data), 1), _FEWEST), _MOST)
-        self._draw(stamp, self._pairs.add_a(stamp, msg))
+        self._pairs.depth = min(max(_BYTES_WAITING // len(data), _FEWEST), _MOST)
+        stamp = wire.stamp_ns(data)
+        self._draw(stamp, self._pairs.add_a(stamp, data))
 
-    def _draw(self, stamp: int, pair: tuple[Any, Poses] | None) -> None:
+    def _draw(self, stamp: int, pair: tuple[bytes, Poses] | None) -> None:
         if pair is not None:
             self._queue(self._moments.add_whole(stamp, pair, self._expected()))
 
-    def _queue(self, moments: Iterable[Moment[tuple[Any, Poses]]]) -> None:
+    def _queue(self, moments: Iterable[Moment[tuple[bytes, Poses]]]) -> None:
         for moment in moments:
-            if self._work.qsize() < max(self._queue_bytes // max(len(moment.whole[0].data), 1), _FEWEST):
+            if self._work.qsize() < max(self._queue_bytes // len(moment.whole[0]), _FEWEST):
                 self._work.put(moment)
                 continue
             self.not_drawn += 1
@@ -217,6 +224,7 @@ class RecorderNode(Manners):
 
     def _draw_all(self) -> None:
         """Draw until :meth:`close` says that nothing more comes; the thread's whole life."""
+        stand_back(_NICE)
         try:
             while (item := self._work.get()) is not None:
                 self._draw_one(item)
@@ -228,11 +236,12 @@ class RecorderNode(Manners):
             self.get_logger().fatal(traceback.format_exc())
             self._stop(FAILED)
 
-    def _draw_one(self, moment: Moment[tuple[Any, Poses]]) -> None:
-        msg, poses = moment.whole
+    def _draw_one(self, moment: Moment[tuple[bytes, Poses]]) -> None:
+        data, poses = moment.whole
         try:
-            image = image_to_rgb(msg) if isinstance(msg, Image) else compressed_to_rgb(msg)
-        except ImageError as error:
+            msg = self._read(data)
+            image = compressed_to_rgb(msg) if isinstance(msg, CompressedImage) else image_to_rgb(msg)
+        except (ImageError, RuntimeError) as error:  # the latter of rclpy: these bytes are no such message
             self.unreadable += 1
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
 
 
 def start(node: str) -> int:
-    """Import ``pose_ros.nodes.NODE`` and run it; returns the exit code.
-
-    Memory has to be settled before NumPy is imported: it makes threads, threads make arenas of malloc, and an arena
-    that exists may be given to the thread that takes the images.
-    """
-    keep_freed_memory()
+    """Import ``pose_ros.nodes.NODE`` and run it; returns the exit code."""
+    _settle()
     code: int = importlib.import_module(f"pose_ros.nodes.{node}").main()
     return code
 
@@ -40,7 +37,7 @@ def together(args: Sequence[str] | None = None) -> int:
     Raises:
         ConfigError: No node is named.
     """
-    keep_freed_memory()
+    _settle()
     from pose_ros.nodes.run import run_together
     from pose_ros.ros.intake import Intakes
 
@@ -53,6 +50,17 @@ def together(args: Sequence[str] | None = None) -> int:
     if not nodes:
         raise ConfigError("arguments", "expected 'pose_node --ros-args ... -- pose_node --ros-args ... --'")
     return run_together(nodes, shared)
+
+
+def _settle() -> None:
+    """Settle what libraries read when they are loaded.
+
+    Memory comes before NumPy: it makes threads, threads make arenas of malloc, and an arena that exists may be given to
+    the thread that takes the images.
+    """
+    keep_freed_memory()
+    # Crops are small: a second thread of OpenCV saves little, and takes a processor while it waits for the next one.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 
 def _split(args: Sequence[str]) -> list[list[str]]:

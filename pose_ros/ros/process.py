@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,13 @@ def settle(options: ProcessOptions) -> None:
         if options.nice:
             _ask("process.nice", options.nice,
                  lambda thread=thread: os.setpriority(os.PRIO_PROCESS, thread, options.nice))
+
+
+def stand_back(nice: int) -> None:
+    """Let the calling thread alone yield to others when the processors are busy, where the system can (Linux)."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + nice)
 
 
 def processors(text: str) -> set[int]:
