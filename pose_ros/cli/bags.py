@@ -1,30 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pose-ros bag diff``: whether two bags hold the same skeletons, bit for bit, and where they first differ."""
+"""``pose-ros bag diff``: whether two bags hold the same results, bit for bit, and where they first differ."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pose_ros.cli import console
 from pose_ros.errors import SourceError, UnknownNameError
 
+if TYPE_CHECKING:
+    from pose_ros.media.bag_file import BagFile
+
 _OK, _FAILED = 0, 1
-_KINDS = ("pose_ros/msg/SkeletonArray", "pose_ros/msg/SkeletonInfo")
+#: Types that are compared where no topic is named: what this package says, and what it says of people for ROS4HRI.
+_KINDS = ("pose_ros/msg/*", "hri_msgs/msg/*")
+_TRANSFORMS = "tf2_msgs/msg/TFMessage"
 #: What is measured when a message is made, and is no result.
 _MEASURED = ("stage_names", "stage_ms")
 
 _EPILOG = """\
 Messages are compared by topic, in the order of their headers' stamps; when they were recorded does not count, and
 neither do stage_names and stage_ms, which say how long the work took. NaN equals NaN of the same bits, and -0 is not 0.
+Topics are those of skeletons, actions, handovers, separations and hri_msgs, or those that --topic names. Transforms are
+compared frame by frame, as several nodes may publish them.
 
 examples:
   pose-ros bag diff a/skeletons b/skeletons               code 0 if they are the same, else 1 and the first difference
   pose-ros bag diff a b --topic /pose/hands/skeletons     of one topic
+  pose-ros bag diff a b --topic '/humans/*' --topic /tf   of many
   pose-ros up demo --source bag/ --exact --output a       how to make such a bag
 
 """
@@ -32,16 +41,17 @@ examples:
 
 def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("bag", help="compare recorded skeletons", description="Work with recorded skeletons.")
+    parser = commands.add_parser("bag", help="compare recorded results", description="Work with recorded results.")
     below = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     diff = below.add_parser(
-        "diff", parents=[common], help="compare the skeletons of two bags bit by bit",
-        description="Compare the skeletons of two bags bit by bit, and name the first difference.",
+        "diff", parents=[common], help="compare the results in two bags bit by bit",
+        description="Compare the results in two bags bit by bit, and name the first difference.",
         epilog=_EPILOG + exit_codes, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name in ("a", "b"):
         diff.add_argument(name, metavar=name.upper(), type=Path, help="folder with metadata.yaml, .mcap or .db3 file")
-    diff.add_argument("--topic", dest="topics", action="append", default=[], help="compare this one; many times")
+    diff.add_argument("--topic", dest="topics", action="append", default=[], help="compare this one, or those like "
+                      "'/humans/*'; many times")
     diff.set_defaults(handler=handle)
 
 
@@ -66,34 +76,45 @@ def compare(a: Path, b: Path, topics: Sequence[str] = ()) -> list[dict[str, Any]
     Args:
         a: A bag.
         b: Another one.
-        topics: Those that count; all with skeletons where none is named.
+        topics: Those that count, or patterns of them; all results where none is named.
 
     Raises:
-        SourceError: One is no bag, or none has skeletons.
+        SourceError: One is no bag, or none has results.
         UnknownNameError: None has such a topic.
     """
-    one, other = _read(a), _read(b)
-    known = sorted({*one, *other})
-    for topic in topics:
-        if topic not in known:
-            raise UnknownNameError("topic of skeletons", topic, known)
-    if not known:
-        raise SourceError(str(a), f"expected skeletons in it, and in '{b}'; found none in either")
-    return [_topic(topic, one.get(topic, []), other.get(topic, [])) for topic in topics or known]
-
-
-def _read(path: Path) -> dict[str, list[tuple[int, Any]]]:
-    """Return topic -> stamps and messages, in their order."""
     from pose_ros.media.bag_file import BagFile
 
+    with closing(BagFile(str(a), a.expanduser())) as first, closing(BagFile(str(b), b.expanduser())) as second:
+        known = sorted({c.topic for bag in (first, second) for c in bag.connections})
+        for topic in topics:
+            if not any(fnmatchcase(name, topic) for name in known):
+                raise UnknownNameError("topic", topic, known)
+        one, other = _read(first, topics), _read(second, topics)
+    found = sorted({*one, *other})
+    if not found:
+        raise SourceError(str(a), f"expected results in it, and in '{b}', such as skeletons; found none in either")
+    return [_topic(topic, one.get(topic, []), other.get(topic, [])) for topic in found]
+
+
+def _read(bag: BagFile, topics: Sequence[str]) -> dict[str, list[tuple[int, Any]]]:
+    """Return topic -> stamps and messages, in their order; transforms by topic and child frame."""
     found: dict[str, list[tuple[int, Any]]] = {}
-    with closing(BagFile(str(path), path.expanduser())) as bag:
-        for connection, _, data in bag.messages([c for c in bag.connections if c.msgtype in _KINDS]):
-            message = bag.deserialize(data, connection.msgtype)
-            stamp = message.header.stamp if hasattr(message, "header") else None
-            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec if stamp is not None else 0
-            found.setdefault(connection.topic, []).append((stamp_ns, message))
+    wanted = [c for c in bag.connections if any(fnmatchcase(c.topic, topic) for topic in topics)
+              or (not topics and any(fnmatchcase(c.msgtype, kind) for kind in _KINDS))]
+    for connection, _, data in bag.messages(wanted):
+        message, topic = bag.deserialize(data, connection.msgtype), connection.topic
+        if connection.msgtype == _TRANSFORMS:
+            for transform in message.transforms:
+                found.setdefault(f"{topic} {transform.child_frame_id}", []).append((_stamp_ns(transform), transform))
+        else:
+            found.setdefault(topic, []).append((_stamp_ns(message), message))
     return {topic: sorted(messages, key=lambda pair: pair[0]) for topic, messages in found.items()}
+
+
+def _stamp_ns(message: Any) -> int:
+    """Return the stamp of a message; 0 where it has none."""
+    stamp = message.header.stamp if hasattr(message, "header") else None
+    return stamp.sec * 1_000_000_000 + stamp.nanosec if stamp is not None else 0
 
 
 def _topic(topic: str, one: list[tuple[int, Any]], other: list[tuple[int, Any]]) -> dict[str, Any]:

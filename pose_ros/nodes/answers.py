@@ -7,12 +7,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from importlib import import_module
 
 from rclpy.node import Node
 
 from pose_ros.errors import ConfigError
 from pose_ros.msg import SkeletonArray
+from pose_ros.ros.message_types import message_class
 from pose_ros.ros.qos import sensor
 from pose_ros.ros.wire import stamp_ns
 
@@ -115,11 +115,10 @@ class Answers:
             return
         for topic, (kind, *_) in self._node.get_topic_names_and_types():
             if topic in self._told and topic not in self._followed:
-                package, _, name = kind.partition("/msg/")
                 self._followed.add(topic)
                 self._node.create_subscription(
-                    getattr(import_module(f"{package}.msg"), name), topic,
-                    lambda data, topic=topic: self._follows(topic, data), sensor("reliable", _WAITING), raw=True,
+                    message_class(kind), topic, lambda data, topic=topic: self._follows(topic, data),
+                    sensor("reliable", _WAITING), raw=True,
                 )
 
     def _follows(self, topic: str, data: bytes) -> None:

@@ -26,6 +26,7 @@ from pose_ros.media.moments import Moment, Moments
 from pose_ros.media.pairs import Pairs
 from pose_ros.media.recording import Recording
 from pose_ros.msg import SkeletonArray, SkeletonInfo
+from pose_ros.nodes.overheard import Overheard
 from pose_ros.nodes.run import FAILED, Stop, run
 from pose_ros.nodes.stream import Stream
 from pose_ros.nodes.tally import Tally, stamp_ns
@@ -63,6 +64,8 @@ class RecorderOptions:
     camera_info_topic: str = option("camera/camera_info", "Calibration of the camera, to draw the axes of faces; empty "
                                     "draws none.")
     bag: bool = option(True, "Write the skeleton topics into an MCAP bag.")
+    topics: tuple[str, ...] = option((), "More topics for the bag, of messages of any type; '*' stands for anything, "
+                                     "such as [/action/actions, /humans/*].")
     fps: float = option(0.0, "Frames per second of the video; 0 measures it by the stamps.", unit="Hz", low=0.0,
                         high=1000.0)
     min_score: float = option(0.3, "Keypoints below it are not drawn or plotted; the bag holds them all.", low=0.0,
@@ -114,6 +117,8 @@ class RecorderNode(Manners):
         }
         for topic, kind in zip(self.whole.topics, (SkeletonInfo, SkeletonArray), strict=True):
             self._announce(topic, kind, kind is SkeletonInfo)
+        known = [topic for stream in (self.whole, *self.parts.values()) for topic in stream.topics]
+        self._overheard = Overheard(self, options.topics, self._record, known) if options.bag else None
         self._calibration = None
         if options.camera_info_topic:
             where = CalibrationOptions(camera_info_topic=options.camera_info_topic, camera_info_max_age=0.0)

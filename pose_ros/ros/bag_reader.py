@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pose_ros.errors import UnknownNameError
 from pose_ros.media.bag_file import BagFile
+from pose_ros.ros.message_types import message_class
 
 
 class BagReader:
@@ -42,11 +42,10 @@ class BagReader:
         self._connections = [c for c in self._bag.connections if c.topic in self.topics]
 
     def _find(self, topic: str, message_type: str) -> None:
-        package, _, name = message_type.partition("/msg/")
         try:
-            self.topics[topic] = getattr(importlib.import_module(f"{package}.msg"), name)
-        except (ImportError, AttributeError):
-            self.left_out[topic] = f"{message_type} is not installed"
+            self.topics[topic] = message_class(message_type)
+        except ImportError as error:
+            self.left_out[topic] = str(error)
 
     @property
     def duration_ns(self) -> int:

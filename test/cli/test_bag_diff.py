@@ -87,4 +87,4 @@ def test_topics(cli, tmp_path):
     with BagWriter(tmp_path / "empty"):
         pass
     ran = cli("bag", "diff", str(tmp_path / "empty"), str(tmp_path / "empty"))
-    assert (ran.code, "expected skeletons in it" in ran.err) == (1, True)
+    assert (ran.code, "expected results in it" in ran.err) == (1, True)
