@@ -208,4 +208,5 @@ class Company:
             motion = fresh.where(goes_on, old).where(goes_on & there, now)
             seen_ns = np.where(there, stamp_ns, np.where(goes_on, self._seen_ns[rows], 0))
         self._stamp_ns, self._keys, self._seen_ns, self._motion = stamp_ns, keys, seen_ns, motion
-        return np.where(there[..., None], motion.velocity, np.nan), np.where(there[..., None, None], motion.vv, _STILL)
+        still = np.where(there[..., None, None], motion.velocity_spread, _STILL)
+        return np.where(there[..., None], motion.velocity, np.nan), still

@@ -276,8 +276,10 @@ class _View:
 
     def motion(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """Return points and their covariances in the camera's frame."""
-        pp = motion.spread if self._turn is None else self._turn.T @ motion.spread @ self._turn
-        return self.own(motion.position), pp
+        spread = motion.spread
+        if self._turn is not None:
+            spread = self._turn.T @ spread @ self._turn
+        return self.own(motion.position), spread
 
 
 def _with_motion(

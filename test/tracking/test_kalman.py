@@ -27,7 +27,7 @@ def test_equals_filterpy(oracle):
             motion, _ = motion.seen(oracle["points"][i], oracle["noises"][i])
         np.testing.assert_allclose(motion.position, oracle["positions"][i], atol=1e-9)
         np.testing.assert_allclose(motion.velocity, oracle["velocities"][i], atol=1e-8)
-        whole = np.block([[motion.pp, motion.pv], [np.swapaxes(motion.pv, -1, -2), motion.vv]])
+        whole = np.block([[motion.xx.T, motion.xv.T.swapaxes(1, 2)], [motion.xv.T, motion.vv.T]])
         np.testing.assert_allclose(whole, oracle["covariances"][i], atol=1e-9)
 
 
@@ -43,7 +43,7 @@ def test_one_long_step_is_many_short_ones(oracle):
 def test_inverse(rng):
     root = rng.normal(size=(5, 7, 3, 3))
     matrices = root @ np.swapaxes(root, -1, -2) + 0.1 * np.eye(3)
-    np.testing.assert_allclose(inverse(matrices), np.linalg.inv(matrices), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(inverse(matrices.T).T, np.linalg.inv(matrices), rtol=1e-9, atol=1e-9)
 
 
 def test_a_measurement_beyond_the_gate_counts_the_less_the_further_off_it_is():
@@ -53,7 +53,7 @@ def test_a_measurement_beyond_the_gate_counts_the_less_the_further_off_it_is():
         after, distance = motion.seen(np.array([[off, 0, 0]]), 0.01**2 * np.eye(3)[None], gate=4.0)
         assert distance[0] == pytest.approx(off**2 / (2 * 0.01**2))
         pulls.append(after.position[0, 0])
-        assert after.pp[0, 0, 0] <= motion.pp[0, 0, 0]
+        assert after.xx[0, 0, 0] <= motion.xx[0, 0, 0]
     assert pulls[0] == pytest.approx(0.01), "within the gate nothing changes"
     # Half of 5 cm, 3.5 standard deviations, as it is; beyond, the pull falls with 1 / distance.
     assert pulls[1] == pytest.approx(0.025)
@@ -72,7 +72,7 @@ def test_the_covariance_is_honest_about_people_who_walk(rng, rate_hz):
     for step in range(1, len(truth)):
         motion, _ = motion.later(1 / rate_hz, 2.0**2).seen(seen[step], noise)
         off = motion.position - truth[step]
-        errors.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(motion.pp), off))
+        errors.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(motion.xx.T), off))
         raw.append([np.linalg.norm(off), np.linalg.norm(seen[step] - truth[step])])
     assert 0.8 < np.mean(errors[rate_hz // 2 :]) / 3 < 1.2
     filtered, measured = np.mean(raw, axis=0)
