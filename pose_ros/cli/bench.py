@@ -69,7 +69,7 @@ def add(commands: Any, common: argparse.ArgumentParser, exit_codes: str) -> None
     _add_source(ros, " Several are shown by the cameras in turns.", nargs="+", default=["demo"])
     ros.add_argument("--sizes", metavar="WxH", type=_size, nargs="+", default=[(640, 480)],
                      help="of images (default: 640x480)")
-    ros.add_argument("--transports", nargs="+", choices=("raw", "compressed"), default=["raw"])
+    ros.add_argument("--transports", nargs="+", choices=("raw", "compressed", "shared"), default=["raw"])
     ros.add_argument("--cameras", type=_count(1), nargs="+", default=[1], metavar="N", help="cameras, each with a pose "
                      "node of its own (default: 1)")
     ros.add_argument("--people", type=_count(0), nargs="+", default=[0], metavar="N",

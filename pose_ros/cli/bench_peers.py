@@ -32,8 +32,10 @@ def camera(ask: dict[str, Any]) -> None:
     from std_msgs.msg import Header
 
     from pose_ros.benching.stream import clip, endless
+    from pose_ros.msg import SharedImage
     from pose_ros.ros.images import rgb_to_compressed
     from pose_ros.ros.qos import SENSOR_OUT
+    from pose_ros.ros.shared import SharedWriter
     from pose_ros.ros.transport import make_room_for_images
     from pose_ros.ros.wire import write_image
 
@@ -41,10 +43,12 @@ def camera(ask: dict[str, Any]) -> None:
     make_room_for_images()
     rclpy.init()
     node = Node("camera", namespace=ask["namespace"], start_parameter_services=False, enable_rosout=False)
-    header = Header(frame_id="camera_optical_frame")
-    compressed = ask["transport"] == "compressed"
-    make: Any = rgb_to_compressed if compressed else write_image
-    kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
+    header, memory = Header(frame_id="camera_optical_frame"), SharedWriter()
+    kinds: dict[str, tuple[type, str, Any]] = {
+        "raw": (Image, "image", write_image), "compressed": (CompressedImage, "image/compressed", rgb_to_compressed),
+        "shared": (SharedImage, "image/shared", memory.write),
+    }
+    kind, topic, make = kinds[ask["transport"]]
     publisher = node.create_publisher(kind, topic, SENSOR_OUT)
     end = time.monotonic() + LISTENED_S
     while not publisher.get_subscription_count():
@@ -62,6 +66,7 @@ def camera(ask: dict[str, Any]) -> None:
         publisher.publish(message)
         _say([stamp, called, time.time_ns()])
     time.sleep(1.0)  # for those that still take the last one
+    memory.close()
 
 
 def listener(ask: dict[str, Any]) -> None:

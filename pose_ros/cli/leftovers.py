@@ -3,7 +3,8 @@
 
 The rule is that of Fast DDS's own ``fastdds shm clean``: beside a segment ``fastrtps_<16 digits>`` lies a file of the
 same name with ``_el``, which its owner keeps locked while it lives. Ports (``fastrtps_port<number>``) are left alone:
-there are few, they are small, and whoever gets the number next uses them again.
+there are few, they are small, and whoever gets the number next uses them again. Cameras of this package lock the memory
+of their shared images itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _YOUNG_S = 5.0
 
 def leftovers(folder: Path = _FOLDER) -> list[Path]:
     """Return the segments and locks of this user whose owner is gone."""
-    return [
+    images = [path for path in sorted(folder.glob("pose_ros_images_*")) if _abandoned(path)]
+    return images + [
         path for lock in sorted(folder.glob("fastrtps_*_el")) if _LOCK.fullmatch(lock.name) and _abandoned(lock)
         for path in (lock.with_name(lock.name.removesuffix("_el")), lock) if path.exists()
     ]
@@ -43,7 +45,7 @@ def sweep(folder: Path = _FOLDER) -> int:
     for path in found:
         with contextlib.suppress(OSError):
             path.unlink()
-    return sum(path.name.endswith("_el") for path in found)
+    return sum(path.with_name(f"{path.name}_el") not in found for path in found)
 
 
 def _abandoned(lock: Path) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """camera_node: any source of images becomes a ROS camera.
 
-Publishes ``~/image``, ``~/image/compressed`` and ``~/camera_info``; ends when the source has ended.
+Publishes ``~/image``, ``~/image/compressed``, ``~/image/shared`` and ``~/camera_info``; ends when the source has ended.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.calibration import guess_camera, read_calibration, resize_camera
 from pose_ros.media.pace import Pacer, read_ahead
 from pose_ros.media.sources import open_source
+from pose_ros.msg import SharedImage
 from pose_ros.nodes.run import Stop, attempt, run
 from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.health import Health
@@ -33,6 +34,7 @@ from pose_ros.ros.images import rgb_to_compressed
 from pose_ros.ros.manners import Manners
 from pose_ros.ros.params import declare
 from pose_ros.ros.qos import sensor
+from pose_ros.ros.shared import SharedWriter
 from pose_ros.ros.wire import write_image
 
 #: Longest wait at the end for subscribers to confirm the last image, and for those that do not confirm.
@@ -124,6 +126,8 @@ class CameraNode(Manners):
         self._compressed = (
             self.create_publisher(CompressedImage, "~/image/compressed", qos) if options.publish != "raw" else None
         )
+        self._shared = self.create_publisher(SharedImage, "~/image/shared", qos) if self._raw is not None else None
+        self._memory = SharedWriter()
         self._info = self.create_publisher(CameraInfo, "~/camera_info", qos)
         #: Why a live source gives no images at present.
         self._lost = ""
@@ -177,7 +181,7 @@ class CameraNode(Manners):
         return not (options.wait_for_subscribers and self._closing.wait(_MATCH_S))
 
     def _subscribers(self) -> int:
-        return sum(p.get_subscription_count() for p in (self._raw, self._compressed) if p is not None)
+        return sum(p.get_subscription_count() for p in (self._raw, self._compressed, self._shared) if p is not None)
 
     def _frames(self) -> Iterator[Frame]:
         while True:
@@ -258,6 +262,8 @@ class CameraNode(Manners):
         self._info.publish(self._camera_info(frame, header))
         if self._raw is not None and self._raw.get_subscription_count():
             self._raw.publish(write_image(frame.image, header, self._declared.options.encoding))
+        if self._shared is not None and self._shared.get_subscription_count():
+            self._shared.publish(self._memory.write(frame.image, header))
         if self._compressed is not None and self._compressed.get_subscription_count():
             quality = self._declared.options.jpeg_quality
             self._compressed.publish(rgb_to_compressed(frame.image, header, quality=quality))
@@ -296,7 +302,7 @@ class CameraNode(Manners):
     def _deliver(self) -> None:
         """Give the transport time to hand over the last image."""
         # An acknowledgement of the small camera_info may wait for the next heartbeat, which comes every 3 s.
-        for publisher in (self._raw, self._compressed):
+        for publisher in (self._raw, self._compressed, self._shared):
             if publisher is not None:
                 publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
         self._closing.wait(_LINGER_S)
@@ -306,6 +312,7 @@ class CameraNode(Manners):
         self._closing.set()
         self._thread.join()
         self._source.close()
+        self._memory.close()
 
 
 def fit_size(size_wh: tuple[int, int], width: int, height: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from rclpy.context import Context
 from sensor_msgs.msg import CompressedImage, Image
 
 from pose_ros.errors import PoseRosError
+from pose_ros.msg import SharedImage
 from pose_ros.nodes.managed import Closable, Managed
 from pose_ros.nodes.pose_options import PoseOptions
 from pose_ros.nodes.run import Stop, run
@@ -26,6 +27,9 @@ from pose_ros.ros.watchdog import why_silent
 from pose_ros.ros.wire import read_image
 from pose_ros.space import Space
 from pose_ros.srv import SetModel
+
+#: Transport -> messages.
+_KINDS = {"raw": Image, "compressed": CompressedImage, "shared": SharedImage}
 
 
 class PoseNode(Managed):
@@ -111,16 +115,16 @@ class PoseNode(Managed):
     def _subscribe(self) -> Intake:
         self._quiet_since = time.monotonic()
         topic = self._options().topic
-        if self._options().compressed:
-            return self._intakes.open(self, CompressedImage, topic, self._qos)
-        return self._intakes.open(self, Image, topic, self._qos, read_image)
+        kind = _KINDS[self._options().transport]
+        return self._intakes.open(self, kind, topic, self._qos, read_image if kind is Image else None)
 
     def _heard(self) -> int:
         return self._health.received
 
     def _why_silent(self) -> tuple[str, str]:
-        kind = "CompressedImage" if self._options().compressed else "Image"
-        return "no image", why_silent(self, self._options().topic, f"sensor_msgs/msg/{kind}", self._qos)
+        kind = _KINDS[self._options().transport]
+        package = kind.__module__.partition(".")[0]
+        return "no image", why_silent(self, self._options().topic, f"{package}/msg/{kind.__name__}", self._qos)
 
     def _lacks(self) -> str:
         return self._surroundings.lacks if self._surroundings is not None else ""

@@ -25,9 +25,11 @@ class PoseOptions(OutputOptions, SurroundingsOptions, PipelineOptions):
     """What to run, on which images, and what to say about them."""
 
     plugin: str = option("pose_node", "Which node runs under this name.", choices=("pose_node",))
-    image_topic: str = option("image", "Images to work on; a name that ends in '/compressed' selects compressed ones.")
+    image_topic: str = option("image", "Images to work on; a name that ends in '/compressed' or '/shared' selects that "
+                                       "transport.")
     image_transport: str = option(
-        "raw", "How images travel, as image_transport names it.", choices=("raw", "compressed")
+        "raw", "How images travel: as image_transport names it, or shared, where they stay in memory that camera_node "
+        "shares with the nodes of its machine.", choices=("raw", "compressed", "shared"),
     )
     reliability: str = option(
         "best_effort", "Quality of service of the image subscription; best_effort also hears reliable publishers.",
@@ -41,15 +43,16 @@ class PoseOptions(OutputOptions, SurroundingsOptions, PipelineOptions):
     )
 
     @property
-    def compressed(self) -> bool:
-        """Whether compressed images are subscribed to."""
-        return self.image_transport == "compressed" or self.image_topic.endswith("/compressed")
+    def transport(self) -> str:
+        """How images travel; a topic that says so itself is right."""
+        suffix = self.image_topic.rpartition("/")[2]
+        return suffix if suffix in ("compressed", "shared") else self.image_transport
 
     @property
     def topic(self) -> str:
         """Topic of the images, with the suffix that image_transport appends."""
-        bare = self.image_topic.removesuffix("/compressed")
-        return f"{bare}/compressed" if self.compressed else bare
+        suffix = "" if self.transport == "raw" else f"/{self.transport}"
+        return self.image_topic.removesuffix(suffix) + suffix
 
 
 def pieces(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:

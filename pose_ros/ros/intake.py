@@ -23,9 +23,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 
+from pose_ros.msg import SharedImage
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.losses import Losses
 from pose_ros.ros.manners import overridden
+from pose_ros.ros.shared import SharedReader
 
 #: A gap in the numbers of a publisher's messages that is larger than this is another publisher.
 _LARGEST_GAP = 1000
@@ -68,9 +70,9 @@ class Latest:
 class Picture:
     """One image message, and its pixels as soon as anybody has asked for them."""
 
-    def __init__(self, message: Any) -> None:
-        """Convert nothing yet."""
-        self.message = message
+    def __init__(self, message: Any, read: Callable[[Any], np.ndarray]) -> None:
+        """Convert nothing yet; ``read`` does, when it is asked for."""
+        self.message, self._read = message, read
         self._lock = threading.Lock()
         self._rgb: np.ndarray | None = None
 
@@ -82,8 +84,7 @@ class Picture:
         """
         with self._lock:
             if self._rgb is None:
-                read = compressed_to_rgb if isinstance(self.message, CompressedImage) else image_to_rgb
-                self._rgb = read(self.message)
+                self._rgb = self._read(self.message)
             return self._rgb
 
 
@@ -94,6 +95,10 @@ class _Source:
         self, node: Node, message_type: type, topic: str, qos: QoSProfile, read: Callable[[bytes], Any] | None
     ) -> None:
         self._node, self._read = node, read
+        readers: dict[type, Callable[[Any], np.ndarray]] = {
+            CompressedImage: compressed_to_rgb, SharedImage: SharedReader()
+        }
+        self._pixels = readers.get(message_type, image_to_rgb)
         self._subscription = node.create_subscription(
             message_type, topic, lambda _: None, qos, callback_group=_Aside()
         )
@@ -120,7 +125,7 @@ class _Source:
             return
         message, info = taken
         count = self.newest[0] + self._missed(info.get("publication_sequence_number")) + 1
-        self.newest = count, Picture(message if self._read is None else self._read(message))
+        self.newest = count, Picture(message if self._read is None else self._read(message), self._pixels)
 
     def _missed(self, number: int | None) -> int:
         """Count from the publisher's own numbers, where the middleware tells them (since Iron)."""

@@ -31,6 +31,7 @@ from pose_ros.ros.transport import make_room_for_images
 STAMPED = {
     "sensor_msgs/msg/Image": "images", "sensor_msgs/msg/CompressedImage": "images",
     "sensor_msgs/msg/CameraInfo": "camera_info", "sensor_msgs/msg/PointCloud2": "points",
+    "pose_ros/msg/SharedImage": "images",
     "pose_ros/msg/SkeletonArray": "skeletons", "pose_ros/msg/ActionArray": "actions",
     "pose_ros/msg/HandoverArray": "handovers", "pose_ros/msg/SeparationArray": "separations",
 }

@@ -13,6 +13,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 _IMAGES = {
     "sensor_msgs/msg/Image": "set image_transport to 'raw'",
     "sensor_msgs/msg/CompressedImage": "set image_transport to 'compressed'",
+    "pose_ros/msg/SharedImage": "set image_transport to 'shared'",
 }
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
+from pose_ros.msg import SharedImage
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -30,6 +31,7 @@ from pose_ros.nodes.camera_node import CameraNode, fit_size
 from pose_ros.ros.cameras import camera_from_info
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.qos import sensor
+from pose_ros.ros.shared import SharedReader
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,6 +116,18 @@ def test_compressed_and_nothing_else_when_nobody_asks(stage: Stage, clip: Path, 
     assert numbers([compressed_to_rgb(m) for m in stage.compressed]) == list(range(12))
     assert stamps(stage.infos) == stamps(stage.compressed)
     assert stage.codes == [0]
+
+
+def test_shared_images_lie_in_memory_until_the_end(stage: Stage, clip: Path) -> None:
+    read, found = SharedReader(), list[np.ndarray]()
+    stage.listener.create_subscription(SharedImage, "/camera/image/shared", lambda m: found.append(read(m)), 100)
+    stage.play("", source=str(clip), pace="real_time", depth=100)
+    assert numbers(found) == list(range(12))
+    assert stage.node is not None
+    memory = Path("/dev/shm", read._last[0])
+    assert memory.is_file()
+    stage.node.close()
+    assert not memory.exists()
 
 
 def test_nothing_is_encoded_when_nobody_asks(stage: Stage, clip: Path, monkeypatch: Any) -> None:

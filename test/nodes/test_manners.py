@@ -124,7 +124,7 @@ def test_pixels_are_made_once(monkeypatch):
 
     calls = []
     monkeypatch.setattr(intake, "image_to_rgb", lambda message: calls.append(message) or np.zeros((2, 2, 3), np.uint8))
-    picture = intake.Picture(Image())
+    picture = intake.Picture(Image(), intake.image_to_rgb)
     assert picture.rgb() is picture.rgb()
     assert len(calls) == 1
 

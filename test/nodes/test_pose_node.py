@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 import numpy as np
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from pose_ros.msg import SkeletonArray, SkeletonInfo
+from pose_ros.msg import SharedImage, SkeletonArray, SkeletonInfo
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_srvs.srv import SetBool, Trigger
@@ -19,6 +19,7 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from pose_ros.ros.images import image_to_rgb, rgb_to_compressed
+from pose_ros.ros.shared import SharedWriter
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -187,6 +188,22 @@ def test_compressed_images_are_chosen_as_image_transport_names_them(scene, param
     rgb[:8, :8] = (2, 2, 2)
     array = scene.send(rgb_to_compressed(rgb, raw.header, format="png"))
     assert (len(array.skeletons), array.image_width) == (2, 64)
+
+
+@pytest.mark.parametrize("parameters", [{"image_topic": "image/shared"}, {"image_transport": "shared"}])
+def test_shared_images_are_answered_and_bad_ones_named(scene, parameters, tmp_path):
+    scene = scene(**parameters)
+    camera, memory, raw = scene.camera("image/shared", SharedImage), SharedWriter(), scene.image()
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:8, :8] = (2, 2, 2)
+    try:
+        array = scene.send(memory.write(rgb, raw.header))
+    finally:
+        memory.close()
+    assert (len(array.skeletons), array.image_width) == (2, 64)
+    camera.publish(SharedImage(memory="pose_ros_images_0123456789abcdef"))
+    assert scene.ros.spin_until(lambda: scene.node._health.failed == 1)
+    scene.said("set image_transport to 'raw'")
 
 
 def test_enable_pauses_and_goes_on(scene, ros):

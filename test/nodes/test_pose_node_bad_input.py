@@ -138,7 +138,7 @@ def test_an_unknown_option_of_the_plugin(scene):
         ("esitmator.delay", 1.0, "esitmator.delay: unknown parameter"),
         ("jpeg_quality", 0, "jpeg_quality: expected 1 .. 100, got 0"),
         ("jpeg_quality", "high", "jpeg_quality: expected int, got str 'high'"),
-        ("image_transport", "theora", "image_transport: expected one of raw, compressed; got 'theora'"),
+        ("image_transport", "theora", "image_transport: expected one of raw, compressed, shared; got 'theora'"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused_at_start(ros, name, value, expected):
