@@ -27,7 +27,7 @@ from scenes import EPOCH_NS, Faults, Person, at, circling, crossing, observe, ri
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import LEFT, Source
 from pose_ros.fusion import Fusion
-from pose_ros.multiview import fuse
+from pose_ros.multiview import locate
 from pose_ros.multiview.files import read_rig
 from pose_ros.multiview.fuse import Fuser, FuserOptions
 from pose_ros.tracking.point_filter import PointFilter
@@ -53,7 +53,7 @@ def alone(args: argparse.Namespace) -> None:
           f"cameras and {args.seeds} seeds")
     for name, people in PEOPLE.items():
         for limbs in (False, True):
-            with patch.object(fuse, "by_limbs", fuse.by_limbs if limbs else _no_limbs):
+            with patch.object(locate, "by_limbs", locate.by_limbs if limbs else _no_limbs):
                 rows = np.concatenate([
                     _alone(people, camera, seed) for camera in ("camera0", "camera2") for seed in range(args.seeds)
                 ])  # fmt: skip

@@ -10,7 +10,8 @@ from pose_ros.anatomy.describe import described
 from pose_ros.anatomy.limb_fit import LimbFit
 from pose_ros.core.poses import Poses
 from pose_ros.core.stages import Stages
-from pose_ros.multiview.fuse import Fuser, with_parents
+from pose_ros.multiview.fuse import Fuser
+from pose_ros.multiview.parents import with_parents
 from pose_ros.multiview.rig import Rig
 from pose_ros.pipeline import Result
 from pose_ros.tracking.point_filter import PointFilter

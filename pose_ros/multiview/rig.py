@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Rig:
     cameras: Sequence[PosedCamera]
     #: Name of the world frame.
     frame_id: str = "world"
+    _parts: dict[tuple[str, ...], Rig] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -82,6 +83,14 @@ class Rig:
     def __iter__(self) -> Iterator[PosedCamera]:
         """Yield the cameras."""
         return iter(self.cameras)
+
+    def of(self, names: Sequence[str]) -> Rig:
+        """Return some of the cameras: the same object for the same names, as more is remembered of it elsewhere."""
+        key = tuple(names)
+        if key not in self._parts:
+            cameras = {camera.name: camera for camera in self}
+            self._parts[key] = Rig([cameras[name] for name in names], self.frame_id)
+        return self._parts[key]
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project points (..., 3) metres into all cameras, (V, ..., 2) pixels."""

@@ -12,7 +12,7 @@ from scenes import EPOCH_NS, Faults, Recording, Shot, circling, crossing, observ
 from pose_ros.core.poses import LEFT, RIGHT, Poses
 from pose_ros.errors import ConfigError, ShapeError
 from pose_ros.multiview.associate import associate
-from pose_ros.multiview.fuse import world_poses
+from pose_ros.multiview.gather import world_poses
 from pose_ros.multiview.rig import Rig
 from pose_ros.skeletons import catalogue
 

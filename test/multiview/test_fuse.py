@@ -12,8 +12,9 @@ from scenes.scoring import Score, score
 
 from pose_ros.core.poses import LEFT, RIGHT, Poses, Source
 from pose_ros.errors import ConfigError, UnknownNameError
-from pose_ros.multiview.fuse import Fuser, FuserOptions, with_parents
+from pose_ros.multiview.fuse import Fuser, FuserOptions
 from pose_ros.multiview.health import Judge
+from pose_ros.multiview.parents import with_parents
 from pose_ros.multiview.rig import PosedCamera, Rig
 from pose_ros.multiview.sync import Sync, SyncOptions
 from pose_ros.skeletons import catalogue
@@ -250,7 +251,7 @@ def test_networks_that_are_less_exact_than_assumed_are_found_out() -> None:
     sizes = []
     for noise in (2.0, 5.0):
         fuser, _, result = fused(crossing(3), rig(5), Faults(sigma_px=noise, occlusion=False), seconds=2)
-        sizes.append(fuser._judge.noise)
+        sizes.append(fuser._watch.judge.noise)
         assert [one.misfit for one in fuser.health.values() if one.left_out or one.suspect] == []
         assert result.share > 0.95
         # Half a second passes before it is known.
