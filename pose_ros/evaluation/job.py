@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,11 +79,14 @@ class Job:
 
     def shards(self) -> list[Shard]:
         """Return all images in parts that one worker answers at a time, :data:`SHARD` images or one group at least."""
-        judge, groups = judges.get(self.protocol().kind), {}  # type: ignore[var-annotated]
-        alone = type(judge).together is judges.Judge.together
-        for i in self.indices():  # no label is read where each image is a group
-            key, moment = (i, 0) if alone else ((sample := self.dataset()[i]) and judge.together(sample), sample.moment)
-            groups.setdefault(i if key is None else key, []).append((moment, i))
+        judge, truth = judges.get(self.protocol().kind), self.dataset()
+        groups: dict[Hashable, list[tuple[int, int]]] = {}
+        if type(judge).together is judges.Judge.together:  # no label is read where each image is a group
+            groups = {i: [(0, i)] for i in self.indices()}
+        else:
+            for i in self.indices():
+                key = judge.together(sample := truth[i])
+                groups.setdefault(i if key is None else key, []).append((sample.moment, i))
         shards: list[list[tuple[int, ...]]] = []
         for group in groups.values():
             if not shards or sum(map(len, shards[-1])) >= SHARD:
