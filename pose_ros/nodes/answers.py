@@ -140,15 +140,16 @@ class Answers:
     def _late(self, stamp: int) -> list[str]:
         return [topic for topic, told in self._told.items() if told is not None and stamp - told > _LEAD_S * 1e9]
 
-    def finished(self, timeout_s: float) -> None:
-        """Wait until followers have no more to say, which is when they say nothing for a while."""
+    def finished(self, timeout_s: float) -> bool:
+        """Wait until followers have no more to say, which is when they say nothing for a while; returns if any are."""
         end = time.monotonic() + timeout_s
         with self._came:
             self._told_at = time.monotonic()
             while self._told and (now := time.monotonic()) < min(end, self._told_at + _CALM_S):
                 self._came.wait(min(end, self._told_at + _CALM_S) - now)
                 if self._closing.is_set():
-                    return
+                    break
+        return bool(self._told)
 
     def _heard(self, topic: str, data: bytes) -> None:
         with self._came:

@@ -135,9 +135,10 @@ class PlayerNode(Manners):
                 return
             self._publish(topic, data)
         self._answers.wait(self._options.answer_timeout)
-        self._delivered()
-        self._answers.finished(self._options.answer_timeout)
-        self._closing.wait(_LINGER_S)
+        if not self._answers:
+            self._delivered()
+        if not self._answers.finished(self._options.answer_timeout):
+            self._closing.wait(_LINGER_S)
         missing = f", {self._answers.missing} images were not answered" if self._answers.missing else ""
         self.get_logger().info(f"end of '{self._options.source}': {self.published} messages{missing}")
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
@@ -25,8 +28,7 @@ from std_msgs.msg import Header
 from stub_pose import write
 from tf2_msgs.msg import TFMessage
 
-from pose_ros import wiring
-from pose_ros.cli import compose
+from pose_ros.cli import bags, compose
 from pose_ros.media.demo import Demo
 from pose_ros.nodes import answers
 from pose_ros.nodes.multiview_node import MultiviewNode
@@ -38,6 +40,7 @@ from pose_ros.ros.cameras import camera_to_info
 from pose_ros.ros.images import rgb_to_compressed, rgb_to_image
 from pose_ros.ros.qos import sensor
 from pose_ros.runtime import open_session
+from pose_ros.wiring import pieces
 
 CONFIGS = Path(__file__).parents[2] / "config"
 NODES = {"player_node": PlayerNode, "pose_node": PoseNode, "multiview_node": MultiviewNode}
@@ -56,7 +59,7 @@ def opened(monkeypatch):
         loaded[key] = loaded.get(key) or open_session(path, **how)
         return loaded[key]
 
-    monkeypatch.setattr(wiring, "open_session", open_once)
+    monkeypatch.setattr(pieces, "open_session", open_once)
     monkeypatch.setattr(answers, "_CALM_S", 0.3)
     monkeypatch.setattr("pose_ros.nodes.player_node._LINGER_S", 0.1)
     monkeypatch.setattr("pose_ros.nodes.player_node._DELIVERY_S", 0.3)
@@ -194,29 +197,73 @@ def test_a_person_with_a_face_and_a_hand(played, portrait):
     alike(runs)
 
 
+#: A pose node in a process of its own, all that hears skeletons in another, and a recorder of what they say.
+CELL = """\
+/**: {ros__parameters: {process: {name: "nodes"}}}
+pose:
+  ros__parameters: {plugin: pose_node, model: written, image_topic: image, camera_info_topic: camera_info,
+                    depth_topic: depth/image, process: {name: "eyes"}}
+manipulation:
+  ros__parameters: {plugin: manipulation_node, tool_frame: tool0, robot_frames: ["tool0:0.1"], max_silence: 0.3}
+hri: {ros__parameters: {plugin: hri_node, silence: 0.5}}
+action: {ros__parameters: {plugin: action_node, gravity_frame: base_link, target_frames: [tool0]}}
+recorder:
+  ros__parameters: {plugin: recorder_node, image_topic: "", camera_info_topic: "",
+                    topics: [/action/actions, /action/markers, "/manipulation/[hms]*", "/humans/*", /tf]}
+"""
+
+
 @pytest.fixture
-def beside(tmp_path):
-    """Two cameras that move against each other: all but colour images is recorded after them, and transforms last."""
-    seen = DepthSight()
-    with BagWriter(tmp_path / "beside") as writer:
+def cell(tmp_path):
+    """Two cameras that move against each other before a robot, with a pause; what belongs to images comes late."""
+    seen, after_ms = DepthSight(), (0, 10, 20, 20, 30)
+    base = transform("base_link", COLOUR.name, COLOUR.rotation.T, -COLOUR.rotation.T @ COLOUR.translation)
+    with BagWriter(tmp_path / "cell") as writer:
         for topic, kind in (("/image", Image), ("/camera_info", CameraInfo), ("/depth/image", Image),
                             ("/depth/camera_info", CameraInfo), ("/tf", TFMessage)):  # fmt: skip
             writer.add(topic, kind)
-        for moment in range(MOMENTS):
-            for after_ms, (topic, message) in zip((0, 10, 20, 20, 30), seen.moment(moment), strict=True):
-                writer.write(topic, serialize_message(message), EPOCH_NS + moment * STEP_NS + after_ms * 1_000_000)
-    return tmp_path / "beside"
+        writer.add("/tf_static", TFMessage, latched=True)
+        writer.write("/tf_static", serialize_message(TFMessage(transforms=[base])), EPOCH_NS)
+        for moment in (*range(MOMENTS), *range(30, 30 + MOMENTS)):
+            at_ns = EPOCH_NS + moment * STEP_NS
+            for after, (topic, message) in zip(after_ms, seen.moment(moment), strict=True):
+                if topic == "/tf":
+                    place = np.array([0.6 + 0.01 * moment, 0.0, 1.0])
+                    message.transforms.append(transform("base_link", "tool0", np.eye(3), place, at_ns + 10_000_000))
+                writer.write(topic, serialize_message(message), at_ns + after * 1_000_000)
+    return tmp_path / "cell"
 
 
-@pytest.mark.usefixtures("stub_environment")
-def test_depth_of_a_camera_that_moves(played, beside, tmp_path):
-    config = tmp_path / "depth.yaml"
-    config.write_text("pose: {ros__parameters: {plugin: pose_node, model: written, image_topic: image, "
-                      "camera_info_topic: camera_info, depth_topic: depth/image}}")  # fmt: skip
-    runs = [played(config, beside, (f"player.speed={speed}",), ["/pose/skeletons"], "/pose/skeletons")
-            for speed in (0.5, 0)]  # fmt: skip
-    arrays = [deserialize_message(data, SkeletonArray) for data in runs[0]["/pose/skeletons"]]
-    assert [len(array.skeletons[0].points) for array in arrays] == [51] * MOMENTS
+def test_all_nodes_as_processes(cell, tmp_path, stub_environment):
+    config = tmp_path / "cell.yaml"
+    config.write_text(CELL)
+    # Each in a domain of its own, both at once.
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pose_ros.cli", "up", str(config), "--source", str(cell), "--exact", "--no-table",
+             "--output", str(tmp_path / speed), "--set", f"player.speed={speed}"],
+            env={**stub_environment, "ROS_DOMAIN_ID": str(domain)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for speed, domain in (("1", int(os.environ["ROS_DOMAIN_ID"])), ("0", 100 + int(os.environ["ROS_DOMAIN_ID"])))
+    ]
+    for run in runs:
+        said = run.communicate(timeout=90)[1]
+        assert run.returncode == 0, said
+    found = {topic["topic"]: topic for topic in
+             bags.compare(tmp_path / "1" / "skeletons", tmp_path / "0" / "skeletons", ["*"])}  # fmt: skip
+    assert {name: topic["first"] for name, topic in found.items() if topic["differ"]} == {}
+    counts = {name: topic["a"] for name, topic in found.items()}
+    reader = BagReader(tmp_path / "0" / "skeletons")
+    arrays = [deserialize_message(d, SkeletonArray) for t, _, d in reader.messages() if t == "/pose/skeletons"]
+    reader.close()
     # All of them were measured, none is carried on from an earlier image.
     assert all(array.skeletons[0].sources.count(1) > 10 for array in arrays)
-    alike(runs)
+    images = 2 * MOMENTS
+    for topic in ("/pose/skeletons", "/action/actions", "/manipulation/handovers"):
+        assert counts[topic] == images
+    # The silence in between was said once, as of when it began to be one; everybody who came back was told of anew.
+    assert counts["/manipulation/separation"] == images + 1
+    assert counts["/humans/bodies/tracked"] == images + 1
+    assert counts["/tf body_b0001"] == images
+    assert counts["/humans/bodies/b0001/position"] == images
