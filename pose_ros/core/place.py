@@ -45,40 +45,33 @@ def place(
         in square metres, from how badly rays and points agree. NaN where fewer than three keypoints can be used, or
         where the subject would not be in front of the camera.
     """
-    n = len(local_points)
-    points = np.full(np.shape(local_points), np.nan, np.float32)
-    covariances = np.full((n, 3, 3), np.nan, np.float32)
-    local = np.asarray(local_points, np.float64)
-    rays = camera.rays(keypoints)
-    usable = np.isfinite(local).all(axis=2) & np.isfinite(rays).all(axis=2) & (np.asarray(scores) > 0)
-    for row in np.flatnonzero(usable.sum(axis=1) >= _FEWEST):
-        seen = usable[row]
-        solution = _solve(local[row, seen], rays[row, seen, :2], np.asarray(scores, np.float64)[row, seen])
-        if solution is not None:
-            shift, covariances[row] = solution
-            points[row] = local[row] + shift
-    return points, covariances
-
-
-def _solve(points: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the translation of one subject and its covariance, or None when it would lie behind the camera."""
-    count = len(points)
+    local, rays, scores = np.asarray(local_points, np.float64), camera.rays(keypoints), np.asarray(scores)
+    columns = np.stack([*np.moveaxis(local, 2, 0), *np.moveaxis(rays[..., :2], 2, 0), scores])
+    usable = np.isfinite(columns.sum(axis=0)) & (scores > 0)
+    x, y, z, u, v, weights = np.where(usable, columns, 0)
     # Per keypoint: tx - u tz = u z - x and ty - v tz = v z - y, in units of (metres across the ray) / depth.
-    a = np.zeros((count, 2, 3))
-    a[:, 0, 0] = a[:, 1, 1] = 1
-    a[:, :, 2] = -rays
-    b = rays * points[:, 2:] - points[:, :2]
-    depth = np.ones(count)
-    for _ in range(_ROUNDS):
-        # An error of a pixel is depth times as long in metres: divide by it to weigh every pixel alike.
-        w = weights / depth**2
-        normal = np.einsum("k,kij,kil->jl", w, a, a)
-        if np.linalg.cond(normal) > 1e12:
-            return None
-        shift = np.linalg.solve(normal, np.einsum("k,kij,ki->j", w, a, b))
-        depth = points[:, 2] + shift[2]
-        if not (depth > 0).all():
-            return None
-    residual = a @ shift - b
-    variance = np.einsum("k,ki,ki->", w, residual, residual) / (2 * count - 3)
-    return shift, np.linalg.inv(normal) * variance
+    right, down = u * z - x, v * z - y
+    terms = np.stack([np.ones_like(u), u, v, u * u + v * v, right, down, u * right + v * down], axis=2)
+    count, depth = usable.sum(axis=1), np.ones_like(z)
+    sound = count >= _FEWEST
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(_ROUNDS):
+            # An error of a pixel is depth times as long in metres: divide by it to weigh every pixel alike.
+            w = weights / depth**2
+            total, wu, wv, squares, wx, wy, wz = (w[:, None] @ terms)[:, 0].T
+            spread = squares - (wu * wu + wv * wv) / total
+            tz = ((wu * wx + wv * wy) / total - wz) / spread
+            tx, ty = (wx + wu * tz) / total, (wy + wv * tz) / total
+            depth = np.where(usable, z + tz[:, None], 1)
+            # Rays that are all the same tell no distance: nothing is made of a condition beyond 1e12.
+            sound &= (spread * total > 1e-12 * (total + squares) ** 2) & (depth > 0).all(axis=1)
+        shift = np.stack([tx, ty, tz], axis=1)
+        off = right - tx[:, None] + u * tz[:, None], down - ty[:, None] + v * tz[:, None]
+        variance = (w * (off[0] * off[0] + off[1] * off[1])).sum(axis=1) / (2 * count - 3)
+    normal = np.zeros((len(local), 3, 3))
+    normal[:, 0, 0] = normal[:, 1, 1] = total
+    normal[:, 0, 2], normal[:, 1, 2] = normal[:, 2, 0], normal[:, 2, 1] = -wu, -wv
+    normal[:, 2, 2] = squares
+    normal[~sound], shift[~sound], variance[~sound] = np.eye(3), np.nan, np.nan
+    points = (local + shift[:, None]).astype(np.float32)
+    return points, (np.linalg.inv(normal) * variance[:, None, None]).astype(np.float32)
