@@ -27,6 +27,7 @@ from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline
 from pose_ros.runtime.session import FakeSession, Tensor
 from pose_ros.sources import TopDown
+from pose_ros.wiring import pieces
 
 DETECTOR = {"kind": "detector", "plugin": "yolox", "summary": "A test.", "file": {"path": "d.onnx"},
             "licence": {"weights": "MIT"}, "input_wh": [64, 64], "classes": ["person"]}
@@ -59,7 +60,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, An
             lambda batch: {"out": np.repeat(answer[None], len(batch), axis=0)},
         )
 
-    monkeypatch.setattr(wiring, "open_session", open_session)
+    monkeypatch.setattr(pieces, "open_session", open_session)
     return calls
 
 
@@ -179,14 +180,14 @@ def test_the_input_has_to_be_what_the_card_says(build, tmp_path, card, fits):
 
 @pytest.mark.parametrize("shape", [(-1, 3, -1, -1), (-1, 3, 64, -1)])
 def test_an_input_of_any_size_fits_every_card(build, monkeypatch, shape):
-    plain = wiring.open_session
+    plain = pieces.open_session
 
     def any_size(path: Path, **how: Any) -> FakeSession:
         session = plain(path, **how)
         session.inputs = (Tensor("image", shape),)
         return session
 
-    monkeypatch.setattr(wiring, "open_session", any_size)
+    monkeypatch.setattr(pieces, "open_session", any_size)
     assert build("poser").source.name == "finder+poser"
 
 
@@ -195,7 +196,7 @@ def test_a_device_that_is_absent_names_the_same_network_as_onnx(build, tmp_path,
         raise DeviceError("auto", "torch not installed: pip install 'pose_ros[torch]'")
 
     (tmp_path / "poser-pth.yaml").write_text(yaml.safe_dump(ESTIMATOR))
-    monkeypatch.setattr(wiring, "open_session", absent)
+    monkeypatch.setattr(pieces, "open_session", absent)
     with pytest.raises(DeviceError, match=r"'auto': torch not .*; or take 'poser', the same network as ONNX$"):
         build("poser-pth")
     with pytest.raises(DeviceError, match=r"\[torch\]'$"):
@@ -219,7 +220,7 @@ def test_a_new_file_that_does_not_fit_is_not_kept_unless_it_is_known(tmp_path, o
     store = Store(tmp_path / "cache", offline=False)
     if first:  # as the command line does, to show how far it is
         store.fetch(store.card("poser"))
-    monkeypatch.setattr(wiring, "open_session", corrupt)
+    monkeypatch.setattr(pieces, "open_session", corrupt)
     with pytest.raises(ModelCorruptError, match="another architecture"):
         wiring.build("poser", store)
     assert store.state(store.card("poser")) == ("ready" if sha256 else "missing")

@@ -200,6 +200,6 @@ def test_without_mano_nothing_is_fetched(monkeypatch, tmp_path):
     monkeypatch.delenv("POSE_ROS_MANO", raising=False)
     store = Store(tmp_path / "cache", accept_licences=["hamer"])
     monkeypatch.setattr(store, "fetch", lambda card: pytest.fail(f"fetches {card.name}"))
-    monkeypatch.setattr("pose_ros.wiring.check", lambda *_, **__: None)
+    monkeypatch.setattr("pose_ros.wiring.pieces.check", lambda *_, **__: None)
     with pytest.raises(ModelMissingError, match=r"register at https://mano\.is\.tue\.mpg\.de"):
         wiring.build("hamer", store)
