@@ -69,6 +69,12 @@ class Case:
     #: (I,) int64: what is drawn as one when intervals are made: the image, or the video or moment that it is of.
     unit: np.ndarray
 
+    @property
+    def by_id(self) -> np.ndarray:
+        """(I,) int64: images in the order of their ids, in which COCO's evaluation counts results of equal score."""
+        ids = [sample.id for sample in self.samples]
+        return np.argsort(ids, kind="stable") if all(isinstance(one, int) for one in ids) else np.arange(len(ids))
+
     def labels(self, column: Callable[[Sample], np.ndarray]) -> np.ndarray:
         """Return a column of all judged subjects, (N, ...)."""
         every = np.concatenate([column(sample) for sample in self.samples])

@@ -59,14 +59,16 @@ class Boxes(Judge):
     def __call__(self, case: Case) -> Judged:
         """Count."""
         estimates, truth, kinds = case.estimates, case.truth, case.protocol.kinds
-        labels = gather.labels(truth.skeleton, enumerate(case.samples))
+        order = case.by_id
+        labels = gather.labels(truth.skeleton, ((n, case.samples[i]) for n, i in enumerate(order)))
         labels = labels.select(_wanted(case.protocol, labels.categories))
         if not kinds:
             labels = replace(labels, categories=np.zeros(len(labels), np.int64))
         boxes = estimates.boxes.astype(np.float64) + gather.EDGE_PX
-        found = Predictions(estimates.image, estimates.subject_scores, boxes, categories=estimates.categories)
+        found = Predictions(np.argsort(order)[estimates.image], estimates.subject_scores, boxes,
+                            categories=estimates.categories)
         whole = of_boxes(labels, found)
-        numbers = [Number(name, "", 3, partial(statistic, whole, theirs)) for name, theirs in _NAMES.items()]
+        numbers = [Number(name, "", 3, partial(statistic, whole, order, theirs)) for name, theirs in _NAMES.items()]
         own, answers = case.labels(lambda s: s.boxes), np.nan_to_num(case.found(estimates.boxes))
         alike = paired_iou(answers, own, np.zeros(len(own), bool))
         each = whole.by_category()

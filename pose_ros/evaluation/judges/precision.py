@@ -34,7 +34,8 @@ class Precision(Judge):
         """Count."""
         truth, poses, estimates, shared = case.truth, case.poses, case.estimates, case.shared
         skeleton = poses.skeleton
-        labels = gather.labels(skeleton, enumerate(case.samples))
+        order = case.by_id
+        labels = gather.labels(skeleton, ((n, case.samples[i]) for n, i in enumerate(order)))
         if truth.name == "crowdpose":
             # CrowdPose counts only keypoints that can be seen (xtcocotools).
             hidden = ~(labels.visibility == 2).any(axis=1)  # type: ignore[union-attr]
@@ -45,21 +46,22 @@ class Precision(Judge):
             categories = np.concatenate([s.categories for s in case.samples])[starts[estimates.image] + estimates.rows]
         else:  # whoever found a subject was not asked of what kind it is
             labels = replace(labels, categories=np.zeros(len(labels), np.int64))
-        found = Predictions(estimates.image, gather.ranking(poses), keypoints=poses.keypoints, categories=categories)
+        found = Predictions(np.argsort(order)[estimates.image], gather.ranking(poses), keypoints=poses.keypoints,
+                            categories=categories)
         sigmas = np.array(skeleton.sigmas)
         if not shared.all():
             labels, found = labels.part(shared), found.part(shared)
         whole = of_keypoints(labels, found, sigmas[shared].tolist())
-        numbers = [Number(name, "", 3, partial(statistic, whole, name)) for name in _NAMES]
+        numbers = [Number(name, "", 3, partial(statistic, whole, order, name)) for name in _NAMES]
         if skeleton.name == "wholebody133" and shared.all():
             for part, where in WHOLEBODY_PARTS.items():
                 if part != "wholebody":
                     evaluation = of_keypoints(labels.part(where), found.part(where), skeleton.sigmas[where])
-                    numbers.append(Number(f"AP {part}", "", 3, partial(statistic, evaluation, "AP")))
+                    numbers.append(Number(f"AP {part}", "", 3, partial(statistic, evaluation, order, "AP")))
         crowd = np.array([sample.extra.get("crowdIndex", np.nan) for sample in case.samples], np.float64)
         if truth.name == "crowdpose" and np.isfinite(crowd).all():
             for level in ("APeasy", "APmedium", "APhard"):
-                numbers.append(Number(level, "", 3, partial(_by_crowd, whole, crowd, level)))
+                numbers.append(Number(level, "", 3, partial(_by_crowd, whole, crowd[order], level)))
         similarity, alike = similarities(case)
         return Judged(numbers, mean_error(alike, axis=0), "keypoint similarity", 1 - similarity, "1 - OKS")
 
@@ -75,9 +77,9 @@ def similarities(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return similarity, np.where(visibility > 0, np.nan_to_num(np.exp(-squares)), np.nan)
 
 
-def statistic(evaluation: Evaluation, name: str, weights: np.ndarray) -> float:
-    """Return a number of an evaluation whose images are those of the weights."""
-    return evaluation.summary(weights[evaluation.images], [name])[name]
+def statistic(evaluation: Evaluation, order: np.ndarray, name: str, weights: np.ndarray) -> float:
+    """Return a number of an evaluation whose images are those of the weights, in that order."""
+    return evaluation.summary(weights[order][evaluation.images], [name])[name]
 
 
 def _by_crowd(evaluation: Evaluation, crowd: np.ndarray, level: str, _: np.ndarray) -> float:
