@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -54,7 +55,7 @@ class Work(Closable, Protocol):
         """End all tracks before the next frame."""
 
 
-class Managed(Manners, LifecycleNode):
+class Managed(Manners, LifecycleNode, ABC):
     """Lifecycle node that may start itself; pauses and resumes, and ends its tracks when asked.
 
     rclpy swallows what transitions raise, so it is logged here.
@@ -62,6 +63,10 @@ class Managed(Manners, LifecycleNode):
 
     #: Whether it takes ``intakes``, with which nodes of one process share the images that they hear.
     SHARES_IMAGES = False
+    #: Whether it takes ``stop``, because it ends by itself.
+    ENDS = False
+    #: What ``~/reset`` does.
+    RESETS = "all tracks end before the next frame"
     #: Whether it answers what comes in, so that there are latencies; see :class:`pose_ros.ros.health.Health`.
     ANSWERS = True
 
@@ -90,33 +95,33 @@ class Managed(Manners, LifecycleNode):
     # What a subclass says.
 
     @property
+    @abstractmethod
     def _work(self) -> Work | None:
         """What is done while active; None while nothing is configured."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _prepare(self) -> Sequence[Closable]:
         """Make all that is needed, and return what is to be closed in the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Let :attr:`_work` be None again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begun(self) -> str:
         """Return what to say when the work begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _options(self) -> Watched:
         """Return what holds at present."""
-        raise NotImplementedError
 
     def _heard(self) -> int:
         """Return a number that grows while all is well."""
         return self._health.processed
 
-    def _why_silent(self) -> tuple[str, str]:
-        """Return what is missing, such as "no image", and why it does not come."""
-        raise NotImplementedError
+    @abstractmethod
+    def _why_silent(self) -> tuple[str, str] | None:
+        """Return what is missing, such as "no image", and why it does not come; None where silence is well."""
 
     def _lacks(self) -> str:
         """Return what is missing although something comes; empty where nothing is."""
@@ -147,8 +152,8 @@ class Managed(Manners, LifecycleNode):
             self._heard_last, self._quiet_since = heard, now
         if not limit or now - self._quiet_since < limit:
             return ""
-        what, why = self._why_silent()
-        return f"{what} for {now - self._quiet_since:.0f} s: {why}"
+        missing = self._why_silent()
+        return "" if missing is None else f"{missing[0]} for {now - self._quiet_since:.0f} s: {missing[1]}"
 
     # Life cycle.
 
@@ -227,7 +232,7 @@ class Managed(Manners, LifecycleNode):
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._work is not None
-        response.message = "all tracks end before the next frame" if response.success else "the node is not configured"
+        response.message = self.RESETS if response.success else "the node is not configured"
         if self._work is not None:
             self._work.reset()
         return response

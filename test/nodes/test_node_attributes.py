@@ -27,3 +27,11 @@ def test_no_attribute_hides_one_of_rclpy(module, ros):
     }
     assert assigned
     assert not assigned & set(vars(node))
+
+
+def test_a_node_that_lacks_what_it_has_to_bring_cannot_be_made(ros):
+    class Bare(managed.Managed):
+        """Brings nothing."""
+
+    with pytest.raises(TypeError, match="_begun.*_forget.*_options.*_prepare.*_why_silent.*_work"):
+        Bare("bare", "nothing", ros.context)  # type: ignore[abstract]
