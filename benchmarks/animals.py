@@ -3,32 +3,26 @@
 
 Which animals yolox-nano finds in photographs and in the clip of a dog, and whether they keep their ids; the keypoints
 are those of a stand-in, at the same places of every box. ``--flies MODEL --video VIDEO`` runs a network of the user's
-own, such as SLEAP's test model, and compares the first frame with ``test/data/networks/sleap.npz``. ``--model MODEL``
-with ``--annotations FILE`` evaluates any model on images with keypoints in COCO's format, with the sigmas of its
-skeleton.
+own, such as SLEAP's test model, and compares the first frame with ``test/data/networks/sleap.npz``. ``pose-ros eval``
+measures any model on labelled animals.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import Poses
+from pose_ros.datasets.pictures import read
 from pose_ros.media.draw import draw
-from pose_ros.metrics.average_precision import of_keypoints
-from pose_ros.metrics.columns import GroundTruth, Predictions
 from pose_ros.models.store import Store
-from pose_ros.skeletons import catalogue
 from pose_ros.wiring import build
 
 SLEAP = Path(__file__).parents[1] / "test/data/networks/sleap.npz"
@@ -50,53 +44,6 @@ PHOTOGRAPHS = (
     "animal/atrw/000061.jpg", "animal/horse10/0244.png", "animal/horse10/0292.png", "animal/macaque/PRI_1473.jpg",
     "animal/zebra/810.jpg", "animal/fly/1400.jpg", "animal/locust/630.jpg",
 )  # fmt: skip
-
-
-def statistics(truth: dict[str, Any], results: list[dict[str, Any]], sigmas: Sequence[float]) -> dict[str, float]:
-    """Return average precision and recall of keypoints, whatever the kinds of animals.
-
-    Args:
-        truth: Annotations in COCO's format.
-        results: ``image_id``, ``keypoints`` (x, y, score in turn) and ``score`` of each animal.
-        sigmas: Of the skeleton.
-    """
-    rows = truth["annotations"]
-    own, other = (np.array([row["keypoints"] for row in part], float).reshape(len(part), -1, 3)
-                  for part in (rows, results))  # fmt: skip
-    boxes = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    areas, crowd = (np.array([row[key] for row in rows]) for key in ("area", "iscrowd"))
-    labels = GroundTruth(np.array([row["image_id"] for row in rows]), boxes, areas, own[..., :2], own[..., 2], crowd)
-    found = Predictions(np.array([row["image_id"] for row in results]), np.array([row["score"] for row in results]),
-                        keypoints=other[..., :2])  # fmt: skip
-    return of_keypoints(labels, found, sigmas).summary()
-
-
-def results_of(poses: Poses, image_id: int) -> list[dict[str, Any]]:
-    """Return poses as :func:`statistics` takes them; what is missing lies at 0, 0, which is how COCO writes it."""
-    points = np.concatenate([np.nan_to_num(poses.keypoints), poses.scores[..., None]], axis=2)
-    scores = poses.subject_scores * poses.scores.mean(axis=1)
-    return [
-        {"image_id": image_id, "keypoints": row.ravel().tolist(), "score": float(score)}
-        for row, score in zip(points, scores, strict=True)
-    ]
-
-
-def read(path: Path) -> np.ndarray:
-    """Return an image as RGB."""
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-
-
-def evaluate(model: str, annotations: Path) -> dict[str, float]:
-    """Return the statistics of a model on the images of an annotation file, which lie beside it."""
-    truth = json.loads(annotations.read_text())
-    pipeline = build({"model": model, "track": False, "top_down": {"max_subjects": 30}})
-    found: list[dict[str, Any]] = []
-    for image in truth["images"]:
-        pipeline.reset()
-        poses = pipeline(Frame(read(annotations.parent / image["file_name"]), 0)).poses
-        found += results_of(poses, image["id"])
-    return statistics(truth, found, catalogue.get(pipeline.skeleton.name).sigmas)
 
 
 def make_stand_in(folder: Path) -> None:
@@ -170,13 +117,8 @@ def main() -> None:
     parser.add_argument("testdata", type=Path)
     parser.add_argument("--flies", metavar="MODEL", help="a model of two points of flies")
     parser.add_argument("--video", type=Path, help="the frames of the flies")
-    parser.add_argument("--model", help="evaluate this one ...")
-    parser.add_argument("--annotations", type=Path, help="... on these keypoints")
     parser.add_argument("--pictures", metavar="FOLDER", type=Path, help="write annotated images here")
     args = parser.parse_args()
-    if args.model:
-        print(json.dumps(evaluate(args.model, args.annotations), indent=1))
-        return
     if args.flies:
         with np.load(SLEAP) as file:
             truth = file["truth"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How accurate models of hands are on annotated hands: EPE, PCK and AUC, and how often the side is right.
+"""What ``pose-ros eval`` does not say of hands: how often the side is right, and the hands of whole people.
 
     python benchmarks/hands.py TESTDATA                                  # every model of hands whose file is here
     python benchmarks/hands.py TESTDATA --model rtmpose-m-hand --json result.json
@@ -8,9 +8,8 @@ Each model is measured twice. *Where the hand is* is known in the first row: net
 annotated one, those that see turned regions get the one that they would take while they follow that hand. In the
 second row the model's own detector finds the hands; of those the one counts that is nearest to the annotated one.
 
-Metrics are mmpose's: EPE, the mean distance in pixels of the image; PCK, the part of the keypoints whose distance is
-below 0.2 of the longer side of the annotated box; AUC, the mean of the parts below 0, 1.5, 3 ... 28.5 pixels. Of the
-keypoints of a hand that is not found EPE says nothing, and to PCK and AUC they are wrong.
+EPE, PCK@0.2 of the annotated box and AUC are those of docs/metrics.md, over all annotated keypoints. Of the keypoints
+of a hand that is not found EPE says nothing, and to PCK and AUC they are wrong.
 """
 
 from __future__ import annotations
@@ -18,30 +17,35 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from pose_ros import datasets
 from pose_ros.core.frame import Frame
 from pose_ros.core.poses import LEFT, RIGHT, Poses
-from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
-from pose_ros.decode.rois import enclosing_regions
+from pose_ros.core.regions import iou, keypoints_to_boxes
+from pose_ros.datasets import Sample
 from pose_ros.errors import PoseRosError
-from pose_ros.models.card import ModelCard
+from pose_ros.estimators.base import CropEstimator
+from pose_ros.evaluation.regions import true_regions
+from pose_ros.metrics.distance import distances
+from pose_ros.metrics.pck import curve, longer_side, pck
 from pose_ros.models.store import Store
 from pose_ros.pipeline import Pipeline
+from pose_ros.skeletons import catalogue
 from pose_ros.sources import TopDown
 from pose_ros.wiring import build
 
-#: RHD's 21 points in the order of hand21: each finger is counted from its tip.
-_RHD = [0, *(i for tip in range(1, 21, 4) for i in range(tip + 3, tip - 1, -1))]
-#: InterHand2.6M's 21 points of one hand: like RHD's, and the wrist comes last. Right hands come first.
-_INTERHAND = [20, *(i - 1 for i in _RHD[1:])]
-_SIDES = {"left": LEFT, "right": RIGHT}
-_PCK = 0.2
+#: Data set -> where the test data has it.
+SETS = {
+    "freihand": "hand/freihand/test_freihand.json", "onehand10k": "hand/onehand10k/test_onehand10k.json",
+    "panoptic-hand": "hand/panoptic_hand/test_panoptic.json", "rhd": "hand/rhd/test_rhd.json",
+    "interhand2.6m": "hand/interhand2.6m/data.json", "coco-wholebody": "body2d/coco4/test_coco_wholebody.json",
+}  # fmt: skip
+HAND = catalogue.get("hand21")
 _AUC_PX = np.arange(20) / 20 * 30
 #: A hand that overlaps the annotated one by less than this is another one.
 _SAME_HAND_IOU = 0.1
@@ -53,88 +57,44 @@ class Hand:
 
     #: Of the data set.
     source: str
-    path: Path
+    image: np.ndarray
     #: (21, 2) pixels, NaN where nothing is annotated.
     keypoints: np.ndarray
-    #: xyxy.
+    #: xyxy; in whole people, where the sets have other boxes, around the keypoints.
     box: np.ndarray
     #: LEFT, RIGHT, or 0 where nothing is annotated.
     side: int
 
+    def region(self, estimator: CropEstimator) -> np.ndarray:
+        """Return the region (1, 5) in which a model would look for it if it knew where that is."""
+        return true_regions(estimator, HAND, self.keypoints[None], self.box[None])
+
 
 def hands(testdata: Path) -> Iterator[Hand]:
     """Yield all annotated hands of the test data."""
-    for name in ("freihand/test_freihand", "onehand10k/test_onehand10k", "panoptic_hand/test_panoptic", "rhd/test_rhd"):
-        source = name.partition("/")[0]
-        for path, annotation in annotations(testdata / "hand" / f"{name}.json"):
-            points = keypoints(annotation["keypoints"])
-            # FreiHAND has right hands only; Panoptic says it in the name of the file.
-            side = RIGHT if source == "freihand" else {"_l": LEFT, "_r": RIGHT}.get(path.stem[-2:], 0)
-            if source == "rhd":
-                points, side = points[_RHD], _SIDES[annotation["hand_type"]]
-            yield Hand(source, path, points, _xyxy(annotation["bbox"]), side)
-    yield from _interhand(testdata / "hand/interhand2.6m")
-    for path, annotation in annotations(testdata / "body2d/coco4/test_coco_wholebody.json"):
-        for word, side in _SIDES.items():
-            if annotation[f"{word}hand_valid"]:
-                points = keypoints(annotation[f"{word}hand_kpts"])
-                yield Hand("coco_wholebody", path, points, _xyxy(annotation[f"{word}hand_box"]), side)
+    for name, where in SETS.items():
+        path = testdata / where
+        for sample in datasets.open(name, path.parent, path.name):
+            image = sample.read()
+            for keypoints, box, side in _of(name, sample):
+                if np.isfinite(keypoints).any():
+                    yield Hand(name, image, keypoints, box, side)
 
 
-def _interhand(folder: Path) -> Iterator[Hand]:
-    data, joints, cameras = (json.loads((folder / f"{n}.json").read_text()) for n in ("data", "joint_3d", "camera"))
-    images = {image["id"]: image for image in data["images"]}
-    for annotation in data["annotations"]:
-        image = images[annotation["image_id"]]
-        of_capture, camera = cameras[str(image["capture"])], image["camera"]
-        position, rotation, focal, centre = (
-            np.array(of_capture[key][camera]) for key in ("campos", "camrot", "focal", "princpt")
-        )
-        world = np.array(joints[str(image["capture"])][str(image["frame_idx"])]["world_coord"])
-        seen = (world - position) @ rotation.T
-        points = seen[:, :2] / seen[:, 2:] * focal + centre
-        points[np.ravel(annotation["joint_valid"]) == 0] = np.nan
-        for side, first in ((RIGHT, 0), (LEFT, 21)):
-            hand = points[first : first + 21][_INTERHAND]
-            if np.isfinite(hand).any():
-                box = keypoints_to_boxes(hand[None])[0]
-                yield Hand("interhand2.6m", folder / image["file_name"], hand, box, side)
-
-
-def annotations(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the image and each annotation of a file in COCO's form."""
-    data = json.loads(path.read_text())
-    images = {image["id"]: image["file_name"] for image in data["images"]}
-    for annotation in data["annotations"]:
-        yield path.parent / images[annotation["image_id"]], annotation
-
-
-def keypoints(annotated: Any) -> np.ndarray:
-    """Return (K, 2) of COCO's list, NaN where nothing is annotated."""
-    rows = np.array(annotated, float).reshape(-1, 3)
-    return np.where(rows[:, 2:] > 0, rows[:, :2], np.nan)
-
-
-def read(path: Path) -> np.ndarray:
-    """Return an image, RGB."""
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-
-
-def _xyxy(xywh: Any) -> np.ndarray:
-    x, y, w, h = xywh
-    return np.array([x, y, x + w, y + h], np.float32)
-
-
-def true_region(hand: Hand, card: ModelCard) -> np.ndarray:
-    """Return the region (1, 5) in which a model would look for a hand if it knew where that is."""
-    roi = card.params.get("roi")
-    if roi is None:
-        return boxes_to_regions(hand.box[None])
-    seen = np.isfinite(hand.keypoints).all(axis=1)
-    known = {key: [i for i in roi[key] if seen[i]] for key in ("points", "end")}
-    if not (seen[roi["start"]] and known["end"] and len(known["points"]) > len(roi["points"]) / 2):
-        return np.full((1, 5), np.nan, np.float32)
-    return enclosing_regions(hand.keypoints[None], **{**roi, **known})
+def _of(name: str, sample: Sample) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yield keypoints, box and side of the hands of a sample."""
+    if name == "coco-wholebody":
+        blocks = catalogue.get("wholebody133").blocks
+        for word, side in (("left_hand", LEFT), ("right_hand", RIGHT)):
+            points = sample.keypoints[:, blocks[word][1]]
+            for keypoints, box in zip(points, keypoints_to_boxes(points), strict=True):
+                yield keypoints, box, side
+        return
+    # FreiHAND has right hands only; Panoptic says it in the name of the file.
+    stem = Path(sample.where).stem
+    known = RIGHT if name == "freihand" else {"_l": LEFT, "_r": RIGHT}.get(stem[-2:], 0)
+    sides = np.full(len(sample), known) if sample.sides is None else sample.sides
+    yield from zip(sample.keypoints, sample.boxes, sides.tolist(), strict=True)
 
 
 @dataclass
@@ -143,36 +103,34 @@ class Score:
 
     hands: int = 0
     found: int = 0
-    #: Distances of all annotated keypoints, pixels, and the same as a part of the box; infinite where not found.
-    px: list[float] = field(default_factory=list)
-    parts: list[float] = field(default_factory=list)
+    #: (21,) distances of each hand, pixels: NaN where not annotated, infinite where not found; and sizes of the boxes.
+    away: list[np.ndarray] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
     #: Whether each side is right, where it is known and the model tells it.
     sides: list[bool] = field(default_factory=list)
 
     def add(self, hand: Hand, poses: Poses, tells_side: bool) -> None:
         """Compare one hand with the nearest of those that were found."""
         self.hands += 1
-        seen = np.isfinite(hand.keypoints).all(axis=1)
-        near = iou(keypoints_to_boxes(poses.keypoints), hand.box[None])[:, 0] > _SAME_HAND_IOU
-        poses = poses.select(near)
-        distance = np.full(seen.sum(), np.inf)
+        self.sizes.append(float(longer_side(hand.box[None])[0]))
+        poses = poses.select(iou(keypoints_to_boxes(poses.keypoints), hand.box[None])[:, 0] > _SAME_HAND_IOU)
+        each = distances(poses.keypoints, np.broadcast_to(hand.keypoints, poses.keypoints.shape))
+        self.away.append(np.where(np.isfinite(hand.keypoints).all(axis=1), np.inf, np.nan))
         if len(poses):
+            row = int(np.nanmean(each, axis=1).argmin())
             self.found += 1
-            each = np.linalg.norm(poses.keypoints[:, seen] - hand.keypoints[seen], axis=2)
-            row = int(each.mean(axis=1).argmin())
-            distance = each[row]
+            self.away[-1] = each[row]
             if tells_side and hand.side:
                 self.sides.append(int(poses.sides[row]) == hand.side)
-        self.px += distance.tolist()
-        self.parts += (distance / (hand.box[2:] - hand.box[:2]).max()).tolist()
 
     def figures(self) -> dict[str, float | int | None]:
         """Return what the table shows."""
-        px, parts = np.array(self.px), np.array(self.parts)
-        known = px[np.isfinite(px)]
+        away = np.array(self.away)
+        known = away[np.isfinite(away)]
         return {
             "hands": self.hands, "found": self.found, "EPE px": float(known.mean()) if len(known) else None,
-            "PCK@0.2": float((parts < _PCK).mean()), "AUC": float((px[:, None] < _AUC_PX).mean()),
+            "PCK@0.2": float(pck(away, np.array(self.sizes), 0.2).pooled),
+            "AUC": float(curve(away, 1.0, _AUC_PX).pooled.mean()),
             "sides": float(np.mean(self.sides)) if self.sides else None,
         }  # fmt: skip
 
@@ -181,16 +139,14 @@ def measure(pipeline: Pipeline, cases: list[Hand]) -> dict[tuple[str, str], Scor
     """Return the scores of a model by what it was told (``region`` or ``image``) and data set; ``all`` is over all."""
     source = pipeline.source
     assert isinstance(source, TopDown)
-    card = source.estimator.card
-    tells_side = card.plugin == "landmarks"
+    tells_side = source.estimator.card.plugin == "landmarks"
     scores: dict[tuple[str, str], Score] = {}
     for hand in cases:
-        image = read(hand.path)
         pipeline.reset()
-        region = true_region(hand, card)
-        answers = {"image": pipeline(Frame(image, 1)).poses}
+        region = hand.region(source.estimator)
+        answers = {"image": pipeline(Frame(hand.image, 1)).poses}
         if np.isfinite(region).all():
-            answers["region"] = source.estimator.estimate(image, region, np.array([hand.side], np.uint8))
+            answers["region"] = source.estimator.estimate(hand.image, region, np.array([hand.side], np.uint8))
         for told, poses in answers.items():
             for name in (hand.source, "all"):
                 scores.setdefault((told, name), Score()).add(hand, poses, tells_side)
@@ -204,7 +160,8 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="'[detector+]estimator'; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     args = parser.parse_args()
-    store, cases, results = Store(), list(hands(args.testdata)), []
+    store, cases = Store(), list(hands(args.testdata))
+    results: list[dict[str, Any]] = []
     every = [name for name in store.names() if store.card(name).skeleton == "hand21"]
     ready = [name for name in every if store.state(store.card(name)) == "ready"]
     print(f"{'model':40} {'knows':7} {'data set':15} {'hands':>5} {'found':>5} {'EPE px':>7} {'PCK@0.2':>8} "
@@ -219,7 +176,7 @@ def main() -> None:
             continue
         for (told, name), score in sorted(measure(pipeline, cases).items()):
             row = score.figures()
-            results.append({"model": model, "told": told, "set": name, **asdict(score), **row})
+            results.append({"model": model, "told": told, "set": name, **row})
             cells = [f"{row[k]:>{w}.{d}f}" if row[k] is not None else " " * w
                      for k, w, d in (("EPE px", 7, 2), ("PCK@0.2", 8, 3), ("AUC", 6, 3), ("sides", 6, 2))]
             print(f"{model:40} {told:7} {name:15} {row['hands']:>5} {row['found']:>5} {' '.join(cells)}", flush=True)

@@ -5,7 +5,7 @@
     python benchmarks/networks.py TESTDATA --only hands --json result.json
 
 Expected figures are those of ``expected.json`` in the test data, measured by another program. Metrics are those of COCO
-(AP, by pycocotools), PCK@0.2 of the box's longer side, EPE in pixels, NME by the distance of the outer corners of the
+(AP), PCK@0.2 of the box's longer side, EPE in pixels, NME by the distance of the outer corners of the
 eyes, OKS with 0.53 of the box as area, and recall: the part of annotated subjects that were found.
 """
 
@@ -29,13 +29,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import coco
-from hands import annotations, keypoints, read, true_region
 from hands import hands as annotated_hands
 
+from pose_ros import datasets
 from pose_ros.core.frame import Frame
-from pose_ros.core.regions import boxes_to_regions, iou, keypoints_to_boxes
+from pose_ros.core.regions import iou, keypoints_to_boxes
+from pose_ros.datasets.pictures import read
+from pose_ros.evaluation import Job, estimate, score
 from pose_ros.media.sources import open_source
+from pose_ros.metrics.pck import longer_side
 from pose_ros.models.store import Store
 from pose_ros.plugin import Model, NetworkPlugin
 from pose_ros.registry import load
@@ -47,7 +49,13 @@ from pose_ros.wiring import build
 #: Cards of networks that were converted for the test data, and are nowhere to be had.
 CONVERTED = Path(__file__).parents[1] / "test/data/cards/converted.yaml"
 #: Sets of hands that are measured; ``hands.py`` has more of them.
-_HANDS = ("freihand", "onehand10k", "panoptic_hand", "rhd")
+_HANDS = ("freihand", "onehand10k", "panoptic-hand", "rhd")
+#: Data set of faces -> where the test data has it.
+_FACES = {
+    "300w": "300w/test_300w.json", "300w-lp": "300wlp/test_300wlp.json", "300vw": "300vw/anno_300vw.json",
+    "aflw": "aflw/test_aflw.json", "cofw": "cofw/test_cofw.json", "lapa": "lapa/test_lapa.json",
+    "wflw": "wflw/test_wflw.json",
+}  # fmt: skip
 #: A detection that overlaps a face by this is that face; annotators and networks disagree about foreheads.
 _SAME_FACE_IOU = 0.3
 
@@ -72,12 +80,12 @@ class Row:
 def prepare(testdata: Path, folder: Path) -> Store:
     """Return a store in ``folder`` with all networks of the test data, each by the card that names its SHA-256.
 
-    Cards are found in ``folder`` from then on, besides the shipped ones.
+    From then on cards are found in ``folder``, besides the shipped ones, and files nowhere else.
     """
     cards = folder / "cards"
     cards.mkdir(parents=True)
     shutil.copy(CONVERTED, cards)
-    os.environ["POSE_ROS_MODEL_PATH"] = str(cards)
+    os.environ["POSE_ROS_MODEL_PATH"], os.environ["POSE_ROS_CACHE"] = str(cards), str(folder)
     store = Store(folder / "models", offline=True)
     by_hash = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in (testdata / "models").rglob("*") if p.is_file()}
     for name in store.names():
@@ -88,6 +96,7 @@ def prepare(testdata: Path, folder: Path) -> Store:
         elif path is not None:
             store.accepted.add(name)
             store.fetch(card, source=path)
+    os.environ["POSE_ROS_ACCEPT_LICENCES"] = ",".join(store.accepted)
     return store
 
 
@@ -104,23 +113,29 @@ def plugin(store: Store, name: str, runtime: str = "auto", **options: Any) -> An
     return made(Model(card, session), made.Options(**options))
 
 
+def judged(data: str, labels: Path, model: str, boxes: str = "", runtime: str = "auto") -> float:
+    """Return what ``pose-ros eval`` prints first for a model on a label file."""
+    job = Job(data, labels.parent, model, labels.name, boxes, json.dumps({"runtime": runtime}))
+    return score(job.dataset(), estimate(job), job.skeleton(), 0, job.protocol()).measures[0].value
+
+
 def people(testdata: Path, store: Store) -> Iterator[Row]:
     """COCO's average precision in annotated and in detected boxes, and of the boxes."""
     expected = json.loads((testdata / "expected.json").read_text())["baselines"]
-    folder = testdata / "body2d/coco_mini"
-    for estimator, known, runtime in (
+    labels = testdata / "body2d/coco_mini/person_keypoints.json"
+    for name, known, runtime in (
         ("movenet-lightning-ptq", None, "auto"),
         ("movenet-lightning-ptq-onnx", "movenet_onnx", "onnxruntime"),
         ("simplepose-ultralight", "simplepose", "auto"),
     ):
         for boxes, word in (("truth", "gtbox"), ("detector", "yolox")):
-            model = estimator if boxes == "truth" else f"yolox-nano+{estimator}"
-            stats = coco.evaluate(folder, f"yolox-nano+{estimator}", boxes, store, runtime=runtime)
+            model = name if boxes == "truth" else f"yolox-nano+{name}"
             value = expected[f"coco_mini {known} {word}"][0] if known else None
-            yield Row(model, "coco_mini AP", stats["keypoints"]["AP"], value)
-    yield Row("yolox-nano", "coco_mini box AP", stats["boxes"]["AP"], expected["coco_mini yolox_nano person bbox"][0])
+            yield Row(model, "coco_mini AP", judged("coco", labels, model, boxes, runtime), value)
+    yield Row("yolox-nano", "coco_mini box AP", judged("coco", labels, "yolox-nano"),
+              expected["coco_mini yolox_nano person bbox"][0])
     model = "mediapipe-pose-detection-v0.8.10+blazepose-lite-onnx"
-    yield Row(model, "coco_mini AP", coco.evaluate(folder, model, "detector", store)["keypoints"]["AP"])
+    yield Row(model, "coco_mini AP", judged("coco", labels, model))
 
 
 def video(testdata: Path, store: Store) -> Iterator[Row]:
@@ -173,10 +188,10 @@ def hands(testdata: Path, store: Store) -> Iterator[Row]:
     errors, correct, sides = [], [], []
     for hand in cases:
         if np.isfinite(hand.keypoints).all():
-            poses = estimator.estimate(read(hand.path), true_region(hand, estimator.card))
+            poses = estimator.estimate(hand.image, hand.region(estimator))
             distance = np.linalg.norm(poses.keypoints[0] - hand.keypoints, axis=1)
             errors.append(distance.mean())
-            correct.append((distance < 0.2 * (hand.box[2:] - hand.box[:2]).max()).mean())
+            correct.append((distance < 0.2 * longer_side(hand.box[None])).mean())
             if hand.side:
                 sides.append(poses.sides[0] == hand.side)
     name = estimator.card.name
@@ -186,7 +201,7 @@ def hands(testdata: Path, store: Store) -> Iterator[Row]:
     detector = plugin(store, "mediapipe-palm-detection-lite-onnx")
     found = []
     for hand in cases:
-        middle, regions = np.nanmean(hand.keypoints, axis=0), detector.detect(read(hand.path)).regions
+        middle, regions = np.nanmean(hand.keypoints, axis=0), detector.detect(hand.image).regions
         found.append((np.linalg.norm(regions[:, :2] - middle, axis=1) < regions[:, 2] / 2).any())
     yield Row(detector.card.name, "recall", float(np.mean(found)))
     pictures = sorted((testdata / "hand/gesture_images").rglob("*.jpg"))
@@ -196,20 +211,14 @@ def hands(testdata: Path, store: Store) -> Iterator[Row]:
 
 def faces(testdata: Path, store: Store) -> Iterator[Row]:
     """Landmarks in annotated and in detected boxes, and detectors."""
-    estimator = plugin(store, "pfld-68")
     # From expected.json: "300W .027/.042, 300W-LP ~.049, 300VW .031-.048".
-    for name, expected in (("300w/test_300w", 0.042), ("300wlp/test_300wlp", 0.049), ("300vw/anno_300vw", 0.048)):
-        errors = []
-        for path, annotation in annotations(testdata / "face" / f"{name}.json"):
-            truth = keypoints(annotation["keypoints"])
-            found = estimator.estimate(read(path), boxes_to_regions(keypoints_to_boxes(truth[None]))).keypoints[0]
-            errors.append(np.linalg.norm(found - truth, axis=1).mean() / np.linalg.norm(truth[36] - truth[45]))
-        yield Row("pfld-68", f"NME {name.partition('/')[0]}", float(np.mean(errors)), expected)
+    for name, expected in (("300w", 0.042), ("300w-lp", 0.049), ("300vw", 0.048)):
+        yield Row("pfld-68", f"NME {name}", judged(name, testdata / "face" / _FACES[name], "pfld-68", "keypoints"),
+                  expected)
     for name in ("ultraface-rfb-320", "mediapipe-face-detection-short-range-onnx"):
         detector = plugin(store, name)
         near, far = [], []
-        for path, boxes in _faces(testdata):
-            image = read(path)
+        for image, boxes in _faces(testdata):
             best = iou(boxes, detector.detect(image).boxes).max(axis=1, initial=0) > _SAME_FACE_IOU
             large = np.ptp(boxes.reshape(-1, 2, 2), axis=1).max(axis=1) > 0.2 * max(image.shape)
             near.extend(best[large])
@@ -218,24 +227,23 @@ def faces(testdata: Path, store: Store) -> Iterator[Row]:
         yield Row(name, "recall, smaller faces", float(np.mean(far)))
     mesh = plugin(store, "mediapipe-face-landmark-onnx")
     presence = []
-    for path, _ in _faces(testdata):
-        image = read(path)
+    for image, _ in _faces(testdata):
         presence.extend(mesh.estimate(image, detector.detect(image).regions).subject_scores)
     yield Row(f"{detector.card.name}+{mesh.card.name}", "mean presence", float(np.mean(presence)))
 
 
-def _faces(testdata: Path) -> Iterator[tuple[Path, np.ndarray]]:
+def _faces(testdata: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield an image and the boxes (N, 4) xyxy of its faces."""
-    for name in ("300w/test_300w", "300wlp/test_300wlp", "300vw/anno_300vw", "aflw/test_aflw", "cofw/test_cofw",
-                 "lapa/test_lapa", "wflw/test_wflw"):  # fmt: skip
-        for path, annotation in annotations(testdata / "face" / f"{name}.json"):
-            yield path, keypoints_to_boxes(keypoints(annotation["keypoints"])[None])
+    for name, where in _FACES.items():
+        path = testdata / "face" / where
+        for sample in datasets.open(name, path.parent, path.name):
+            yield sample.read(), keypoints_to_boxes(sample.keypoints)
     folder = testdata / "face/dlib_faces"
     for image in ET.parse(folder / "training_with_face_landmarks.xml").getroot().iter("image"):
         boxes = [[float(box.attrib[key]) for key in ("left", "top", "width", "height")] for box in image.iter("box")]
         corners = np.array(boxes)
         corners[:, 2:] += corners[:, :2]
-        yield folder / image.attrib["file"], corners
+        yield read(folder / image.attrib["file"]), corners
 
 
 PARTS: dict[str, Callable[[Path, Store], Iterable[Row]]] = {

@@ -3,51 +3,41 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from pose_ros.core.frame import Frame
 from pose_ros.errors import ModelMissingError
+from pose_ros.evaluation import Job, estimate, score
 from pose_ros.models.store import Store
 from pose_ros.wiring import build
 
-#: Model and data set -> what ``python benchmarks/faces.py TESTDATA`` printed, and how far off is still no mistake.
+#: Model and labels -> what ``pose-ros eval`` printed (docs/models.md), and how far off is still no mistake.
 NME = {
-    ("pfld-68", "300w"): (0.044, 0.003),
-    ("pfld-68", "300wlp"): (0.054, 0.003),
-    ("pfld-68", "300vw"): (0.032, 0.003),
-    ("ultraface-rfb-320+pfld-68", "wflw"): (0.044, 0.003),
-    ("dlib-68", "300w"): (0.049, 0.003),
-    ("dlib-68", "300wlp"): (0.056, 0.003),
-    ("dlib-68", "300vw"): (0.027, 0.003),
-    ("mediapipe-face-detection-full-range+dlib-68", "300w"): (0.053, 0.004),
-    ("mediapipe-face-detection-full-range+dlib-68", "300vw"): (0.028, 0.004),
-    ("ultraface-rfb-320+dlib-68", "300vw"): (0.026, 0.004),
-    ("mediapipe-face-detection-full-range+mediapipe-face-mesh-iris", "300w"): (0.051, 0.006),
-    ("mediapipe-face-detection-full-range+mediapipe-face-mesh-iris", "300wlp"): (0.058, 0.006),
+    ("pfld-68", "300w/test_300w.json"): (0.044, 0.003),
+    ("pfld-68", "300wlp/test_300wlp.json"): (0.054, 0.003),
+    ("pfld-68", "300vw/anno_300vw.json"): (0.032, 0.003),
+    ("ultraface-rfb-320+pfld-68", "wflw/test_wflw.json"): (0.044, 0.003),
+    ("dlib-68", "300w/test_300w.json"): (0.049, 0.003),
+    ("dlib-68", "300wlp/test_300wlp.json"): (0.056, 0.003),
+    ("dlib-68", "300vw/anno_300vw.json"): (0.027, 0.003),
+    ("mediapipe-face-detection-full-range+dlib-68", "300w/test_300w.json"): (0.053, 0.004),
+    ("mediapipe-face-detection-full-range+dlib-68", "300vw/anno_300vw.json"): (0.028, 0.004),
+    ("ultraface-rfb-320+dlib-68", "300vw/anno_300vw.json"): (0.026, 0.004),
+    ("mediapipe-face-detection-full-range+mediapipe-face-mesh-iris", "300w/test_300w.json"): (0.051, 0.006),
+    ("mediapipe-face-detection-full-range+mediapipe-face-mesh-iris", "300wlp/test_300wlp.json"): (0.058, 0.006),
 }
 #: Of the test data.
 _FILES = {"ultraface-rfb-320": "face/ultraface_rfb_320.onnx", "pfld-68": "face/pfld_68.onnx"}
 MESH, TREES, SMALL = "mediapipe-face-mesh-iris", "ultraface-rfb-320+dlib-68", "ultraface-rfb-320+pfld-68"
 
 
-def _own(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"benchmarks/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def store(testdata, tmp_path_factory):
     """What ``make test`` fetched from PyPI, and networks of the test data."""
-    folder = tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.mktemp("cache") / "models"
+    folder.mkdir()
     cached, own = Store(), Store(folder, offline=True, accept_licences=["dlib-68", "pfld-68"])
     for name in ("dlib-68", "mediapipe-face-mesh-iris", "mediapipe-iris-landmark",
                  "mediapipe-face-detection-short-range", "mediapipe-face-detection-full-range"):  # fmt: skip
@@ -85,19 +75,18 @@ def seen(pipeline, image):
     return pipeline(Frame(np.ascontiguousarray(image), 0)).poses
 
 
-def test_figures(testdata, store):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-    pytest.importorskip("pycocotools", reason="pycocotools is not installed; see the extra 'dev'")
-    faces = _own("faces")
-    wanted = {model.rpartition("+")[2] for model, _ in NME}
-    faces.MODELS = tuple(m for m in faces.MODELS if m in wanted)
-    rows = {(row.model, row.source): row for row in faces.measure(testdata, [store])}
-    for key, (figure, margin) in NME.items():
-        assert rows[key].found == rows[key].faces
-        assert rows[key].nme == pytest.approx(figure, abs=margin), key
-    for (model, source), row in rows.items():
-        if row.expected is not None:
-            assert row.nme < row.expected + 0.006, (model, source)
+@pytest.mark.parametrize(("model", "labels"), NME)
+def test_figures(testdata, store, monkeypatch, model, labels):
+    monkeypatch.setenv("POSE_ROS_CACHE", str(store.folder.parent))
+    monkeypatch.setenv("POSE_ROS_ACCEPT_LICENCES", ",".join(store.accepted))
+    path = testdata / "face" / labels
+    data = {"300wlp": "300w-lp"}.get(path.parent.name, path.parent.name)
+    job = Job(data, path.parent, model, path.name, "" if "+" in model else "keypoints")
+    scores = score(job.dataset(), estimate(job), job.skeleton(), 0)
+    figure, margin = NME[model, labels]
+    assert scores.found == len(scores.subjects) > 0
+    assert scores.measures[0].name == "NME"
+    assert scores.measures[0].value == pytest.approx(figure, abs=margin)
 
 
 @pytest.mark.parametrize("model", [MESH, TREES, SMALL])
