@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_ros.core.poses import Poses
+from pose_ros.core.skeleton import Skeleton
 from pose_ros.datasets import Dataset, Sample
 from pose_ros.evaluation.estimates import Estimates
 from pose_ros.evaluation.protocol import Protocol
@@ -58,6 +59,8 @@ class Case:
     protocol: Protocol
     samples: Sequence[Sample]
     estimates: Estimates
+    #: Skeleton of the model.
+    own: Skeleton
     #: All answers, in the keypoints of the labels.
     poses: Poses
     #: (K,) bool: keypoints that the model knows.

@@ -101,7 +101,7 @@ def score(
     rows = judge.rows(protocol, samples)
     subjects = np.array([(i, row) for i, which in enumerate(rows) for row in which], np.int64).reshape(-1, 2)
     matches = _matches(samples, rows, estimates)
-    case = Case(truth, protocol, samples, estimates, poses, shared, subjects, matches, judge.units(samples))
+    case = Case(truth, protocol, samples, estimates, own, poses, shared, subjects, matches, judge.units(samples))
     judged = judge(case)
     units, measures = int(case.unit.max(initial=-1)) + 1, []
     several = len(np.unique(case.unit[subjects[:, 0]])) > 1

@@ -68,13 +68,13 @@ def metres(sample: Sample, k: int) -> np.ndarray:
 
 
 def _centred(points: np.ndarray, skeleton: Skeleton, case: Case) -> np.ndarray:
-    """Return points around the root; around the middle of the hips where the model does not know the root.
+    """Return points around the root; around the middle of the hips where the model does not know the root itself.
 
     Raises:
         ConfigError: It knows neither.
     """
     middle = [skeleton.root]
-    if not case.shared[skeleton.root]:
+    if skeleton.joints[skeleton.root] not in case.own.joints:  # and be it made of others: labels do not make it so
         middle = [i for i, joint in enumerate(skeleton.joints) if joint in ("left_hip", "right_hip") and case.shared[i]]
         if len(middle) != 2:
             raise ConfigError("--model", f"the model knows neither '{skeleton.keypoints[skeleton.root]}', around which "
