@@ -149,7 +149,7 @@ def topics(node: str, before: str) -> str:
 
     What each is for stands in the page alone: the last column is taken from ``before``, what is there now.
     """
-    ends, result = graph.of_all(_in_the_page())[node], []
+    ends, result = graph.of_all(_in_the_pages())[node], []
     for head, rows in (("subscribes", ends.subscribes), ("publishes", ends.publishes), ("service", ends.serves)):
         table = next((part for part in before.split("\n\n") if part.lstrip().startswith(f"| {head} ")), "")
         meaning = {name: what for name, _, what in _ROW.findall(table)}
@@ -162,11 +162,11 @@ def topics(node: str, before: str) -> str:
 
 
 @cache
-def _in_the_page() -> frozenset[tuple[str, str]]:
-    """Return node and name of all topics and services that the page of nodes has."""
-    text = (Path(__file__).resolve().parent / "nodes.md").read_text(encoding="utf-8")
-    return frozenset((node, row[0].strip("`")) for _, kind, node, before, _ in _BLOCK.findall(text) if kind == "topics"
-                     for row in _ROW.findall(before) if row[0].startswith("`"))
+def _in_the_pages() -> frozenset[tuple[str, str]]:
+    """Return node and name of all topics and services that the pages have."""
+    pages = (page.read_text(encoding="utf-8") for page in sorted(Path(__file__).resolve().parent.glob("*.md")))
+    return frozenset((node, row[0].strip("`")) for text in pages for _, kind, node, before, _ in _BLOCK.findall(text)
+                     if kind == "topics" for row in _ROW.findall(before) if row[0].startswith("`"))
 
 
 def _in_order(rows: dict[str, Any]) -> list[tuple[str, Any]]:
