@@ -178,9 +178,6 @@ def _aliases(devices: Sequence[str]) -> set[str]:
 
 
 def _open(runtime: str, path: Path, device: str, settings: Settings) -> Session:
-    if settings.graphs and (runtime != "torch" or not device.startswith("cuda")):
-        raise DeviceError(device, f"only torch records CUDA graphs, on NVIDIA's GPUs, and {settings.name or path.name} "
-                                  f"would be run by {runtime} on {device}; ask for cuda_graphs=false")
     try:
         session: Session = getattr(_module(runtime), _RUNTIMES[runtime][1])(path, device, settings)
     except PoseRosError:

@@ -42,7 +42,7 @@ class Settings:
     precision: str = "float32"
     #: Whether how something is computed may depend on nothing but what is computed: not on what is ready by now.
     exact: bool = False
-    #: Whether a GPU is to record what it does for each number of subjects, and to replay that (CUDA graphs).
+    #: Whether PyTorch on a GPU is to record what it does for each number of subjects, and to replay that.
     graphs: bool = False
     #: What a checkpoint needs besides its weights: ``architecture`` and its arguments, and the input's size.
     network: Mapping[str, Any] = field(default_factory=dict)

@@ -56,7 +56,7 @@ class TorchSession(BatchedSession):
         """Build the network that the settings describe and load its weights.
 
         Raises:
-            DeviceError: It cannot compute in that precision at a bearable speed.
+            DeviceError: It cannot compute in that precision at a bearable speed, or record graphs.
             ModelCorruptError: The file is no checkpoint of this network.
             ConfigError: The description does not fit the architecture.
         """
@@ -70,6 +70,9 @@ class TorchSession(BatchedSession):
             others = " or ".join(p for p in PRECISIONS if _fast(p))
             raise DeviceError(device, f"this processor has no arithmetic in {settings.precision}, and torch would be "
                                       f"tens of times slower than with float32; ask for precision={others}")
+        if settings.graphs and device == "cpu":
+            raise DeviceError(device, f"only NVIDIA's GPUs replay CUDA graphs, and {name} would run on a processor; ask "
+                                      "for device=cuda, or for cuda_graphs=false")
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._torch, self._dtype, self._place = torch, getattr(torch, settings.precision), device

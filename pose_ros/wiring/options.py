@@ -30,6 +30,10 @@ class ComputeOptions:
         0, "Most subjects in one call of the network, which bounds its memory; 0: all at once. OpenVINO and LiteRT "
         "always take one.", low=0, high=1000,
     )
+    cuda_graphs: bool = option(
+        False, "Networks that PyTorch runs on an NVIDIA GPU are recorded once for each power of two of subjects, and "
+        "replayed: many small kernels cost one launch, for more of its memory.",
+    )
     exact: bool = option(
         False, "The same images give the same bits, however fast they come: nothing depends on the clock, or on what "
         "is ready by now.",

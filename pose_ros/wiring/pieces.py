@@ -95,7 +95,7 @@ def _session(path: Path, card: ModelCard, options: RunOptions) -> Session:
             session = open_session(
                 path, name=card.name, device=options.device, runtime=options.runtime, prefer=card.prefer,
                 threads=options.threads, precision=options.precision, batch=options.batch, outputs=card.outputs,
-                exact=options.exact, network=card.network, input_wh=card.input_wh,
+                exact=options.exact, graphs=options.cuda_graphs, network=card.network, input_wh=card.input_wh,
             )
     except ConfigError as error:  # the description of the network
         raise CardError(card.name, str(error)) from error
