@@ -113,7 +113,7 @@ def _frames(poses: Poses, camera: Camera) -> np.ndarray:
     frames = np.full((len(poses), len(skeleton.frames), 7), np.nan)
     for column, name in enumerate(skeleton.frames):
         if name in turns:
-            frames[:, column] = np.concatenate([positions, quaternion.from_matrices(turns[name])], axis=1)
+            frames[:, column] = np.concatenate([positions, quaternion.from_rotations(turns[name])], axis=1)
     return frames
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pose_ros.anatomy.body_frames import cross, unit
+
 #: From the middle of the corners of the eye into the head to the middle of the eyeball, and from there to the middle of
 #: the iris, metres. In MediaPipe's canonical face the iris lies 3.6 mm before the corners' middle; one of 11.7 mm on an
 #: eyeball of 24 mm lies 10.5 mm from the middle of that.
@@ -68,7 +70,6 @@ def gaze_frames(directions: np.ndarray, rotations: np.ndarray) -> np.ndarray:
         rotations: (N, 3, 3) of the head.
     """
     z = np.where(np.isfinite(directions), directions, rotations[:, :, 0])
-    x = np.cross(-rotations[:, :, 2], z)
     with np.errstate(invalid="ignore", divide="ignore"):
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    return np.stack([x, np.cross(z, x), z], axis=2)
+        x = unit(cross(-rotations[:, :, 2], z))
+    return np.stack([x, cross(z, x), z], axis=2)

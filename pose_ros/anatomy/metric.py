@@ -134,11 +134,14 @@ def lasting(points: np.ndarray, scale_sigma: np.ndarray | float, shape_sigma_m: 
         scale_sigma: Standard deviation of the shape's scale, one or (N,).
         shape_sigma_m: Standard deviation of each coordinate of a point around the root, metres, one or (N,).
     """
-    points = points.astype(np.float64)
+    points = np.asarray(points, np.float32)
     scale, shape = (
-        np.broadcast_to(np.square(sigma), len(points))[:, None, None, None] for sigma in (scale_sigma, shape_sigma_m)
+        np.broadcast_to(np.square(sigma), len(points)).astype(np.float32)[:, None, None]
+        for sigma in (scale_sigma, shape_sigma_m)
     )
-    return np.asarray(scale * points[..., :, None] * points[..., None, :] + shape * np.eye(3), np.float32)
+    wrong = (scale * points)[..., :, None] * points[..., None, :]
+    wrong[..., range(3), range(3)] += shape
+    return np.asarray(wrong)
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,8 @@ _LEAST_M = 1e-4
 _LASTING_S = 0.2
 #: What the One-Euro filter makes of a velocity is about this old, seconds (its cutoff is 1 Hz).
 _SPEED_AGE_S = 0.16
+#: A product with it is finite where all three numbers are, and takes a tenth of the time of asking each.
+_SUM = np.ones(3)
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ class FilterOptions:
 
 @dataclass(eq=False)
 class _Memory:
-    """What is known of M subjects at one time; the last row is that of nobody."""
+    """What is known of M subjects at one time; there is at least one row, which is nobody's where M is 0."""
 
     stamp_ns: int
-    #: (M - 1,) their ids.
+    #: (M,) their ids.
     ids: np.ndarray
     motion: Motion
     #: (M, K) when each keypoint was seen last, and since when it is an outlier; nanoseconds.
@@ -97,10 +99,10 @@ class _Memory:
             np.full(shape, _NEVER), np.full(shape, _NEVER),
         )  # fmt: skip
 
-    def rows(self, ids: np.ndarray) -> np.ndarray:
-        """Return where each of some ids is, (N,); nobody's row for those that are not known."""
-        known = self.ids == ids[:, None]
-        return np.where(known.any(axis=1) & (ids > 0), known.argmax(axis=1) if len(self.ids) else 0, len(self.ids))
+    def rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where each of some ids is, (N,), and whether it is known, (N,) bool."""
+        same = (self.ids == ids[:, None]) & (ids > 0)[:, None]
+        return same.argmax(axis=1) if len(self.ids) else np.zeros(len(ids), np.int64), same.any(axis=1)
 
 
 class PointFilter:
@@ -171,8 +173,8 @@ class PointFilter:
             seconds = (stamp_ns - memory.stamp_ns) * 1e-9
             if seconds <= 0:
                 return poses
-            rows = memory.rows(poses.ids)
-            known = (rows < len(memory.ids))[:, None] & np.isfinite(poses.points).all(axis=2)
+            rows, there = memory.rows(poses.ids)
+            known = there[:, None] & np.isfinite(poses.points).all(axis=2)
             motion = memory.motion.select(rows).later(seconds, noise, self.options.lasting)
             return _with_motion(poses, view.motion(motion), known)
         if self.options.kind != "one_euro" or (known := self._one_euro.speeds(poses.ids)) is None:
@@ -190,23 +192,25 @@ class PointFilter:
     def _kalman(self, poses: Poses, stamp_ns: int, view: _View) -> Poses:
         options, k = self.options, len(poses.skeleton)
         old = self._memory
-        if old is None or stamp_ns < old.stamp_ns:
+        if old is None or stamp_ns < old.stamp_ns or not len(old.ids):
             old = _Memory.empty(k, stamp_ns)
         keep_ns = stamp_ns - round(max(options.max_gap, _MEMORY_S) * 1e9)
-        # Those that are there in their order, then others that may come back soon, then nobody.
-        rows, n = old.rows(poses.ids), len(poses)
-        gone = ~(old.ids[:, None] == poses.ids).any(axis=1) & (old.seen_ns[:-1] > keep_ns).any(axis=1)
-        rows = np.concatenate([rows, np.flatnonzero(gone), [len(old.ids)]])
+        # Those that are there in their order, then others that may come back soon.
+        (rows, there), n, m = old.rows(poses.ids), len(poses), len(old.ids)
+        gone = np.flatnonzero(~(old.ids[:, None] == poses.ids).any(axis=1) & (old.seen_ns[:m] > keep_ns).any(axis=1))
+        rows = np.concatenate([rows, gone])
         seconds = (stamp_ns - old.stamp_ns) * 1e-9
         motion = old.motion.select(rows).later(seconds, options.acceleration**2, options.lasting)
         seen_ns, off_ns = old.seen_ns[rows], old.off_ns[rows]
+        seen_ns[:n][~there] = off_ns[:n][~there] = _NEVER
 
         points, covariances, measured = self._measured(poses, view)
-        here = motion.select(np.arange(n))
+        here = motion.select(np.arange(n)) if len(gone) else motion
         age = (stamp_ns - seen_ns[:n]) * 1e-9
         guessed = poses.sources == Source.INFERRED
-        times = np.where(guessed, _as_white(age), 1)[..., None, None]
-        after, distance = here.seen(points, covariances * times, options.gate, ~guessed if options.lasting else None)
+        if guessed.any():
+            covariances = covariances * np.where(guessed, _as_white(age), 1)[..., None, None]
+        after, distance = here.seen(points, covariances, options.gate, ~guessed if options.lasting else None)
         alive = seen_ns[:n] > keep_ns
         off = measured & alive & (distance > options.gate**2)
         since_ns = np.where(off, np.where(off_ns[:n] == _NEVER, stamp_ns, off_ns[:n]), _NEVER)
@@ -217,7 +221,8 @@ class PointFilter:
             here = here.where(begins, Motion.begin(points, covariances))
         seen_ns[:n], off_ns[:n] = np.where(good, stamp_ns, seen_ns[:n]), np.where(good, _NEVER, since_ns)
         ids = np.concatenate([poses.ids, old.ids[gone]])
-        self._memory = _Memory(stamp_ns, ids, here.followed(motion.select(np.arange(n, len(rows)))), seen_ns, off_ns)
+        all_of_them = here.followed(motion.select(np.arange(n, len(rows)))) if len(gone) else here
+        self._memory = _Memory(stamp_ns, ids, all_of_them, seen_ns, off_ns)
 
         tracked = (poses.ids > 0)[:, None]
         fresh = stamp_ns - seen_ns[:n] <= options.max_gap * 1e9
@@ -234,13 +239,13 @@ class PointFilter:
         if poses.points is None:
             return np.zeros((n, k, 3)), np.broadcast_to(plain, (n, k, 3, 3)), np.zeros((n, k), bool)
         points = view.fixed(poses.points)
-        measured = np.isfinite(points).all(axis=2) & (poses.sources != Source.HELD) & (poses.ids > 0)[:, None]
+        measured = np.isfinite(points @ _SUM) & (poses.sources != Source.HELD) & (poses.ids > 0)[:, None]
         covariances = np.broadcast_to(plain, (n, k, 3, 3))
         if poses.covariances is not None:
             given = view.fixed_covariances(poses.covariances) + _LEAST_M**2 * np.eye(3)
-            whole = np.isfinite(given).all(axis=(2, 3), keepdims=True) & measured[..., None, None]
-            covariances = np.where(whole, given, plain)
-        return np.where(measured[..., None], points, 0), covariances, measured
+            whole = measured & np.isfinite(given.sum(axis=3) @ _SUM)
+            covariances = given if whole.all() else np.where(whole[..., None, None], given, plain)
+        return points if measured.all() else np.where(measured[..., None], points, 0), covariances, measured
 
 
 def _as_white(seconds: np.ndarray) -> np.ndarray:
@@ -288,9 +293,10 @@ def _with_motion(
     """Return the poses with new points and covariances where they are known, and none where they are not."""
     columns: dict[str, np.ndarray] = {}
     for name, new, old in zip(("points", "covariances"), motion, (poses.points, poses.covariances), strict=True):
-        where = known.reshape(known.shape + (1,) * (new.ndim - 2))
-        column = np.where(where, new, np.nan if old is None else old)
-        if unknown is not None and unknown.any():
-            column[unknown] = np.nan
+        column = np.array(new, np.float32, order="C")
+        if not known.all():
+            column[~known] = np.nan if old is None else old[~known]
+            if unknown is not None:
+                column[unknown] = np.nan
         columns[name] = column
     return poses.replace(**columns)
