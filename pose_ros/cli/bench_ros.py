@@ -37,8 +37,8 @@ MEANS: Mapping[str, Meaning] = {
                           "passed over have none"),
     "networks_ms": Meaning("detection and estimation as the node tells them: crops, networks and decoding; hands and "
                            "faces are not in it"),
-    "added_ms": Meaning("latency less making the message (for JPEG, encoding) and less networks: what ROS, transport "
-                        "and everything around the networks cost"),
+    "added_ms": Meaning("latency less making the message (for JPEG, encoding; for shared images, writing the pixels) "
+                        "and less networks: what ROS, transport and everything around the networks cost"),
     "stage_ms": Meaning("what the node tells of this stage in stage_ms of its arrays"),
     "publish_ms": Meaning("the camera's own call of publish, which is in latency and in added"),
     "drift_ms": Meaning("median latency of the last third less that of the first third: a queue that grows shows here"),
