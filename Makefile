@@ -75,10 +75,14 @@ bench: env $(stamps)/dev $(stamps)/mediapipe
 	$(bin)/python benchmarks/average_precision.py
 	$(bin)/pose-ros bench stages
 	$(bin)/pose-ros bench ros --rate 30 --sizes 640x480 1920x1080 --transports raw compressed
-	$(bin)/python benchmarks/coco.py $(TESTDATA)/body2d/coco_mini --model blazepose-full
+	$(bin)/pose-ros eval --data coco/person_keypoints.json:$(TESTDATA)/body2d/coco_mini --model blazepose-full
 	$(bin)/python benchmarks/networks.py $(TESTDATA)
 	$(bin)/python benchmarks/animals.py $(TESTDATA)
-	$(bin)/python benchmarks/faces.py $(TESTDATA)
+	$(bin)/pose-ros eval --boxes keypoints --model dlib-68 mediapipe-face-mesh-iris \
+	    --data 300w/test_300w.json:$(TESTDATA)/face/300w --data 300w-lp/test_300wlp.json:$(TESTDATA)/face/300wlp \
+	    --data 300vw/anno_300vw.json:$(TESTDATA)/face/300vw --data wflw/test_wflw.json:$(TESTDATA)/face/wflw \
+	    --data lapa/test_lapa.json:$(TESTDATA)/face/lapa --data cofw/test_cofw.json:$(TESTDATA)/face/cofw \
+	    --data aflw/test_aflw.json:$(TESTDATA)/face/aflw
 	$(bin)/python benchmarks/blazepose.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
 	$(bin)/python benchmarks/hands.py $(TESTDATA)
 	$(bin)/python benchmarks/mediapipe.py --testdata $(TESTDATA) --mediapipe-python $(VENV)/mediapipe/bin/python
