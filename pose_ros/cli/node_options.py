@@ -14,7 +14,7 @@ from pose_ros.ros.process import HealthOptions, ProcessOptions
 #: Node (a module of :mod:`pose_ros.nodes`) -> where the dataclass of its options is.
 NODES: Mapping[str, tuple[str, str]] = {
     "action_node": ("pose_ros.nodes.action_options", "ActionOptions"),
-    "camera_node": ("pose_ros.nodes.camera_node", "CameraOptions"),
+    "camera_node": ("pose_ros.nodes.camera_options", "CameraOptions"),
     "hri_node": ("pose_ros.nodes.hri_options", "HriOptions"),
     "manipulation_node": ("pose_ros.nodes.manipulation_options", "ManipulationOptions"),
     "multiview_node": ("pose_ros.nodes.multiview_options", "MultiviewOptions"),

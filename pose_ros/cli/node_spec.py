@@ -12,7 +12,7 @@ from typing import Any
 #: Nodes that read a source, and end with it.
 SOURCES = ("camera_node", "player_node")
 #: Nodes that work from their start to their end.
-_WITHOUT_LIFE_CYCLE = (*SOURCES, "recorder_node")
+_WITHOUT_LIFE_CYCLE = ("player_node", "recorder_node")
 
 
 @dataclass(frozen=True)

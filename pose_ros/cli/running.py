@@ -57,7 +57,9 @@ class Run:
         with _caught(signals), self._display:
             monitor = Monitor(self._specs)
             self.watched = monitor.nodes.values()
-            managed = [s.path for s in self._specs if s.parameters.get("process.managed") and s.lives]
+            # Cameras start late, and nobody waits for them.
+            ordered = sorted(self._specs, key=lambda s: s.path in self._cameras)
+            managed = [s.path for s in ordered if s.parameters.get("process.managed") and s.lives]
             manager = BringUp(monitor.node, managed)
             try:
                 code, why = self._supervise(monitor, manager, signals)

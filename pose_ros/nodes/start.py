@@ -83,6 +83,7 @@ def _maker(node: str, arguments: Sequence[str], intakes: Intakes) -> Callable[[C
     def make(context: Context, stop: Stop) -> Node:
         if not issubclass(kind, Managed):
             return kind(context, stop, **own)
-        return kind(context=context, **own, **({"intakes": intakes} if kind.SHARES_IMAGES else {}))
+        more = {**({"intakes": intakes} if kind.SHARES_IMAGES else {}), **({"stop": stop} if kind.ENDS else {})}
+        return kind(context=context, **own, **more)
 
     return make

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.server
 import math
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 from pose_ros.msg import SharedImage
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -27,7 +29,8 @@ from pose_ros.core.camera import Camera
 from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.sources import open_source
 from pose_ros.media.video import VideoWriter, write_image
-from pose_ros.nodes.camera_node import CameraNode, fit_size
+from pose_ros.nodes.camera_node import CameraNode
+from pose_ros.nodes.showing import fit_size
 from pose_ros.ros.cameras import camera_from_info
 from pose_ros.ros.images import compressed_to_rgb, image_to_rgb
 from pose_ros.ros.qos import sensor
@@ -75,12 +78,13 @@ class Stage:
             context=self.ros.context, stop=self.codes.append,
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
         ))
+        assert self.ros.spin_until(lambda: self.node._work or not given.get("autostart", True))
         return self.node
 
 
 @pytest.fixture
 def stage(ros: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr("pose_ros.nodes.camera_node._MATCH_S", 0.05)  # both sides are in one process
+    monkeypatch.setattr("pose_ros.nodes.showing._MATCH_S", 0.05)  # both sides are in one process
     made = Stage(ros)
     yield made
     if made.node is not None:
@@ -111,7 +115,7 @@ def test_every_frame_arrives_in_order_as_it_was(stage: Stage, clip: Path, encodi
 
 
 def test_compressed_and_nothing_else_when_nobody_asks(stage: Stage, clip: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pose_ros.nodes.camera_node.write_image", lambda *_: pytest.fail("nobody wants it"))
+    monkeypatch.setattr("pose_ros.nodes.showing.write_image", lambda *_: pytest.fail("nobody wants it"))
     stage.play("compressed", source=str(clip), depth=100)
     assert numbers([compressed_to_rgb(m) for m in stage.compressed]) == list(range(12))
     assert stamps(stage.infos) == stamps(stage.compressed)
@@ -130,8 +134,21 @@ def test_shared_images_lie_in_memory_until_the_end(stage: Stage, clip: Path) -> 
     assert not memory.exists()
 
 
+def test_without_room_for_shared_images_the_others_come(
+    stage: Stage, clip: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    stage.listen(SharedImage, [], "/camera/image/shared")
+    stage.play(source=str(clip), depth=100, wait_for_subscribers=2)
+    assert len(stage.images) == 12
+    assert capfd.readouterr().err.count("No space left on device; give more, or subscribe to raw images") == 1
+
+
 def test_nothing_is_encoded_when_nobody_asks(stage: Stage, clip: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pose_ros.nodes.camera_node.rgb_to_compressed", lambda *_, **__: pytest.fail("nobody wants it"))
+    monkeypatch.setattr("pose_ros.nodes.showing.rgb_to_compressed", lambda *_, **__: pytest.fail("nobody wants it"))
     stage.play("images", source=str(clip))
     assert stage.codes == [0]
 
@@ -274,12 +291,12 @@ def test_a_camera_that_is_unplugged_and_back(stage: Stage, capfd: pytest.Capture
 def test_a_camera_that_nobody_looks_at_is_let_go_of(stage: Stage) -> None:
     with plugged_in(kind=_Endless) as port:
         node = stage.start(source=f"http://127.0.0.1:{port}/camera", rest_after=0.2, wait_for_subscribers=0)
-        assert stage.ros.spin_until(lambda: node.rests and _Endless.watched[-1:] == [False], 30.0)
-        shown = node.published
+        assert stage.ros.spin_until(lambda: node._work.rests and _Endless.watched[-1:] == [False], 30.0)
+        shown = node._work.published
         stage.listen(Image, stage.images, "/camera/image")
         assert stage.ros.spin_until(lambda: len(stage.images) > 5, 30.0)
         assert _Endless.watched[-1]
-        assert node.published > shown
+        assert node._work.published > shown
         assert not stage.codes
         node.close()
 
@@ -289,11 +306,11 @@ def test_a_file_stands_still_while_nobody_looks(stage: Stage, clip: Path, stampi
     stage.listen(CameraInfo, stage.infos, "/camera/camera_info")
     node = stage.start(source=str(clip), rest_after=0.1, wait_for_subscribers=0, pace="real_time", stamps=stamping,
                        depth=100)
-    assert stage.ros.spin_until(lambda: node.rests)
-    shown, heard = node.published, len(stage.infos)
+    assert stage.ros.spin_until(lambda: node._work.rests)
+    shown, heard = node._work.published, len(stage.infos)
     assert 1 < shown < 12
     stage.ros.spin_for(1.5)
-    assert node.published == shown
+    assert node._work.published == shown
     # One a second, for whoever waits for the images; none where only images have stamps.
     assert len(stage.infos) - heard in ((1, 2, 3) if stamping == "now" else (0, 1))
     stage.listen(Image, stage.images, "/camera/image")
@@ -308,7 +325,7 @@ def test_a_file_stands_still_while_nobody_looks(stage: Stage, clip: Path, stampi
 def test_a_camera_may_be_told_not_to_rest(stage: Stage, clip: Path) -> None:
     node = stage.start(source=str(clip), rest_after=0.0, wait_for_subscribers=0, pace="real_time")
     assert stage.ros.spin_until(lambda: stage.codes)
-    assert node.published == 12
+    assert node._work.published == 12
 
 
 def test_a_camera_that_ends_may_end_the_node(stage: Stage) -> None:
@@ -345,7 +362,7 @@ def test_a_bag_is_played_with_its_own_stamps_and_frames(stage: Stage, testdata: 
 def test_it_waits_for_its_audience(stage: Stage, clip: Path) -> None:
     node = stage.start(source=str(clip))
     stage.ros.spin_for(0.3)
-    assert node.published == 0
+    assert node._work.published == 0
     stage.listen(Image, stage.images, "/camera/image")
     assert stage.ros.spin_until(lambda: stage.codes)
     assert numbers([image_to_rgb(stage.images[0])]) == [0]
@@ -356,7 +373,7 @@ def test_it_does_not_wait_forever(stage: Stage, clip: Path) -> None:
     assert stage.ros.spin_until(lambda: stage.codes)
     assert stage.codes == [0]
     assert stage.node is not None
-    assert stage.node.published == 12
+    assert stage.node._work.published == 12
 
 
 @pytest.mark.parametrize(
@@ -382,6 +399,51 @@ def test_what_does_not_fit(stage: Stage, parameters: dict, error: type, says: st
 @pytest.mark.parametrize(("width", "height", "size"), [(32, 0, (32, 24)), (0, 24, (32, 24)), (10, 20, (10, 20))])
 def test_fit_size(width: int, height: int, size: tuple[int, int]) -> None:
     assert fit_size((64, 48), width, height) == size
+
+
+def test_a_life_cycle_manager_opens_shows_rests_and_begins_anew(stage: Stage, clip: Path, ros: Any) -> None:
+    stage.listen(Image, stage.images, "/camera/image")
+    node = stage.start(source=str(clip), autostart=False, pace="real_time", rate=60.0, loop=True)
+    ros.spin_for(0.2)
+    assert (node._work, node.count_publishers("/camera/image")) == (None, 0)
+    for _ in range(2):
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.count_publishers("/camera/image") == 1
+        for _ in range(2):
+            stage.images.clear()
+            node.trigger_activate()
+            assert ros.spin_until(lambda: len(stage.images) > 2)
+            assert numbers([image_to_rgb(m) for m in stage.images[:3]]) == [0, 1, 2]
+            node.trigger_deactivate()
+            assert node._work._source is None  # nobody else waits for the device
+            ros.spin_for(0.2)
+            count = len(stage.images)
+            ros.spin_for(0.2)
+            assert len(stage.images) == count
+        node.trigger_cleanup()
+        assert ros.spin_until(lambda: not node.count_publishers("/camera/image"))
+    assert stage.codes == []
+
+
+def test_it_pauses_and_begins_anew_when_asked(stage: Stage, clip: Path, ros: Any) -> None:
+    stage.listen(Image, stage.images, "/camera/image")
+    node = stage.start(source=str(clip), pace="real_time", rate=30.0, loop=True)
+    assert ros.spin_until(lambda: len(stage.images) > 2)
+    node._work.enabled = False
+    assert ros.spin_until(lambda: node._work.rests)
+    ros.spin_for(0.1)
+    count = len(stage.images)
+    ros.spin_for(0.3)
+    assert len(stage.images) == count
+    node._work.enabled = True
+    # It goes on where it was.
+    assert ros.spin_until(lambda: len(stage.images) > count)
+    before, after = numbers([image_to_rgb(m) for m in stage.images[count - 1 : count + 1]])
+    assert after == before + 1
+    node._work.reset()
+    count = len(stage.images)
+    assert ros.spin_until(lambda: len(stage.images) > count + 1)
+    assert 0 in numbers([image_to_rgb(m) for m in stage.images[count : count + 2]])
 
 
 def test_as_a_process(ros: Any, clip: Path) -> None:
