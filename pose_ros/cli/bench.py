@@ -178,7 +178,7 @@ def _ros(args: argparse.Namespace) -> int:
 
     from pose_ros.benching.machine import Others
     from pose_ros.cli import bench_ros
-    from pose_ros.cli.models import fetch
+    from pose_ros.cli.fetching import fetch
     from pose_ros.media.sources import open_source
     from pose_ros.models.store import Store
     from pose_ros.wiring import models

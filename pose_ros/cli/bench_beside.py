@@ -20,7 +20,7 @@ import numpy as np
 from pose_ros.benching.beside import HERE, Other, in_turns, rows, save
 from pose_ros.benching.stream import clip, endless
 from pose_ros.cli import console
-from pose_ros.cli.models import fetch
+from pose_ros.cli.fetching import fetch
 from pose_ros.core.frame import Frame
 from pose_ros.core.regions import boxes_to_regions
 from pose_ros.errors import ConfigError

@@ -76,7 +76,7 @@ def handle(args: argparse.Namespace) -> int:
     name = f"{card.name}-{'int8' if args.int8 else 'onnx' if args.precision == 'float32' else args.precision}"
     target = args.output or folders.config() / "models" / f"{name}.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
-    from pose_ros.cli.models import fetch
+    from pose_ros.cli.fetching import fetch
 
     source = fetch(store, card)
     _check_space(card, source, target.parent)
@@ -140,7 +140,7 @@ def _check_space(card: ModelCard, source: Path, folder: Path) -> None:
 
 def _trial(args: argparse.Namespace, card: ModelCard, detector: ModelCard | None, store: Store) -> Trial:
     from pose_ros import registry
-    from pose_ros.cli.models import fetch
+    from pose_ros.cli.fetching import fetch
     from pose_ros.cli.trial import Trial
     from pose_ros.detectors.base import Detector
     from pose_ros.plugin import Model

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from pose_ros.cli import console
-from pose_ros.cli.models import fetch
+from pose_ros.cli.fetching import fetch
 from pose_ros.cli.results import frame_to_dict, pipeline_to_dict
 from pose_ros.core.frame import Frame
 from pose_ros.errors import ConfigError, ImageError, SourceError

@@ -155,7 +155,7 @@ def _find(config: Path) -> Path:
 
 def _fetch_models(specs: Sequence[NodeSpec], *, offline: bool) -> None:
     """Bring the models here before any node starts: nodes never wait for a network."""
-    from pose_ros.cli.models import fetch
+    from pose_ros.cli.fetching import fetch
     from pose_ros.cli.node_options import pipeline_config
     from pose_ros.models.store import Store
     from pose_ros.wiring import models

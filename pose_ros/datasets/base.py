@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from pose_ros.datasets.card import DatasetCard, Found, Layout
 from pose_ros.errors import DatasetError, ShapeError
 
 __all__ = ["AREA_OF_BOX", "HIDDEN", "NOT_LABELLED", "UNREADABLE", "VISIBLE", "Dataset", "DatasetCard", "Found",
-           "Layout", "Sample", "visible"]
+           "Layout", "Sample", "opened", "visible"]
 
 #: Values of ``Sample.visibility``, those of COCO.
 NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
@@ -169,6 +170,7 @@ class Dataset(Sequence[Sample]):
             build: Makes a sample of an entry; the normalisers of the card are added to it.
             categories: What ``Sample.categories`` counts through; left out: the subject of the skeleton.
         """
+        self._found = found
         self.card, self.name, self.split, self.folder = found.card, found.card.name, found.split, found.folder
         self.layout, self.images = found.layout, found.images
         #: Label files.
@@ -211,14 +213,18 @@ class Dataset(Sequence[Sample]):
                 progress(done + 1, len(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to other processes as a name: they open the files themselves."""
-        return _open_again, (self.name, self.folder, self.split, self._rows)
+        """Travel to other processes as what was found: they read the files themselves."""
+        return _opened_again, (self._found, self._rows)
 
 
-def _open_again(name: str, folder: Path, split: str, rows: tuple[int, ...] | None) -> Dataset:
-    from pose_ros.datasets import catalogue
+def opened(found: Found) -> Dataset:
+    """Read what lies there, by the module that its layout names."""
+    dataset: Dataset = importlib.import_module(f"pose_ros.datasets.{found.layout.reader}").read(found)
+    return dataset
 
-    whole = catalogue.open(name, folder, split)
+
+def _opened_again(found: Found, rows: tuple[int, ...] | None) -> Dataset:
+    whole = opened(found)
     return whole if rows is None else whole.select(rows)
 
 

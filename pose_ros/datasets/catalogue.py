@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pose_ros.core import documents
-from pose_ros.datasets.base import UNREADABLE, Dataset, DatasetCard, Found, Layout
+from pose_ros.datasets.base import UNREADABLE, Dataset, DatasetCard, Found, Layout, opened
 from pose_ros.errors import ConfigError, DatasetError, DatasetMissingError, PoseRosError, UnknownNameError
 
 
@@ -66,9 +65,8 @@ def open(name: str, folder: Path | str, split: str = "") -> Dataset:
         raise DatasetMissingError(name, f"no labels{f' of {split}' if split else ''} in {folder}; {card.expected()}")
     problems = []
     for found in ways:
-        reader = importlib.import_module(f"pose_ros.datasets.{found.layout.reader}")
         try:
-            dataset: Dataset = reader.read(found)
+            dataset = opened(found)
             if len(ways) > 1 and len(dataset):
                 dataset[0]  # a file of another format may only show here
             return dataset
