@@ -44,7 +44,7 @@ class Cell:
         self.node = ros.add(ManipulationNode(
             context=ros.context, parameter_overrides=[Parameter(n, value=v) for n, v in values.items()]
         ))
-        self.said_info = False
+        self.said_info, self.exact = False, parameters.get("exact", False)
 
     def listen(self, frames=("camera", "tool0", "arm")):
         subscribe = self.other.create_subscription
@@ -72,7 +72,8 @@ class Cell:
         """Send what is seen now, one image after the other; returns the last true points and its stamp."""
         for stamp, body, hand, model in seen(play, **how):  # noqa: B007
             # As if it took no time to come here.
-            now, count = self.other.get_clock().now().nanoseconds - late_ns, len(self.handovers)
+            now = stamp if self.exact else self.other.get_clock().now().nanoseconds - late_ns
+            count = len(self.handovers)
             for kind, poses in (("", body), ("hands/", hand)) if hands else (("", body),):
                 arrays, infos = self.publishers[kind]
                 if not self.said_info:
