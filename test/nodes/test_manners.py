@@ -180,6 +180,24 @@ def test_what_is_no_list_of_processors_is_refused(text):
         processors(text)
 
 
+def test_a_thread_stands_back_alone() -> None:
+    from pose_ros.ros.process import stand_back
+
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before, found = nice(), list[int]()
+    thread = threading.Thread(target=lambda: (stand_back(2), found.append(nice())))
+    thread.start()
+    thread.join()
+    assert (found, nice()) == ([before + 2], before)
+
+
+def test_opencv_has_one_thread_in_nodes() -> None:
+    code = "from pose_ros.nodes.start import _settle; _settle(); import cv2; print(cv2.getNumThreads())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
 def test_processors_that_are_not_there_are_refused():
     from pose_ros.ros.process import ProcessOptions, settle
 
