@@ -7,6 +7,7 @@ import contextlib
 import copy
 import io
 import json
+import pickle
 from dataclasses import replace
 
 import cv2
@@ -260,6 +261,12 @@ def test_nobody_seen_by_several_cameras_is_the_worst(studio):
     found = numbers(score(studio, nobody, studio.skeleton, 0, protocol.of(studio, None, "views")))
     assert np.isnan(found.pop("MPJPE@500"))
     assert set(found.values()) == {0}
+
+
+def test_some_samples_of_a_set_travel_between_processes(studio):
+    some = studio.select([7, 2])
+    copied = pickle.loads(pickle.dumps(some))
+    assert [s.id for s in copied] == [s.id for s in some] == [studio[7].id, studio[2].id]
 
 
 def test_a_set_of_several_cameras_is_asked_by_moments(testdata):
