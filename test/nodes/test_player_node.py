@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 
 from pose_ros.msg import SkeletonArray
 from rclpy.parameter import Parameter
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Int32, String
@@ -20,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 
 from pose_ros.errors import ConfigError, SourceError, UnknownNameError
 from pose_ros.nodes import answers
+from pose_ros.nodes.overheard import Overheard
 from pose_ros.nodes.player_node import PlayerNode
 from pose_ros.ros.bag import BagWriter
 from pose_ros.ros.qos import LATCHED, sensor
@@ -191,3 +193,46 @@ def test_an_image_that_nobody_answers_is_given_up_with_a_word(ros, player, image
 def test_answers_that_do_not_fit_are_told(player, images, rule, words):
     with pytest.raises(ConfigError, match=words):
         player(source=str(images), answers=rule)
+
+
+def test_images_are_played_only_some_seconds_before_what_follows_from_them(ros, capfd):
+    here, other = ros.node("here"), ros.node("other")
+    waits = answers.Answers(here, ["/eye:=/answers"], threading.Event(), ["/said"])
+    assert "nobody says /said" in waits._lacking()
+    said = other.create_publisher(SkeletonArray, "/said", 10)
+
+    def stamped(kind, second):
+        message = kind()
+        message.header.stamp.sec = second
+        return message
+
+    def follow():
+        waits._follow()
+        return said.get_subscription_count()
+
+    assert ros.spin_until(follow)
+    said.publish(stamped(SkeletonArray, 10))
+    assert ros.spin_until(lambda: waits._told["/said"] == 10 * 10**9)
+    for second, told in ((16, 10 * 10**9), (17, None), (30, None)):  # who has given up is not waited for
+        began = time.monotonic()
+        waits.ask("/eye", serialize_message(stamped(Image, second)), 0.3)
+        assert waits._told["/said"] == told
+        assert (time.monotonic() - began > 0.3) == (second == 17)
+    assert "/said has said nothing for 0.3 s; goes on without" in capfd.readouterr().err
+    said.publish(stamped(SkeletonArray, 31))
+    assert ros.spin_until(lambda: waits._told["/said"] == 31 * 10**9)
+
+
+def test_a_recorder_hears_what_is_named_from_when_it_is_there(ros):
+    here, other, told = ros.node("here"), ros.node("other"), []
+    heard = Overheard(here, ["/humans/*", "/word"], lambda *message: told.append(message), ["/humans/known"])
+    kept = other.create_publisher(String, "/humans/new/word", LATCHED)
+    kept.publish(String(data="before anybody heard"))
+    publishers = [other.create_publisher(String, topic, 10) for topic in ("/word", "/words", "/humans/known")]
+    assert ros.spin_until(lambda: publishers[0].get_subscription_count())
+    for publisher in publishers:
+        publisher.publish(String(data="now"))
+    assert ros.spin_until(lambda: len(told) == 2)
+    assert {(topic, deserialize_message(data, kind).data, latched) for topic, kind, data, latched in told} == {
+        ("/humans/new/word", "before anybody heard", True), ("/word", "now", False)}  # fmt: skip
+    assert len(heard._subscriptions) == 2
