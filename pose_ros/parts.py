@@ -147,7 +147,7 @@ class Part:
         """Estimate the parts of the subjects ``whole``; followed ones come first, in their old order."""
         if whole is None:
             raise ConfigError(self.kind, "expected the subjects whose parts these are, got none")
-        claims = _Claims(self._rule(whole, self.options.min_body_score), whole)
+        claims = _Claims(_inside(self._rule(whole, self.options.min_body_score), frame.size_wh), whole)
         followed = self._followed.select(np.isin(self._followed.parents, [0, *whole.ids]))
         started = self._located(frame, stages, claims, followed)
         places = _Places.join(followed, started.select(np.isfinite(started.regions).all(axis=1)))
@@ -384,6 +384,13 @@ class _Places:
     @property
     def _columns(self) -> tuple[np.ndarray, ...]:
         return self.regions, self.parents, self.sides, self.keys, self.claimed
+
+
+def _inside(starts: Starts, size_wh: tuple[int, int]) -> Starts:
+    """Return the places whose middle is in the image: nobody sees a part of which more than half is outside."""
+    middle = starts.regions[:, :2]
+    rows = np.flatnonzero(((middle >= 0) & (middle < size_wh)).all(axis=1))
+    return starts if len(rows) == len(starts) else Starts(*(column[rows] for column in starts.__dict__.values()))
 
 
 def _with_none(column: np.ndarray) -> np.ndarray:

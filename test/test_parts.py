@@ -142,6 +142,14 @@ def test_nobody_costs_nothing():
     assert scene.asked("locate") == scene.asked("estimate") == 0
 
 
+def test_what_is_outside_of_the_image_is_not_looked_for():
+    truth = Truth({(300, 40): RIGHT, (300, 20): RIGHT})
+    assert len(Scene(truth)({RIGHT: (300, 40)})) == 1
+    truth.asked.clear()
+    assert len(Scene(truth)({RIGHT: (300, 20)})) == 0, "a third of the arm beyond the wrist, the image ends"
+    assert not truth.asked
+
+
 def test_what_moves_is_located_again():
     truth = Truth({(100, 200): LEFT})
     scene = Scene(truth)
