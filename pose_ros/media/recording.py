@@ -13,7 +13,7 @@ from pose_ros.core.poses import Poses
 from pose_ros.errors import ConfigError, SourceError
 from pose_ros.media.annotate import annotate
 from pose_ros.media.plot import Trajectories, plot_trajectories
-from pose_ros.media.video import VideoWriter, write_image
+from pose_ros.media.video import VideoWriter, retime, write_image
 
 VIDEO, PICTURE, PLOT = _FILES = "annotated.mkv", "annotated.png", "trajectories.png"
 #: What the video is called until it is whole. Matroska, because a file that breaks off plays up to there, and because
@@ -33,7 +33,8 @@ class Recording:
 
         Args:
             folder: Where to; older files of these names are replaced, a video whose writer was killed is put aside.
-            fps: Frames per second of the video; 0 measures it by the stamps of the first frames.
+            fps: Frames per second of the video; 0 measures it by the stamps: while it is written those of the first
+                frames count, and in the end all do.
             min_score: Keypoints below this are neither drawn nor plotted.
 
         Raises:
@@ -80,13 +81,16 @@ class Recording:
         if self.video is not None:
             self._canvas = annotated
             self.video.write(annotated)
+            self._pace.add(stamp_ns)
             return
         self._waiting.append((stamp_ns, annotated))
         if self._fps or len(self._waiting) >= min(_FRAMES_TO_MEASURE, _BYTES_TO_MEASURE // annotated.nbytes):
             self._begin_video()
 
     def _begin_video(self) -> None:
-        self.video = VideoWriter(self.folder / UNFINISHED, self._fps or _measure([s for s, _ in self._waiting]))
+        stamps = [stamp for stamp, _ in self._waiting]
+        self.video = VideoWriter(self.folder / UNFINISHED, self._fps or _measure(stamps))
+        self._pace = _Pace(stamps, self.video.fps)
         for _, image in self._waiting:
             self.video.write(image)
         self._waiting = []
@@ -104,10 +108,32 @@ class Recording:
             done[VIDEO] = done[PICTURE] = "no image came with its skeletons"
         else:
             self.video.close()
+            if not self._fps and retime(self.folder / UNFINISHED, self.video.fps / self._pace.fps):
+                self.video.fps = self._pace.fps
             done[VIDEO] = _reason(lambda: (self.folder / UNFINISHED).replace(self.folder / VIDEO))
             done[PICTURE] = _reason(lambda: write_image(self.folder / PICTURE, best))
         done[PLOT] = _reason(lambda: plot_trajectories(self.trajectories, self.folder / PLOT))
         return done
+
+
+class _Pace:
+    """The rate at which a video lasts as long as what it shows, in memory that does not grow."""
+
+    def __init__(self, stamps_ns: list[int], fps: float) -> None:
+        """Begin with the stamps of the first frames, and the rate that they tell."""
+        self._last_ns, self._steps, self._step_ns = stamps_ns[-1], max(len(stamps_ns) - 1, 1), 1e9 / fps
+
+    def add(self, stamp_ns: int) -> None:
+        """Count a frame; a pause counts as three."""
+        step, self._last_ns = stamp_ns - self._last_ns, stamp_ns
+        if step > 0:
+            self._steps += 1
+            self._step_ns += (min(step, 3 * self._step_ns) - self._step_ns) / self._steps
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return float(np.clip(round(1e9 / self._step_ns, 2), *_FPS_RANGE))
 
 
 def free_name(path: Path) -> Path:

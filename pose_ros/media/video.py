@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from pose_ros.core.frame import check_image
 from pose_ros.errors import SourceError
 
 log = logging.getLogger(__name__)
+
+#: Bytes of a Matroska file in which its head is looked for; its elements Info and Tracks, and the number in each that
+#: times are counted by: TimestampScale of 3 bytes and DefaultDuration of 4, as FFmpeg writes them.
+_HEAD = 4096
+_TIMES = ((b"\x15\x49\xa9\x66", b"\x2a\xd7\xb1\x83"), (b"\x16\x54\xae\x6b", b"\x23\xe3\x83\x84"))
 
 
 class VideoWriter:
@@ -88,6 +95,35 @@ class VideoWriter:
     def __exit__(self, *_: object) -> None:
         """Finish the file."""
         self.close()
+
+
+def retime(path: Path | str, factor: float) -> bool:
+    """Let a Matroska file that FFmpeg has written last ``factor`` times as long, by two numbers of its head.
+
+    Its times are counted in units of TimestampScale, and players read the frame rate from DefaultDuration (RFC 9559).
+
+    Returns:
+        Whether both were found; otherwise the file is as it was.
+    """
+    with Path(path).open("r+b") as file:
+        head = bytearray(file.read(_HEAD))
+        for element, name in _TIMES:
+            found = re.search(re.escape(element) + rb"([\x80-\xff]|[\x40-\x7f].)\xbf\x84", head, re.DOTALL)
+            if found is None:
+                return False
+            long = len(found[1])
+            end = found.end(1) + int.from_bytes(found[1], "big") - (1 << 7 * long)
+            size, at = name[-1] & 0x7F, head.find(name, found.end(), end) + len(name)
+            value = round(int.from_bytes(head[at : at + size], "big") * factor)
+            if at < found.end() or end > len(head) or not 0 < value < 1 << 8 * size:
+                return False
+            head[at : at + size] = value.to_bytes(size, "big")
+            # The element begins with a checksum of what follows.
+            begin = found.end() + 4
+            head[found.end() : begin] = zlib.crc32(head[begin:end]).to_bytes(4, "little")
+        file.seek(0)
+        file.write(head)
+    return True
 
 
 def fit(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

@@ -19,6 +19,7 @@ from pose_ros.media import recording as recording_module
 from pose_ros.media.draw import draw
 from pose_ros.media.recording import Recording
 from pose_ros.media.sources import open_source
+from pose_ros.media.video import retime
 
 ROOT = Path(__file__).parents[2]
 IMAGE = np.full((480, 640, 3), 90, np.uint8)
@@ -30,6 +31,24 @@ def record(folder: Path, poses: list[Poses], step_ns: int, **arguments: float) -
         recording.add_poses(index * step_ns, moment)
         recording.add_frame(index * step_ns, IMAGE, moment)
     return recording.close()
+
+
+def test_a_video_lasts_as_long_as_what_it_shows_though_it_began_slowly(people, tmp_path: Path) -> None:
+    recording = Recording(tmp_path)
+    stamps = [*range(0, 60 * 100, 100), *range(6000, 6000 + 240 * 40, 40)]  # 10 Hz, then 25 Hz, milliseconds
+    for stamp in stamps:
+        recording.add_frame(stamp * 1_000_000, IMAGE, people(1))
+    recording.close()
+    frames = list(open_source(str(tmp_path / "annotated.mkv")))
+    assert len(frames) == len(stamps)
+    assert frames[-1].stamp_ns / 1e6 == pytest.approx(stamps[-1], rel=0.01)
+    assert recording.video is not None
+    assert recording.video.fps == pytest.approx(len(stamps) / 15.6, rel=0.01)
+    head = (tmp_path / "annotated.mkv").read_bytes()[:4096]
+    assert retime(tmp_path / "annotated.mkv", 2.0)
+    assert retime(tmp_path / "annotated.mkv", 0.5)
+    assert (tmp_path / "annotated.mkv").read_bytes()[:4096] == head
+    assert not retime(tmp_path / "annotated.png", 2.0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 25, 60, 70])
