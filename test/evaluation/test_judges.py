@@ -168,6 +168,7 @@ def video(testdata, tmp_path):
             box = [row["bbox"][0] + shift, *row["bbox"][1:]]
             annotations.append({"id": len(annotations), "image_id": 100 - number, "category_id": 1, "track_id": track,
                                 "bbox": box, "keypoints": given.ravel().tolist(), "iscrowd": 0})
+    images = [images[i] for i in (3, 7, 0, 5, 1, 6, 2, 4)]
     labels = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
     (tmp_path / "video.json").write_text(json.dumps(labels))
     return datasets.open("posetrack18", tmp_path, "video.json")
@@ -203,6 +204,7 @@ def test_who_is_where_nobody_is_labelled_is_no_mistake(video):
 def test_a_pipeline_follows_people_of_a_video(video):
     job = Job("posetrack18", video.folder, "yolox-nano+simplepose-ultralight", "video.json", judged_by="tracks")
     assert job.config(Store()) == {"model": job.model, "threads": 1, "exact": True}
+    assert [job.dataset()[i].moment for i in job.shards()[0][0]] == list(range(8))
     scores = score(job.dataset(), estimate(job), job.skeleton(), 0, job.protocol())
     found = numbers(scores)
     assert found["switches"] == 0
