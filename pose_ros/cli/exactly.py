@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def played_exactly(specs: Sequence[NodeSpec], source: str, above: str) -> list[N
             heard["image_transport"] = "raw"
         elif spec.plugin == "multiview_node":
             heard |= _SYNC
-        found = replace(spec, parameters={**spec.parameters, **heard}, overrides={**spec.overrides, **heard})
+        found = spec.told(heard)
         result.append(found)
         if spec.plugin == "pose_node":
             answers.append(f"{_images(found)}:={found.path}/skeletons")
