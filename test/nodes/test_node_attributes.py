@@ -33,5 +33,5 @@ def test_a_node_that_lacks_what_it_has_to_bring_cannot_be_made(ros):
     class Bare(managed.Managed):
         """Brings nothing."""
 
-    with pytest.raises(TypeError, match="_begun.*_forget.*_options.*_prepare.*_why_silent.*_work"):
+    with pytest.raises(TypeError, match=r"_begun.*_forget.*_options.*_prepare.*_why_silent.*_work"):
         Bare("bare", "nothing", ros.context)  # type: ignore[abstract]
