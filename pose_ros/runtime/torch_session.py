@@ -71,8 +71,8 @@ class TorchSession(BatchedSession):
             raise DeviceError(device, f"this processor has no arithmetic in {settings.precision}, and torch would be "
                                       f"tens of times slower than with float32; ask for precision={others}")
         if settings.graphs and device == "cpu":
-            raise DeviceError(device, f"only NVIDIA's GPUs replay CUDA graphs, and {name} would run on a processor; ask "
-                                      "for device=cuda, or for cuda_graphs=false")
+            raise DeviceError(device, f"only NVIDIA's GPUs replay CUDA graphs, and {name} would run on a processor; "
+                                      "ask for device=cuda, or for cuda_graphs=false")
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._torch, self._dtype, self._place = torch, getattr(torch, settings.precision), device

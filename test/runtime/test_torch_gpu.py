@@ -125,5 +125,5 @@ def test_sizes_are_recorded_once_and_the_oldest_are_forgotten(monkeypatch):
 def test_graphs_are_refused_where_nothing_records_them(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "ARCHITECTURES", {"mean": f"{__name__}:Mean"})
     torch.save({"state_dict": {"weight": torch.ones(1)}}, tmp_path / "mean.pth")
-    with pytest.raises(DeviceError, match=r"only NVIDIA's GPUs replay CUDA graphs, and mean.pth would run on a pr"):
+    with pytest.raises(DeviceError, match=r"only NVIDIA's GPUs replay CUDA graphs, and mean.pth would run on a pro"):
         open_session(tmp_path / "mean.pth", device="cpu", network={"architecture": "mean"}, input_wh=SIZE, graphs=True)
