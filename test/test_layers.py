@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 MAY_USE = {
     "errors": set(),
     "folders": set(),
+    "memory": set(),
     "formats": {"errors"},
     "core": {"errors"},
     "anatomy": {"core", "errors"},

@@ -111,7 +111,7 @@ def _say(data: Any) -> None:
 
 def main() -> None:
     """Run one of them, its memory settled before NumPy is there, as nodes do."""
-    from pose_ros.ros.memory import keep_freed_memory
+    from pose_ros.memory import keep_freed_memory
 
     keep_freed_memory()
     role = {"camera": camera, "listener": listener}[sys.argv[1]]

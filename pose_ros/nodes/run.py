@@ -26,9 +26,9 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from pose_ros.errors import ConfigError, PoseRosError, UnknownNameError
+from pose_ros.memory import spare_loaded_modules
 from pose_ros.ros.json_logs import structured
 from pose_ros.ros.log import ToNode
-from pose_ros.ros.memory import spare_loaded_modules
 from pose_ros.ros.process import ProcessOptions, settle
 from pose_ros.ros.transport import make_room_for_images
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pose_ros.errors import ConfigError
-from pose_ros.ros.memory import keep_freed_memory
+from pose_ros.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from rclpy.context import Context

@@ -14,7 +14,7 @@ SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 FLAGS = """
 import ctypes
 from pathlib import Path
-from pose_ros.ros.memory import keep_freed_memory
+from pose_ros.memory import keep_freed_memory
 
 assert keep_freed_memory()
 malloc = ctypes.CDLL(None).malloc
