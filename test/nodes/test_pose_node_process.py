@@ -17,8 +17,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 _NODE = "from pose_ros.nodes.start import start; raise SystemExit(start('pose_node'))"
-#: Says when it is known to the one who publishes, then what it hears, and ends soon after the hundredth or when a minute
-#: is over. How its rclpy ends, which was seen to hang once, is not what is tested here.
+#: Says when it is known to the one who publishes, then what it hears, and ends soon after the hundredth or after a
+#: minute. How its rclpy ends, which was seen to hang once, is not what is tested here.
 _LISTENER = """
 import json, os, rclpy, time
 from pose_ros.msg import SkeletonArray
