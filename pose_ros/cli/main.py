@@ -14,7 +14,6 @@ from pose_ros import errors
 from pose_ros.cli import bags, bench, calibrate, datasets, doctor, exporting, models, run, up, view
 from pose_ros.cli import eval as eval_
 from pose_ros.cli import list as list_
-from pose_ros.memory import keep_freed_memory
 
 OK, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -73,8 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # argparse has printed help, a version or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
     args.argv = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        keep_freed_memory()  # it is the process of this command, and NumPy has made no threads yet
     try:
         code = args.handler(args)
         sys.stdout.flush()
