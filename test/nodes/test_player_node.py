@@ -80,7 +80,7 @@ def test_every_message_comes_once_and_in_order(ros, player, bag):
 def test_it_can_begin_again(ros, player, bag):
     other, numbers = ros.node("other"), []
     other.create_subscription(Int32, "/number", numbers.append, sensor("reliable", 100))
-    player(source=str(bag), wait_for_subscribers=1, loop=True, speed=10.0, topics="/number")
+    player(source=str(bag), wait_for_subscribers=1, loop=True, topics="/number")
     assert ros.spin_until(lambda: len(numbers) > 2 * COUNT)
     assert [m.data for m in numbers[: 2 * COUNT]] == [*range(COUNT), *range(COUNT)]
 
