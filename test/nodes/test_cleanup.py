@@ -33,6 +33,7 @@ def check(ros: Any, other: Any, node: Any, work: Any) -> None:
     before = held(node)
     # Those that rcl itself publishes are not among the node's own.
     assert ros.spin_until(lambda: "/diagnostics" in as_seen(other, node)[0])
+    ros.spin_for(0.5)  # the other topics are found soon after
     seen = as_seen(other, node)
     for _ in range(2):
         assert node.trigger_configure() == _OK
