@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from pose_ros import datasets, wiring
 from pose_ros.cli.main import OK, USAGE, main
@@ -24,11 +22,6 @@ from pose_ros.models.store import Store
 from pose_ros.skeletons import catalogue
 
 STUDIO = "multiview/panoptic_160906_band1"
-CARD = {
-    "kind": "lifter", "plugin": "sequence", "summary": "A test.", "file": {"path": "mine.onnx"},
-    "licence": {"weights": "Apache-2.0"}, "input_wh": [17, 27], "preprocess": {"layout": "nchw", "channels": 2},
-    "skeleton": "h36m17", "params": {"takes": "h36m17", "step": 0.02, "coordinates": "width"},
-}  # fmt: skip
 
 
 class Knowing(Lifter):
@@ -54,22 +47,6 @@ class Knowing(Lifter):
         same = (np.abs(now[:, None] - self._given).max(axis=3) < 1e-3).sum(axis=2)
         assert (same.max(axis=1) >= 8).all()
         return self._truth[same.argmax(axis=1)]
-
-
-@pytest.fixture
-def my_lifter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network with random weights in a folder of models."""
-    torch = pytest.importorskip("torch", reason="torch is not installed, which writes the network")
-    pytest.importorskip("onnx", reason="onnx is not installed, which writes the network")
-    from pose_ros.networks import catalogue as networks
-    from pose_ros.networks.export import export
-
-    torch.manual_seed(0)
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    export(networks.build({"architecture": "videopose3d", "blocks": 2}), (17, 27), folder / "mine.onnx")
-    (folder / "my-lifter.yaml").write_text(yaml.safe_dump(CARD))
-    monkeypatch.setenv("POSE_ROS_MODEL_PATH", str(folder))
 
 
 @pytest.fixture
